@@ -1,0 +1,37 @@
+# `make demo` and `make test` set up all they need in .venv; Python 3.11 or newer and make are enough.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: demo test check lint types format clean
+
+demo: $(READY)
+	rm -rf build/demo && mkdir -p build/demo
+	$(BIN)/behavstats ingest --db build/demo/behavstats.db fixtures/events.jsonl fixtures/more.jsonl.gz
+	$(BIN)/behavstats profile --db build/demo/behavstats.db 019mr8mf4r --as-of 2026-11-15T00:00:00Z
+
+test: $(READY)
+	$(BIN)/pytest
+
+check: lint types test
+
+lint: $(READY)
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+
+types: $(READY)
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+clean:
+	rm -rf .venv build .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info
+
+$(READY): setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "behavstats needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@

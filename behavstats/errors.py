@@ -1,0 +1,93 @@
+"""The tree of errors, each with a stable code; only the edges make a status or exit code of it.
+
+BehavstatsError
+├── InvalidInput            what was given is wrong; says which field, where there is one
+│   └── TooLarge            a request body is over the limit
+├── UnknownUser             no page view of this user is stored
+├── SourceError             an input file cannot be read, or not to its end
+├── AddressError            the server cannot listen there
+└── StoreError
+    ├── NoStore             there is no store at this path
+    ├── NotAStore           the file is something else, or of a newer version
+    ├── StoreBusy           somebody else holds the store; trying again later helps
+    └── StoreUnavailable    the store cannot be read or written (permissions, disk, damage)
+"""
+
+
+class BehavstatsError(Exception):
+    """Anything that behavstats expects to go wrong; its text is one line for a person."""
+
+    code = "error"
+
+
+class InvalidInput(BehavstatsError):
+    """A value from outside breaks a rule; of a line, `code` is the reason of its rejection.
+
+    `field` names the value where it has a name.
+    """
+
+    def __init__(self, code: str, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.field = field
+
+
+class TooLarge(InvalidInput):
+    """A request body is longer than the limit."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__("body_too_large", f"the body is longer than {limit:,} bytes")
+
+
+class UnknownUser(BehavstatsError):
+    """The store holds no page view of this user."""
+
+    code = "unknown_user"
+
+    def __init__(self, user_id: str) -> None:
+        super().__init__(f"unknown user {user_id!r}: the store holds no page view of it")
+
+
+class SourceError(BehavstatsError):
+    """An input file cannot be opened, or not be read to its end."""
+
+    code = "unreadable_source"
+
+
+class AddressError(BehavstatsError):
+    """The server cannot listen on this host and port."""
+
+    code = "address_unavailable"
+
+
+class StoreError(BehavstatsError):
+    """The store cannot do what was asked of it."""
+
+    code = "store_error"
+
+
+class NoStore(StoreError):
+    """There is no store at this path."""
+
+    code = "no_store"
+
+    def __init__(self, path: object) -> None:
+        super().__init__(f"there is no store at {path} (behavstats ingest makes one)")
+
+
+class NotAStore(StoreError):
+    """The file at this path is not a store that this version can use; it was left untouched."""
+
+    code = "not_a_store"
+
+
+class StoreBusy(StoreError):
+    """Another process holds the store for longer than we were told to wait."""
+
+    code = "store_busy"
+
+
+class StoreUnavailable(StoreError):
+    """The operating system or SQLite refuses: permissions, a full disk, a damaged file."""
+
+    code = "store_unavailable"

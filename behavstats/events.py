@@ -1,0 +1,228 @@
+"""Page views and their wire format: one, or a block of lines, into views and rejections."""
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+
+from behavstats.errors import InvalidInput
+from behavstats.instants import HOUR, format_instant, parse_instant
+
+MAX_USER_ID_BYTES = 512
+MAX_NAME_BYTES = 2048
+MAX_LINE_BYTES = 1024 * 1024
+MAX_AHEAD = 24 * HOUR
+"""How far ahead of the clock, in ms, a page view may be."""
+
+
+class PageView(msgspec.Struct, frozen=True, gc=False):
+    """One validated page view; `instant` in whole ms since the epoch, UTC."""
+
+    user_id: str
+    instant: int
+    name: str
+
+
+class Block(NamedTuple):
+    """Whole lines of one source that stand together.
+
+    `line` and `offset` (bytes, decompressed) say where the first of them stands, `length` how many
+    bytes they span there. Of a line over `MAX_LINE_BYTES`, which is a block of its own, `text` is
+    only the beginning; everywhere else `length` is that of `text`.
+    """
+
+    source: str
+    line: int
+    offset: int
+    text: bytes
+    length: int
+
+
+class Rejection(NamedTuple):
+    """A line that is not a page view: where it stands, why, and its text (or its beginning)."""
+
+    source: str
+    line: int
+    offset: int
+    length: int
+    reason: str
+    message: str
+    text: bytes
+
+
+class _Event(msgspec.Struct, gc=False):
+    """A page view as it comes over the wire; other keys are skipped."""
+
+    user_id: str
+    name: str
+    timestamp: str
+
+
+_decoder = msgspec.json.Decoder(_Event)
+_encoder = msgspec.json.Encoder()
+_raw_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def check_user_id(user_id: str) -> str:
+    """Return `user_id`, or raise InvalidInput unless it is 1 to 512 UTF-8 bytes without NUL."""
+    return _check_text("user_id", user_id, MAX_USER_ID_BYTES)
+
+
+def check_name(name: str) -> str:
+    """Return `name`, or raise InvalidInput unless it is 1 to 2,048 UTF-8 bytes without NUL."""
+    return _check_text("name", name, MAX_NAME_BYTES)
+
+
+def decode_event(body: bytes, now: int) -> PageView:
+    """Return the page view that one JSON object holds; `now` is the clock, in ms.
+
+    Raises InvalidInput, whose code is one of `invalid_utf8`, `invalid_json`, `too_deep`,
+    `not_an_object`, `missing_key`, `wrong_type`, `invalid_user_id`, `invalid_name` and
+    `invalid_timestamp`, and which names the field where there is one.
+    """
+    try:
+        body.decode()  # msgspec passes over the bytes of keys that it skips
+        try:
+            event = _decoder.decode(body)
+        except msgspec.ValidationError as error:
+            raise _misfit(body, str(error)) from None
+    except UnicodeDecodeError as error:
+        at = f"byte {error.start:,}"
+        raise InvalidInput("invalid_utf8", f"the text is not UTF-8 ({at})") from None
+    except RecursionError:
+        raise InvalidInput("too_deep", "the JSON is nested too deep") from None
+    except msgspec.DecodeError as error:
+        raise InvalidInput("invalid_json", str(error)) from None
+    instant = _check_instant(parse_instant(event.timestamp), now)
+    return PageView(check_user_id(event.user_id), instant, check_name(event.name))
+
+
+def decode_block(block: Block, now: int) -> tuple[list[PageView], list[Rejection]]:
+    """Return the page views of a block of lines, and its bad lines; blank lines are neither.
+
+    `now` is the clock, in ms. Every line counts for itself: one bad line rejects nothing else.
+    """
+    if block.length > len(block.text):
+        return [], [_overlong(block)]
+    try:
+        return _decode_all(block.text, now), []
+    except (ValueError, RecursionError, InvalidInput):
+        return _decode_each(block, now)
+
+
+def encode_lines(views: Iterable[PageView]) -> bytes:
+    """Return page views as JSON lines in the wire format."""
+    events = (_Event(view.user_id, view.name, format_instant(view.instant)) for view in views)
+    return _encoder.encode_lines(events)
+
+
+def names_user(text: str, user_id: str) -> bool:
+    """Say whether a text (a line that could not be read, say) holds this user's id as a word.
+
+    As it stands or with JSON's escapes undone; "as a word" so that `anna` is not found in
+    `joanna`. In doubt it says yes, since what it finds is erased.
+    """
+    before = r"(?<!\w)" if re.match(r"\w", user_id) else ""
+    after = r"(?!\w)" if re.search(r"\w\Z", user_id) else ""
+    word = re.compile(before + re.escape(user_id) + after)
+    return bool(word.search(text) or ("\\" in text and word.search(_unescaped(text))))
+
+
+def _decode_all(lines: bytes, now: int) -> list[PageView]:
+    """Decode lines that are all good in one go; raise whatever comes if one is not."""
+    lines.decode()
+    events = _decoder.decode_lines(lines)
+    # The decoder takes any white space between objects for a line's end. A newline between `}` and
+    # `{` stands between two objects (inside one, no `{` follows a `}` directly), so if all are of
+    # that kind and there is one more object than those, each line is exactly one object.
+    between = lines.count(b"}\n{") + lines.count(b"}\r\n{")
+    if between != lines.count(b"\n", 0, len(lines) - 1) or len(events) != between + 1:
+        raise ValueError("the lines are not one object each")
+    for user_id in {event.user_id for event in events}:
+        check_user_id(user_id)
+    for name in {event.name for event in events}:
+        check_name(name)
+    views = [
+        PageView(event.user_id, parse_instant(event.timestamp), event.name) for event in events
+    ]
+    _check_instant(max(view.instant for view in views), now)
+    return views
+
+
+def _decode_each(block: Block, now: int) -> tuple[list[PageView], list[Rejection]]:
+    views: list[PageView] = []
+    rejections: list[Rejection] = []
+    offset = block.offset
+    for number, line in enumerate(block.text.split(b"\n"), start=block.line):
+        text = line.removesuffix(b"\r")
+        if text.strip(b" \t"):
+            try:
+                views.append(decode_event(text, now))
+            except InvalidInput as error:
+                rejections.append(
+                    Rejection(block.source, number, offset, len(text), error.code, str(error), text)
+                )
+        offset += len(line) + 1
+    return views, rejections
+
+
+def _overlong(block: Block) -> Rejection:
+    message = f"the line is {block.length:,} bytes long, over {MAX_LINE_BYTES:,}"
+    return Rejection(
+        block.source,
+        block.line,
+        block.offset,
+        block.length,
+        "line_too_long",
+        message,
+        block.text,
+    )
+
+
+def _misfit(body: bytes, message: str) -> InvalidInput:
+    """Say what is wrong with JSON without the keys of a page view; or else, `message`."""
+    try:
+        values = _raw_decoder.decode(body)
+    except msgspec.ValidationError:
+        return InvalidInput("not_an_object", "the JSON is not an object")
+    for key in _Event.__struct_fields__:
+        if key not in values:
+            return InvalidInput("missing_key", f"{key} is missing", key)
+        if not bytes(values[key]).startswith(b'"'):
+            return InvalidInput("wrong_type", f"{key} is not a string", key)
+    return InvalidInput("wrong_type", message)
+
+
+def _check_text(field: str, text: str, most: int) -> str:
+    wrong = ""
+    try:
+        if not 1 <= (len(text) if text.isascii() else len(text.encode())) <= most:
+            wrong = f"is not 1 to {most:,} UTF-8 bytes long"
+        elif "\0" in text:
+            wrong = "contains a NUL"
+    except UnicodeEncodeError:
+        wrong = "contains a lone surrogate"
+    if wrong:
+        raise InvalidInput(f"invalid_{field}", f"{field} {wrong}", field)
+    return text
+
+
+def _check_instant(instant: int, now: int) -> int:
+    if instant > now + MAX_AHEAD:
+        message = "timestamp is more than 24 hours ahead of the clock"
+        raise InvalidInput("invalid_timestamp", message, "timestamp")
+    return instant
+
+
+def _unescaped(text: str) -> str:
+    """Undo JSON's string escapes anywhere in a text, be it JSON or not."""
+    simple = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+
+    def character(escape: re.Match[str]) -> str:
+        code = escape[1]
+        return chr(int(code[1:], 16)) if len(code) == 5 else simple.get(code, code)
+
+    characters = re.sub(r"\\(u[0-9a-fA-F]{4}|.)", character, text)
+    # A pair of surrogates is one character only after a round trip through UTF-16.
+    return characters.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -1,0 +1,178 @@
+"""The summary algebra and the profile: pure, no input or output, no clock.
+
+A *summary* of a run of consecutive page views of one user holds all that a profile needs. Summaries
+of adjacent runs merge, `Summary()` is the identity, and merging is associative; so the same
+definition serves one view, a pre-aggregated hour, a late view and a whole window.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import msgspec
+
+from behavstats.errors import InvalidInput
+from behavstats.instants import DAY, MINUTE, SECOND, format_date, format_instant
+
+VISIT_GAP = 30 * MINUTE
+"""Longest gap, in ms, between two consecutive views of one visit."""
+
+MAX_DAYS = 90
+TOP_PAGES = 10
+
+
+class Window(NamedTuple):
+    """The half-open interval (as_of - days * 24 h, as_of]; `as_of` in ms since the epoch."""
+
+    as_of: int
+    days: int = 7
+
+    @property
+    def start(self) -> int:
+        """The instant in ms just before the window: a view at it is outside."""
+        return self.as_of - self.days * DAY
+
+    @property
+    def dates(self) -> range:
+        """The UTC dates that the window touches, as days since the epoch.
+
+        One more than `days`, or just `days` if it ends with the last millisecond of a date.
+        """
+        return range((self.start + 1) // DAY, self.as_of // DAY + 1)
+
+
+def window(as_of: int, days: int = 7) -> Window:
+    """Return the window that ends at `as_of` (ms); InvalidInput unless `days` is 1 to 90."""
+    if not 1 <= days <= MAX_DAYS:
+        raise InvalidInput("invalid_days", f"days must be 1 to {MAX_DAYS}, not {days}", "days")
+    return Window(as_of, days)
+
+
+class PageTally(NamedTuple):
+    """How often a page was viewed, and when last (ms since the epoch)."""
+
+    views: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run of consecutive page views of one user comes to; by default, of no view.
+
+    `first` and `last` are instants, `time` the counted time on site, all in ms; `visits` counts
+    maximal runs with gaps of at most `VISIT_GAP`; `dates` maps a UTC date (days since the epoch)
+    to its views; `pages` maps a name to its tally.
+    """
+
+    first: int | None = None
+    last: int | None = None
+    views: int = 0
+    time: int = 0
+    visits: int = 0
+    dates: Mapping[int, int] = field(default_factory=dict)
+    pages: Mapping[str, PageTally] = field(default_factory=dict)
+
+
+def summarise(views: Iterable[tuple[int, str]]) -> Summary:
+    """Return the summary of views (instant in ms, page name) that come in order of time.
+
+    The fold of `merge` over summaries of one view each, without the copies on the way.
+    """
+    first: int | None = None
+    last: int | None = None
+    count = time = visits = 0
+    dates: dict[int, int] = {}
+    pages: dict[str, PageTally] = {}
+    for instant, name in views:
+        if last is None:
+            first, visits = instant, 1
+        elif instant - last <= VISIT_GAP:
+            time += instant - last
+        else:
+            visits += 1
+        last = instant
+        count += 1
+        date = instant // DAY
+        dates[date] = dates.get(date, 0) + 1
+        tally = pages.get(name)
+        pages[name] = PageTally(1 if tally is None else tally.views + 1, instant)
+    return Summary(first, last, count, time, visits, dates, pages)
+
+
+def merge(earlier: Summary, later: Summary) -> Summary:
+    """Return the summary of two adjacent runs joined, of which `earlier` ends first.
+
+    Raises ValueError where the runs overlap in time, since their gap is not known then.
+    """
+    if earlier.last is None or later.first is None:
+        return later if earlier.last is None else earlier
+    gap = later.first - earlier.last
+    if gap < 0:
+        raise ValueError("summaries of overlapping runs do not merge")
+    same_visit = gap <= VISIT_GAP
+    dates = dict(earlier.dates)
+    for date, views in later.dates.items():
+        dates[date] = dates.get(date, 0) + views
+    pages = dict(earlier.pages)
+    for name, tally in later.pages.items():
+        before = pages.get(name)
+        pages[name] = tally if before is None else PageTally(before.views + tally.views, tally.last)
+    return Summary(
+        first=earlier.first,
+        last=later.last,
+        views=earlier.views + later.views,
+        time=earlier.time + later.time + (gap if same_visit else 0),
+        visits=earlier.visits + later.visits - (1 if same_visit else 0),
+        dates=dates,
+        pages=pages,
+    )
+
+
+def ranked_pages(summary: Summary) -> list[tuple[str, PageTally]]:
+    """Return all pages, the most viewed first; ties go to the one viewed last, then by name."""
+    return sorted(summary.pages.items(), key=lambda page: (-page[1].views, -page[1].last, page[0]))
+
+
+def profile(user_id: str, summary: Summary, days: int = 7) -> dict[str, object]:
+    """Read the profile out of the summary of a window of `days` days: five keys, in order."""
+    ranking = ranked_pages(summary)
+    return {
+        "user_id": user_id,
+        f"number_pages_viewed_in_the_last_{days}_days": summary.views,
+        f"time_spent_on_site_in_last_{days}_days": _whole_minutes(summary.time),
+        # A rolling window can touch days + 1 dates; its two partial ends make one day together.
+        f"number_of_days_active_in_last_{days}_days": min(len(summary.dates), days),
+        f"most_viewed_page_in_last_{days}_days": ranking[0][0] if ranking else None,
+    }
+
+
+def detailed_profile(user_id: str, summary: Summary, window: Window) -> dict[str, object]:
+    """Read out the profile and, behind its five keys, what lies beneath it.
+
+    `seconds_on_site` is exact to the millisecond; `days` has every UTC date that the window
+    touches; first and last view are those in the window, or null.
+    """
+    return profile(user_id, summary, window.days) | {
+        "window": {"after": format_instant(window.start), "until": format_instant(window.as_of)},
+        "seconds_on_site": summary.time / SECOND,
+        "visits": summary.visits,
+        "days": [
+            {"date": format_date(date), "views": summary.dates.get(date, 0)}
+            for date in window.dates
+        ],
+        "top_pages": [
+            {"name": name, "views": tally.views, "last_viewed": format_instant(tally.last)}
+            for name, tally in ranked_pages(summary)[:TOP_PAGES]
+        ],
+        "first_view": None if summary.first is None else format_instant(summary.first),
+        "last_view": None if summary.last is None else format_instant(summary.last),
+    }
+
+
+def encode(profile: Mapping[str, object]) -> bytes:
+    """Return a profile as JSON, the same from every interface."""
+    return msgspec.json.encode(profile)
+
+
+def _whole_minutes(milliseconds: int) -> int:
+    return (milliseconds + MINUTE // 2) // MINUTE
