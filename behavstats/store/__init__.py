@@ -1,0 +1,6 @@
+"""The store: one SQLite file and the verbs on it. All SQL stands in this package."""
+
+from behavstats.store.erasing import Receipt
+from behavstats.store.store import Store
+
+__all__ = ["Receipt", "Store"]

@@ -1,0 +1,104 @@
+"""The SQLite file: opening it, its connections, and what its errors mean."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import QueuePool
+from sqlmodel import create_engine
+
+from behavstats.errors import NoStore, NotAStore, StoreBusy, StoreUnavailable
+from behavstats.store import tables
+
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+# Temporary tables and journals stay in memory: no copy of anything outside the store's files.
+_PRAGMAS = ("PRAGMA temp_store = MEMORY", "PRAGMA cache_size = -16384")
+# A commit is on disk when it returns; what is deleted is overwritten; checkpoints are ours to make.
+_WRITER_PRAGMAS = (
+    "PRAGMA synchronous = FULL",
+    "PRAGMA secure_delete = ON",
+    "PRAGMA wal_autocheckpoint = 0",
+)
+
+
+def connect(path: Path, mode: str) -> sqlite3.Connection:
+    """Open the file in autocommit; `mode` is SQLite's: `ro`, `rw` or `rwc` (creates it)."""
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    connection = sqlite3.connect(
+        uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5.0
+    )
+    for pragma in _PRAGMAS if mode == "ro" else (*_PRAGMAS, *_WRITER_PRAGMAS):
+        connection.execute(pragma)
+    return connection
+
+
+def reading_engine(path: Path) -> Engine:
+    """Return an engine whose pooled connections can only read, one for each thread at work.
+
+    A connection that cannot write also makes no checkpoint as it closes.
+    """
+    return create_engine(
+        "sqlite://",
+        creator=lambda: connect(path, "ro"),
+        poolclass=QueuePool,
+        max_overflow=-1,
+        pool_reset_on_return=None,
+    )
+
+
+def check_file(path: Path) -> None:
+    """Raise NoStore if there is no file, NotAStore if it is something else than a store.
+
+    Looks at the file alone, without a lock and without its WAL, so that it leaves no trace beside
+    another program's database. An empty file passes: a store whose making was interrupted.
+    """
+    if not path.exists():
+        raise NoStore(path)
+    if not path.is_file():
+        raise NotAStore(f"{path} is not a file")
+    with translated(path):
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None
+        )
+        try:
+            check_version(connection, path)
+        finally:
+            connection.close()
+
+
+def check_version(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the version of the store, 0 for an empty file; NotAStore if it is not one of ours."""
+    application_id = connection.execute("PRAGMA application_id").fetchone()[0]
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if application_id == tables.APPLICATION_ID:
+        if version > tables.VERSION:
+            message = f"{path} was written by a newer behavstats (store version {version})"
+            raise NotAStore(message)
+        return version
+    if application_id or connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
+        raise NotAStore(f"{path} is a database of another program")
+    return 0
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into ours."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise _translation(error.orig, path) from error
+    except sqlite3.Error as error:
+        raise _translation(error, path) from error
+
+
+def _translation(error: BaseException | None, path: Path) -> Exception:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in _BUSY:
+        return StoreBusy(f"the store {path} is busy: {error}")
+    if code == sqlite3.SQLITE_NOTADB:
+        return NotAStore(f"{path} is not a behavstats store: {error}")
+    return StoreUnavailable(f"the store {path} cannot be used: {error}")

@@ -1,0 +1,62 @@
+"""The store's lock: one writer, or checkpointer, at a time, across threads and processes.
+
+SQLite before 3.51.3 can damage a WAL file when one connection checkpoints while another commits
+(https://sqlite.org/wal.html#walresetbug), so both happen only under this lock; and who waits here
+never meets "database is locked".
+
+Two empty files beside the store are locked with flock(2): whoever wants the store queues at the
+turnstile first and holds it until the store is free. So a writer that has just let go (an ingest,
+between two batches) stands behind those who were waiting, and nobody starves. Each acquisition
+opens the files anew, which makes threads of one process exclude each other as processes do.
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from behavstats.errors import StoreBusy, StoreUnavailable
+
+_POLL = 0.001  # seconds between two looks at a lock that somebody holds
+
+
+class StoreLock:
+    """The lock of the store at `path`; waits for at most `patience` seconds."""
+
+    def __init__(self, path: Path, patience: float) -> None:
+        self._turnstile = Path(f"{path}-turn")
+        self._lock = Path(f"{path}-lock")
+        self._patience = patience
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the lock; StoreBusy if it is not to be had in time."""
+        deadline = time.monotonic() + self._patience
+        with ExitStack() as lock:
+            with ExitStack() as turnstile:
+                turnstile.callback(os.close, self._locked(self._turnstile, deadline))
+                lock.callback(os.close, self._locked(self._lock, deadline))
+            yield
+
+    def _locked(self, path: Path, deadline: float) -> int:
+        """Return a descriptor of the file with the lock on it; closing it lets go."""
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise StoreUnavailable(f"cannot lock the store: {path}: {error.strerror}") from None
+        try:
+            while True:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    if time.monotonic() >= deadline:
+                        message = f"the store is busy: no turn within {self._patience:g} s"
+                        raise StoreBusy(message) from None
+                    time.sleep(_POLL)
+                else:
+                    return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise

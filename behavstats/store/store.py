@@ -1,0 +1,211 @@
+"""The store: one object with the verbs that the rest of the program uses."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Self, cast
+
+from behavstats.errors import NoStore, StoreBusy, StoreUnavailable
+from behavstats.events import PageView, Rejection
+from behavstats.profile import Summary, Window
+from behavstats.store import database, rejects, tables
+from behavstats.store.erasing import Receipt, erase_user
+from behavstats.store.lock import StoreLock
+from behavstats.store.reading import read_page_views, read_summary
+from behavstats.store.writing import Interner, insert_page_views
+
+_LARGE_WAL = 16 * 1024 * 1024  # bytes; a checkpoint costs less, the more commits it is for
+
+
+class Store:
+    """A store in use. Any number of threads and processes may have one on the same file.
+
+    Reads run side by side on pooled connections that cannot write. Writes, and checkpoints, run
+    one at a time on one connection under the store's lock. Every verb raises StoreError where the
+    store cannot do it. Close it, or use it as a context manager.
+    """
+
+    def __init__(self, path: Path, patience: float) -> None:
+        """Do not call; see `open` and `create`."""
+        self.path = path
+        self._lock = StoreLock(path, patience)
+        self._engine = database.reading_engine(path)
+        self._writer: sqlite3.Connection | None = None
+        self._users = Interner("user", "user_id")
+        self._pages = Interner("page", "name")
+        self._data_version = 0
+
+    @classmethod
+    def open(cls, path: Path, patience: float) -> Self:
+        """Open the store at `path`; wait `patience` seconds at most for a turn to write.
+
+        Raises NoStore if there is none, and makes nothing; NotAStore if it is something else.
+        """
+        database.check_file(path)
+        store = cls(path, patience)
+        with store._reading() as connection:
+            if database.check_version(connection, path) == 0:
+                raise NoStore(path)
+        return store
+
+    @classmethod
+    def create(cls, path: Path, patience: float) -> Self:
+        """Open the store at `path`, making it if there is none."""
+        if not path.parent.is_dir():
+            raise StoreUnavailable(f"the store {path} cannot be made: no folder {path.parent}")
+        try:
+            return cls.open(path, patience)
+        except NoStore:
+            with StoreLock(path, patience).held(), database.translated(path):
+                _make(path)
+            return cls.open(path, patience)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections; a store that was written to is left without a WAL."""
+        self._engine.dispose()
+        if self._writer is not None:
+            with self._lock.held(), database.translated(self.path):
+                _checkpoint(self._writer, "TRUNCATE")
+                # The last connection to close makes a checkpoint, too: under the lock, therefore.
+                self._writer.close()
+            self._writer = None
+
+    def add(self, views: Sequence[PageView], rejections: Sequence[Rejection] = ()) -> int:
+        """Store page views and rejected lines in one transaction, durable on return.
+
+        Returns how many of the page views were not there yet.
+        """
+        with self._turn() as connection:
+            with self._transaction(connection):
+                added = insert_page_views(connection, self._users, self._pages, views)
+                rejects.insert_rejections(connection, rejections)
+            if self._wal_size() > _LARGE_WAL:
+                _checkpoint(connection, "PASSIVE")
+        return added
+
+    def summary(self, user_id: str, window: Window) -> Summary:
+        """Return the summary of a user's page views in a window; UnknownUser if there is none."""
+        with self._reading() as connection:
+            return read_summary(connection, user_id, window)
+
+    def page_views(self, user_id: str) -> Iterator[list[PageView]]:
+        """Yield all page views of a user in order of time, in lists; UnknownUser if none."""
+        with self._reading() as connection:
+            yield from read_page_views(connection, user_id)
+
+    def forget(self, user_id: str) -> Receipt:
+        """Erase a user from every file of the store, and return what was erased.
+
+        Raises UnknownUser if there is nothing of the user. Raises StoreBusy if another program
+        keeps the WAL in use: then the user is erased, but not all bytes of it; asking again (for a
+        user who is unknown by then) finishes that.
+        """
+        with self._turn() as connection:
+            try:
+                with self._transaction(connection):
+                    return erase_user(connection, user_id)
+            finally:
+                self._forget_keys()
+                _truncate_wal(connection)
+
+    def rejections(self) -> Iterator[Rejection]:
+        """Yield the rejected lines in the order in which they came."""
+        with database.translated(self.path):
+            yield from rejects.read_rejections(self._engine)
+
+    def count_rejections(self) -> int:
+        """Return how many rejected lines are kept."""
+        with database.translated(self.path):
+            return rejects.count_rejections(self._engine)
+
+    def clear_rejections(self) -> int:
+        """Delete all rejected lines, overwriting them; return how many there were."""
+        with self._turn() as connection:
+            with self._transaction(connection):
+                count = rejects.delete_rejections(connection)
+            _truncate_wal(connection)
+        return count
+
+    def truncate_wal(self) -> None:
+        """Copy what the write-ahead log holds into the database, and empty it."""
+        with self._turn() as connection:
+            _truncate_wal(connection)
+
+    def check_readable(self) -> None:
+        """Raise StoreError if the store cannot be read."""
+        with self._reading() as connection:
+            connection.execute("SELECT 1 FROM page_view LIMIT 1").fetchone()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection that can only read."""
+        with database.translated(self.path):
+            pooled = self._engine.raw_connection()
+            try:
+                yield cast(sqlite3.Connection, pooled.driver_connection)
+            finally:
+                pooled.close()
+
+    @contextmanager
+    def _turn(self) -> Iterator[sqlite3.Connection]:
+        """Hold the store's lock, and lend the connection that writes."""
+        with self._lock.held(), database.translated(self.path):
+            if self._writer is None:
+                self._writer = database.connect(self.path, "rw")
+            yield self._writer
+
+    @contextmanager
+    def _transaction(self, connection: sqlite3.Connection) -> Iterator[None]:
+        """Commit what is done inside, or none of it."""
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            (data_version,) = connection.execute("PRAGMA data_version").fetchone()
+            if data_version != self._data_version:
+                # Another connection wrote: who was forgotten there must not keep a key here.
+                self._forget_keys()
+                self._data_version = data_version
+            yield
+            connection.execute("COMMIT")
+        except BaseException:
+            self._forget_keys()
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+    def _forget_keys(self) -> None:
+        self._users.forget()
+        self._pages.forget()
+
+    def _wal_size(self) -> int:
+        return Path(f"{self.path}-wal").stat().st_size
+
+
+def _make(path: Path) -> None:
+    """Make an empty file a store, under the store's lock."""
+    with closing(database.connect(path, "rwc")) as connection:
+        if database.check_version(connection, path):
+            return
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("BEGIN IMMEDIATE")
+        tables.create(connection)
+        connection.execute("COMMIT")
+
+
+def _checkpoint(connection: sqlite3.Connection, mode: str) -> bool:
+    """Copy the WAL into the database; say whether all of it, as `mode` asks, was possible."""
+    # Readers in the way are reported in the row, not as an error.
+    busy, _, _ = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+    return not busy
+
+
+def _truncate_wal(connection: sqlite3.Connection) -> None:
+    if not _checkpoint(connection, "TRUNCATE"):
+        message = "what was deleted is still in the write-ahead log, which another program reads"
+        raise StoreBusy(f"{message}; ask again to have it overwritten")
