@@ -1,0 +1,195 @@
+"""Sources: a path or standard input, plain or compressed, as blocks of whole lines."""
+
+import gzip
+import io
+import os
+import stat
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import BinaryIO, cast
+
+from behavstats.errors import SourceError
+from behavstats.events import MAX_LINE_BYTES, Block
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+STANDARD_INPUT = "-"
+
+_CHUNK_BYTES = 1024 * 1024
+_BLOCK_BYTES = 8 * 1024 * 1024
+_BLOCK_LINES = 100_000
+_KEPT_OF_OVERLONG_LINE = 4 * 1024
+
+_GZIP = b"\x1f\x8b"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError)
+
+
+class Source:
+    """An open source. `name` is its absolute path, or `-`; `size` its bytes if that is known."""
+
+    def __init__(self, name: str, size: int | None, stream: "_CountedStream") -> None:
+        """Do not call; see `open_source`."""
+        self.name = name
+        self.size = size
+        self._stream = stream
+
+    @property
+    def position(self) -> int:
+        """How many bytes were read so far, as they are stored (compressed, if they are)."""
+        return self._stream.position
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the lines in blocks, bounded in bytes and lines; an over-long line stands alone.
+
+        Raises SourceError where the rest cannot be read, after the whole lines before that.
+        """
+        chunks = _chunks(self.name, _decompressed(self._stream))
+        return _numbered(self.name, _runs_of_lines(chunks))
+
+
+def check_source(path: str) -> SourceError | None:
+    """Return what keeps a path from being read, if anything does, without opening it."""
+    if path == STANDARD_INPUT:
+        return None
+    try:
+        if stat.S_ISDIR(os.stat(path).st_mode):
+            return SourceError(f"{path}: is a folder")
+    except (OSError, ValueError) as error:
+        return _unreadable(path, error)
+    return None if os.access(path, os.R_OK) else SourceError(f"{path}: permission denied")
+
+
+@contextmanager
+def open_source(path: str) -> Iterator[Source]:
+    """Open a file, or standard input for `-`; SourceError if that is not possible."""
+    with ExitStack() as stack:
+        if path == STANDARD_INPUT:
+            name, file = path, cast(BinaryIO, sys.stdin.buffer)
+        else:
+            try:
+                name, file = os.path.abspath(path), stack.enter_context(open(path, "rb"))
+            except (OSError, ValueError) as error:
+                raise _unreadable(path, error) from None
+        status = os.fstat(file.fileno())
+        size = status.st_size if stat.S_ISREG(status.st_mode) else None
+        try:
+            stream = _CountedStream(file)
+        except OSError as error:
+            raise _unreadable(path, error) from None
+        yield Source(name, size, stream)
+
+
+class _CountedStream(io.RawIOBase):
+    """A stream whose first bytes can be looked at, also in a pipe, and that counts its bytes."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.beginning = file.read(len(_ZSTD))
+        self._unread = self.beginning
+        self.position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        data = self._unread or self._file.read(len(buffer))
+        self._unread = b""
+        buffer[: len(data)] = data
+        self.position += len(data)
+        return len(data)
+
+
+def _decompressed(stream: _CountedStream) -> BinaryIO:
+    """Tell by its first bytes how a stream is compressed, and return what it holds."""
+    buffered = cast(BinaryIO, io.BufferedReader(stream, _CHUNK_BYTES))
+    if stream.beginning.startswith(_GZIP):
+        return cast(BinaryIO, gzip.GzipFile(fileobj=buffered))
+    if stream.beginning.startswith(_ZSTD):
+        return cast(BinaryIO, zstd.ZstdFile(buffered))
+    return buffered
+
+
+def _chunks(name: str, stream: BinaryIO) -> Iterator[bytes]:
+    """Yield what can be read, at most 1 MiB at once; then SourceError if that is not all."""
+    try:
+        # Not read(): what it has collected is lost if it meets the damage.
+        while chunk := stream.read1(_CHUNK_BYTES):  # type: ignore[attr-defined]
+            yield chunk
+    except _DAMAGE as error:
+        message = f"{name}: the compressed data is damaged or cut short ({error})"
+        raise SourceError(message) from None
+    except OSError as error:
+        raise _unreadable(name, error) from None
+
+
+def _runs_of_lines(chunks: Iterator[bytes]) -> Iterator[tuple[bytes, int]]:
+    """Yield runs of whole lines, each with its length.
+
+    Of an over-long line, a run of its own, only the beginning is ever held.
+    """
+    lines: list[bytes] = []
+    # The line whose end was not met yet: its beginning, and its length so far. A line that lies
+    # within one chunk is not over-long, so that this is the only one to look at.
+    begun, length = bytearray(), 0
+    try:
+        for chunk in chunks:
+            end = chunk.find(b"\n") + 1
+            begun += (chunk[:end] if end else chunk)[: MAX_LINE_BYTES + 1 - len(begun)]
+            length += end or len(chunk)
+            if not end:
+                continue
+            last = chunk.rfind(b"\n") + 1
+            if length > MAX_LINE_BYTES + 1:
+                yield from _bounded(lines)
+                yield bytes(begun[:_KEPT_OF_OVERLONG_LINE]), length
+                lines = [chunk[end:last]]
+            else:
+                lines += (bytes(begun), chunk[end:last])
+            begun, length = bytearray(chunk[last:]), len(chunk) - last
+            if sum(map(len, lines)) >= _BLOCK_BYTES:
+                yield from _bounded(lines)
+                lines = []
+    except SourceError:
+        yield from _bounded(lines)
+        raise
+    if length > MAX_LINE_BYTES:
+        yield from _bounded(lines)
+        yield bytes(begun[:_KEPT_OF_OVERLONG_LINE]), length
+    else:
+        yield from _bounded([*lines, bytes(begun)])
+
+
+def _bounded(lines: list[bytes]) -> Iterator[tuple[bytes, int]]:
+    """Join runs of lines, and halve what has too many of them: millions may be two bytes long."""
+    waiting = [b"".join(lines)]
+    while waiting:
+        run = waiting.pop()
+        if run.count(b"\n") <= _BLOCK_LINES:
+            if run:
+                yield run, len(run)
+            continue
+        half = len(run) // 2
+        cut = (run.rfind(b"\n", 0, half) if b"\n" in run[:half] else run.find(b"\n")) + 1
+        waiting += (run[cut:], run[:cut])
+
+
+def _numbered(source: str, runs: Iterator[tuple[bytes, int]]) -> Iterator[Block]:
+    line, offset = 1, 0
+    for run, length in runs:
+        marked = offset == 0 and run.startswith(_BYTE_ORDER_MARK)
+        mark = len(_BYTE_ORDER_MARK) if marked else 0
+        yield Block(source, line, offset + mark, run[mark:], length - mark)
+        line += run.count(b"\n") if length == len(run) else 1
+        offset += length
+
+
+def _unreadable(name: str, error: Exception) -> SourceError:
+    reason = getattr(error, "strerror", None) or error
+    return SourceError(f"{name}: {reason}")
