@@ -1,0 +1,209 @@
+"""The command line: options in, one call, a value shown; heavy imports in their commands."""
+
+import sys
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from behavstats.errors import BehavstatsError, InvalidInput, UnknownUser
+from behavstats.settings import Settings
+
+if TYPE_CHECKING:
+    from behavstats.store import Store
+
+DONE, PARTLY, USAGE, UNUSABLE, INTERRUPTED = 0, 1, 2, 3, 130
+"""The exit codes; README says what they stand for."""
+
+_LISTED = 1_000  # rejected lines in the table
+
+app = typer.Typer(
+    help="Page views in, exact behavioural profiles of users out, in real time.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Database = Annotated[
+    Path, typer.Option("--db", envvar="BEHAVSTATS_DB", metavar="PATH", help="The store's file.")
+]
+DEFAULT_DB = Path("behavstats.db")
+User = Annotated[str, typer.Argument(metavar="USER", help="The user's id.")]
+
+
+def main() -> None:
+    """Run the command line; an expected failure is one line on standard error and an exit code."""
+    try:
+        app()
+    except BehavstatsError as error:
+        print(f"behavstats: {error}", file=sys.stderr)
+        sys.exit(_exit_code(error))
+
+
+def _exit_code(error: BehavstatsError) -> int:
+    if isinstance(error, UnknownUser):
+        return PARTLY
+    return USAGE if isinstance(error, InvalidInput) else UNUSABLE
+
+
+@app.command(epilog="Example: behavstats ingest events.jsonl more.jsonl.gz")
+def ingest(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="JSON lines, also .gz, .zst; or -.")
+    ],
+    db: Database = DEFAULT_DB,
+) -> None:
+    """Read page views from files, or from standard input (-), into the store."""
+    from behavstats import display
+    from behavstats.ingest import ingest
+    from behavstats.sources import check_source
+    from behavstats.store import Store
+
+    settings = Settings(db)
+    problems = [problem for problem in map(check_source, files) if problem]
+    if len(problems) == len(files):  # then there is nothing to make a store for
+        _complain(*problems)
+        raise typer.Exit(UNUSABLE)
+    with (
+        Store.create(settings.db, settings.patience) as store,
+        display.IngestProgress(display.console(sys.stderr)) as progress,
+    ):
+        report = ingest(files, store, settings.clock, progress.update)
+    display.console(sys.stdout).print(display.report_table(report))
+    _complain(*map(display.rejection_line, report.examples))
+    if report.rejected.total() > len(report.examples):
+        _complain("more lines were rejected: behavstats rejects lists them")
+    _complain(*report.failures)
+    if report.interrupted:
+        _complain("interrupted; what is counted above is stored, and running it again goes on")
+        raise typer.Exit(INTERRUPTED)
+    if report.failures:
+        raise typer.Exit(UNUSABLE)
+    raise typer.Exit(PARTLY if report.rejected else DONE)
+
+
+@app.command(epilog="Example: behavstats profile 019mr8mf4r --days 30 --as-of 2026-11-15T00:00:00Z")
+def profile(
+    user: User,
+    days: Annotated[int, typer.Option(help="The window's length, 1 to 90.")] = 7,
+    as_of: Annotated[
+        str | None, typer.Option(metavar="TIME", help="The window's end, RFC 3339.  [default: now]")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print what the API returns.")] = False,
+    db: Database = DEFAULT_DB,
+) -> None:
+    """Print what a user did in the last days."""
+    from behavstats.events import check_user_id
+    from behavstats.instants import parse_instant
+    from behavstats.profile import encode, profile, window
+
+    settings = Settings(db)
+    wanted = window(settings.clock() if as_of is None else parse_instant(as_of, "as_of"), days)
+    with _existing_store(settings) as store:
+        summary = store.summary(check_user_id(user), wanted)
+    if json:
+        print(encode(profile(user, summary, days)).decode())
+        return
+    from behavstats import display
+
+    display.console(sys.stdout).print(display.profile_tables(user, summary, wanted))
+
+
+@app.command(epilog="Example: behavstats export 019mr8mf4r > user.jsonl")
+def export(user: User, db: Database = DEFAULT_DB) -> None:
+    """Print all page views of a user as JSON lines, which ingest reads again."""
+    from behavstats.events import check_user_id, encode_lines
+
+    with _existing_store(Settings(db)) as store:
+        for views in store.page_views(check_user_id(user)):
+            _write(encode_lines(views))
+
+
+@app.command(epilog="Example: behavstats forget 019mr8mf4r")
+def forget(
+    user: User,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    db: Database = DEFAULT_DB,
+) -> None:
+    """Erase a user: all page views, and whatever else the store holds of them."""
+    from behavstats import display
+    from behavstats.events import check_user_id
+
+    with _existing_store(Settings(db)) as store:
+        if not yes and sys.stdin.isatty():
+            _confirm(f"Erase all that {db} holds of user {display.printable(user)}?")
+        receipt = store.forget(check_user_id(user))
+    display.console(sys.stdout).print(display.receipt_table(receipt))
+
+
+@app.command(epilog="Example: behavstats rejects --jsonl > to-repair.jsonl")
+def rejects(
+    jsonl: Annotated[
+        bool, typer.Option("--jsonl", help="Print the lines as they came, to repair and ingest.")
+    ] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Empty the list.")] = False,
+    db: Database = DEFAULT_DB,
+) -> None:
+    """List the lines that ingest rejected, and why."""
+    from behavstats import display
+
+    if jsonl and clear:
+        raise InvalidInput("conflicting_options", "--jsonl and --clear do not go together")
+    with _existing_store(Settings(db)) as store:
+        if clear:
+            print(f"{store.clear_rejections():,} rejected lines deleted")
+        elif jsonl:
+            _print_rejected_lines(store)
+        else:
+            out, count = display.console(sys.stdout), store.count_rejections()
+            out.print(display.rejections_table(islice(store.rejections(), _LISTED)))
+            if count > _LISTED:
+                out.print(f"and {count - _LISTED:,} more, which --jsonl prints")
+
+
+@app.command(epilog="Example: behavstats serve --port 8080")
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
+    db: Database = DEFAULT_DB,
+) -> None:
+    """Serve the store over HTTP until SIGINT or SIGTERM."""
+    from behavstats.server import serve
+
+    serve(Settings(db, host=host, port=port, patience=5.0))
+
+
+def _existing_store(settings: Settings) -> "Store":
+    from behavstats.store import Store
+
+    return Store.open(settings.db, settings.patience)
+
+
+def _print_rejected_lines(store: "Store") -> None:
+    for rejection in store.rejections():
+        if rejection.length > len(rejection.text):
+            where = f"{rejection.source}, line {rejection.line:,}, byte {rejection.offset:,}"
+            _complain(f"not printed, since only its beginning is kept: {where}")
+        else:
+            _write(rejection.text + b"\n")
+
+
+def _write(data: bytes) -> None:
+    """Write bytes to standard output as they are, whatever the locale."""
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def _confirm(question: str) -> None:
+    try:
+        typer.confirm(question, abort=True)
+    except typer.Abort:
+        _complain("nothing was erased")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _complain(*complaints: object) -> None:
+    for complaint in complaints:
+        print(f"behavstats: {complaint}", file=sys.stderr)

@@ -1,0 +1,138 @@
+"""Values to rich tables and lines: what a person reads. Piped, it is plain and never wrapped."""
+
+from collections.abc import Iterable
+from typing import IO, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from behavstats.events import Rejection
+from behavstats.ingest import Report
+from behavstats.instants import format_date, format_instant
+from behavstats.profile import TOP_PAGES, Summary, Window, profile, ranked_pages
+from behavstats.sources import Source
+from behavstats.store import Receipt
+
+_UNWRAPPED = 100_000  # columns of a console that is not a terminal
+_LONGEST_BAR = 30
+_LONGEST_TEXT = 80
+
+
+def console(file: IO[str]) -> Console:
+    """Return a console on a stream; where nobody watches, without colours and without an edge."""
+    width = None if file.isatty() else _UNWRAPPED
+    return Console(file=file, width=width, highlight=False, emoji=False, markup=False)
+
+
+def printable(text: str) -> str:
+    """Return text with what is not printable escaped, so that no data steers the terminal."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def profile_tables(user_id: str, summary: Summary, window: Window) -> RenderableType:
+    """Show a profile: its five fields, a bar for each day, and the top pages."""
+    title = f"{format_instant(window.start)} to {format_instant(window.as_of)}"
+    fields = _table(title, "field", "value")
+    for key, value in profile(user_id, summary, window.days).items():
+        fields.add_row(key, "-" if value is None else printable(str(value)))
+
+    days = _table("views a day (UTC)", "date", "views", "", right="views")
+    most = max(summary.dates.values(), default=1)
+    for date in window.dates:
+        views = summary.dates.get(date, 0)
+        bar = "█" * -(-_LONGEST_BAR * views // most)
+        days.add_row(format_date(date), f"{views:,}", Text(bar, style="cyan"))
+
+    pages = _table("top pages", "page", "views", "last viewed", right="views")
+    for name, tally in ranked_pages(summary)[:TOP_PAGES]:
+        pages.add_row(printable(name), f"{tally.views:,}", format_instant(tally.last))
+    return Group(fields, "", days, "", pages)
+
+
+def report_table(report: Report) -> Table:
+    """Show what an ingest did: counts, time and rate."""
+    table = _table(None, "page views", "", right="")
+    table.add_row("read", f"{report.read:,}")
+    table.add_row("added", f"{report.added:,}")
+    table.add_row("duplicates", f"{report.duplicates:,}")
+    table.add_row("rejected", f"{report.rejected.total():,}")
+    for reason, count in report.rejected.most_common():
+        table.add_row(f"  {reason}", f"{count:,}")
+    table.add_row("time", f"{report.seconds:.1f} s")
+    table.add_row("rate", _rate(report))
+    return table
+
+
+def rejections_table(rejections: Iterable[Rejection]) -> Table:
+    """Show rejected lines; of a long text, the beginning."""
+    table = _table("rejected lines", "source", "line", "reason", "message", "text", right="line")
+    for rejection in rejections:
+        text = rejection.text.decode(errors="backslashreplace")
+        shown = text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"
+        message = printable(rejection.message)
+        source, line = printable(rejection.source), f"{rejection.line}"
+        table.add_row(source, line, rejection.reason, message, printable(shown))
+    return table
+
+
+def rejection_line(rejection: Rejection) -> str:
+    """Say in one line where a line was rejected, and why."""
+    return f"{printable(rejection.source)}:{rejection.line}: {printable(rejection.message)}"
+
+
+def receipt_table(receipt: Receipt) -> Table:
+    """Show what was erased of a user."""
+    table = _table(None, "erased", printable(receipt.user_id), right=printable(receipt.user_id))
+    table.add_row("page views", f"{receipt.page_views:,}")
+    table.add_row("page names that nobody else viewed", f"{receipt.page_names:,}")
+    table.add_row("rejected lines", f"{receipt.rejected_lines:,}")
+    return table
+
+
+class IngestProgress:
+    """A bar for each source: how far, how fast, how long to go. To be used in `with`.
+
+    Shows nothing where nobody watches.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._tasks: dict[Source, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def update(self, source: Source, report: Report) -> None:
+        """Show how far a source was read, and the rate of the whole ingest so far."""
+        if source not in self._tasks:
+            name = printable(source.name.rpartition("/")[2])
+            self._tasks[source] = self._progress.add_task(name, total=source.size, rate="")
+        task = self._tasks[source]
+        self._progress.update(task, completed=source.position, rate=_rate(report))
+
+
+def _rate(report: Report) -> str:
+    return f"{report.read / max(report.seconds, 0.001):,.0f} a second"
+
+
+def _table(title: str | None, *columns: str, right: str | None = None) -> Table:
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, justify="right" if column == right else "left", overflow="fold")
+    return table

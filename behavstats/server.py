@@ -1,0 +1,93 @@
+"""The server: the application on granian, from the first request to a clean end."""
+
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import threading
+from contextlib import suppress
+from functools import partial
+
+import bottle
+from granian.constants import Interfaces
+from granian.log import LogLevels
+from granian.server import Server
+
+from behavstats.api import make_app
+from behavstats.errors import AddressError, BehavstatsError, StoreBusy
+from behavstats.groupcommit import GroupCommit
+from behavstats.settings import Settings
+from behavstats.store import Store
+
+_HANDLERS = {
+    name: {
+        "class": "logging.StreamHandler",
+        "stream": "ext://sys.stderr",
+        "formatter": formatter,
+    }
+    for name, formatter in (("console", "generic"), ("access", "access"))
+}
+
+
+def serve(settings: Settings) -> None:
+    """Serve the store over HTTP until SIGINT or SIGTERM; requests under way are finished.
+
+    Granian supervises one process that does the work. Raises StoreError or AddressError at once if
+    the store cannot be opened or the address is not to be had.
+    """
+    _check_address(settings.host, settings.port)
+    Store.create(settings.db, settings.patience).close()
+    server = Server(
+        "behavstats",
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.WSGI,
+        blocking_threads=settings.threads,
+        websockets=False,
+        log_level=LogLevels.error,
+        log_dictconfig={"handlers": _HANDLERS},
+    )
+    try:
+        server.serve(target_loader=partial(_load, settings), wrap_loader=False)
+    except SystemExit:
+        raise BehavstatsError("the server's process ended unexpectedly") from None
+    # Where another process has the store, its WAL is that one's to truncate.
+    with suppress(StoreBusy), Store.open(settings.db, settings.patience) as store:
+        store.truncate_wal()
+
+
+def _load(settings: Settings) -> bottle.Bottle:
+    """Make the application; called in the process that does the work."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
+    store = Store.open(settings.db, settings.patience)
+    # Neither is closed: when the process ends, all that was acknowledged is committed, and the
+    # process that supervises it truncates the WAL.
+    app = make_app(store, GroupCommit(store.add).add, settings.clock)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    print(f"behavstats serves {settings.db} on http://{host}:{settings.port}", file=sys.stderr)
+    return app
+
+
+def _end_with_parent() -> None:
+    """Stop when the supervising process is gone: killed, it could not tell us to."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _check_address(host: str, port: int) -> None:
+    """Raise AddressError if one cannot listen there.
+
+    Granian asks for SO_REUSEPORT, with which a second server would silently share the port.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise AddressError(f"cannot listen on {host}:{port}: {error.strerror}") from None

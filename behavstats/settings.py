@@ -1,0 +1,27 @@
+"""The settings: one frozen object, built once at an edge from options and environment."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+def system_clock() -> int:
+    """Return the time of day in whole ms since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where the store is, where the server listens, and what time it is.
+
+    `clock` returns ms since the epoch; `patience` is how many seconds to wait for a store that
+    another process is writing to.
+    """
+
+    db: Path
+    host: str = "127.0.0.1"
+    port: int = 8000
+    threads: int = 8
+    patience: float = 60.0
+    clock: Callable[[], int] = system_clock

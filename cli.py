@@ -1,0 +1,6 @@
+"""Launcher, so that `python cli.py ...` works in a checkout; the commands live in the package."""
+
+from behavstats.commands import main
+
+if __name__ == "__main__":
+    main()
