@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Callable
 from functools import wraps
+from urllib.parse import parse_qsl
 
 import bottle
 
@@ -132,8 +133,8 @@ def _checked(user_id: str) -> str:
 
 
 def _window(clock: Callable[[], int]) -> Window:
-    query = bottle.request.query
-    days, as_of = query.getunicode("days", "7"), query.getunicode("as_of")
+    query = _query()
+    days, as_of = query.get("days", "7"), query.get("as_of")
     if not re.fullmatch(r"[0-9]{1,3}", days):
         raise InvalidInput("invalid_days", f"days is not a whole number: {days!r}", "days")
     # A blank can only come from the plus sign of an offset that was not percent-encoded.
@@ -142,7 +143,12 @@ def _window(clock: Callable[[], int]) -> Window:
 
 
 def _flag(name: str) -> bool:
-    text = bottle.request.query.getunicode(name, "false")
+    text = _query().get(name, "false")
     if text not in ("true", "false"):
         raise InvalidInput(f"invalid_{name}", f"{name} is neither true nor false", name)
-    return bool(text == "true")
+    return text == "true"
+
+
+def _query() -> dict[str, str]:
+    # Not `request.query`, which takes a value that is not UTF-8 for one that is not there.
+    return dict(parse_qsl(bottle.request.query_string, keep_blank_values=True))

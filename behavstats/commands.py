@@ -184,8 +184,10 @@ def _existing_store(settings: Settings) -> "Store":
 def _print_rejected_lines(store: "Store") -> None:
     for rejection in store.rejections():
         if rejection.length > len(rejection.text):
-            where = f"{rejection.source}, line {rejection.line:,}, byte {rejection.offset:,}"
-            _complain(f"not printed, since only its beginning is kept: {where}")
+            _complain(
+                f"not printed, since only its beginning is kept: {rejection.source}, "
+                f"line {rejection.line}, byte {rejection.offset}, {rejection.length:,} bytes long"
+            )
         else:
             _write(rejection.text + b"\n")
 

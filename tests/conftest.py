@@ -1,0 +1,133 @@
+"""What the tests share: a place of its own for each, real stores, processes and HTTP."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from behavstats.store import Store
+
+BEHAVSTATS = Path(sys.executable).with_name("behavstats")
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path, monkeypatch):
+    """No test reaches the default store of whoever runs it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("BEHAVSTATS_DB", raising=False)
+
+
+@pytest.fixture
+def db(tmp_path):
+    return tmp_path / "store.db"
+
+
+@pytest.fixture
+def store(db):
+    with Store.create(db, patience=10) as store:
+        yield store
+
+
+@pytest.fixture
+def cli(db):
+    """Run behavstats as a process on the test's store."""
+
+    def run(*arguments, stdin=b"", **options):
+        environment = os.environ | {"BEHAVSTATS_DB": str(db)} | options.pop("env", {})
+        return subprocess.run(
+            [BEHAVSTATS, *arguments],
+            input=stdin,
+            capture_output=True,
+            timeout=60,
+            env=environment,
+            check=False,
+            **options,
+        )
+
+    return run
+
+
+class ServerProcess:
+    """`behavstats serve` as a process, and requests to it."""
+
+    def __init__(self, db: Path, *options: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port = probe.getsockname()[1]
+        arguments = ["serve", "--db", str(db), "--port", str(self.port), *options]
+        started = time.monotonic()
+        self.process = subprocess.Popen([BEHAVSTATS, *arguments], stderr=subprocess.PIPE)
+        while self._health() != 200:
+            assert self.process.poll() is None, self.process.communicate()[1].decode()
+            assert time.monotonic() < started + 30, "the server does not become ready"
+            time.sleep(0.02)
+        self.seconds_to_ready = time.monotonic() - started
+
+    def _health(self) -> int | None:
+        try:
+            return self.request("GET", "/healthz")[0]
+        except OSError:
+            return None
+
+    def request(self, method: str, path: str, body: bytes | None = None) -> tuple[int, Any, Any]:
+        """Make a request on a connection of its own; return status, headers and parsed body."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(method, path, body)
+            answer = connection.getresponse()
+            return answer.status, answer.headers, json.loads(answer.read() or b"null")
+        finally:
+            connection.close()
+
+    def post(self, user_id: str, name: str, timestamp: str) -> int:
+        event = {"user_id": user_id, "name": name, "timestamp": timestamp}
+        return self.request("POST", "/v1/page", json.dumps(event).encode())[0]
+
+    def get(self, user_id: str, query: str = "") -> tuple[int, Any]:
+        status, _, body = self.request("GET", user_path(user_id) + query)
+        return status, body
+
+    def stop(self, signal_number: int = signal.SIGTERM) -> int:
+        """Stop it with a signal; return its exit code."""
+        self.process.send_signal(signal_number)
+        code = self.process.wait(timeout=30)
+        self.stderr = self.process.stderr.read().decode()  # type: ignore[union-attr]
+        self.process.stderr.close()  # type: ignore[union-attr]
+        return code
+
+
+def user_path(user_id: str) -> str:
+    return "/v1/user/" + quote(user_id, safe="")
+
+
+@pytest.fixture
+def serve(db):
+    """Start servers on the test's store; those that still run at its end are stopped."""
+    servers = []
+
+    def start(*options):
+        servers.append(ServerProcess(db, *options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        if server.process.poll() is None:
+            server.stop()
+
+
+@pytest.fixture
+def server(serve):
+    return serve()
+
+
+def files_of(db: Path) -> dict[str, bytes]:
+    """Return every file of a store, by name."""
+    return {path.name: path.read_bytes() for path in db.parent.glob(db.name + "*")}

@@ -1,0 +1,102 @@
+"""What a person sees, and what a pipe gets."""
+
+import io
+
+import pytest
+
+from behavstats.display import (
+    IngestProgress,
+    console,
+    printable,
+    profile_tables,
+    rejection_line,
+    rejections_table,
+)
+from behavstats.events import Rejection
+from behavstats.ingest import Report
+from behavstats.profile import Summary, summarise, window
+from tests.histories import AS_OF
+
+
+class Terminal(io.StringIO):
+    """A stream that somebody watches."""
+
+    def isatty(self):
+        return True
+
+
+def shown(renderable, file=None):
+    file = file or io.StringIO()
+    console(file).print(renderable)
+    return file.getvalue()
+
+
+def test_piped_output_has_no_colours_and_is_never_wrapped(monkeypatch):
+    """Whatever the width that the environment claims, and however long a name is."""
+    monkeypatch.setenv("COLUMNS", "20")
+    name = "/" + "x" * 2000
+    text = shown(profile_tables("u" * 500, summarise([(AS_OF, name)]), window(AS_OF)))
+    assert "\x1b" not in text
+    assert any(name in line and line.count(name) == 1 for line in text.splitlines())
+    assert "u" * 500 in text
+
+
+def test_the_days_have_bars_in_proportion():
+    """The longest is of the day with the most views; every date of the window has a row."""
+    run = [(AS_OF - 86_400_000, "/")] + [(AS_OF + number - 10, "/") for number in range(3)]
+    rows = shown(profile_tables("u", summarise(run), window(AS_OF))).splitlines()
+    bars = [row.count("█") for row in rows if row.startswith("│ 2024-")]
+    assert sorted(bars) == [0] * 6 + [10, 30]
+
+
+def test_a_profile_without_views_can_be_shown():
+    """Zeros, no page, empty days."""
+    text = shown(profile_tables("u", Summary(), window(AS_OF)))
+    assert "│ most_viewed_page_in_last_7_days        │ -" in text
+    assert "█" not in text
+
+
+@pytest.mark.parametrize("text", ["\x1b[2J", "a\nb", "a\tb", "\x9b1m", "\u202e", "\x00"])
+def test_data_never_steers_the_terminal(text):
+    """Control characters in names and ids are shown escaped."""
+    assert printable(text).isprintable()
+    table = shown(profile_tables(text, summarise([(AS_OF, text)]), window(AS_OF)))
+    assert text not in table
+
+
+def test_markup_in_data_is_text():
+    """A page may be called [red]."""
+    assert "[red]/[/red]" in shown(
+        profile_tables("[bold]u", summarise([(AS_OF, "[red]/[/red]")]), window(AS_OF))
+    )
+
+
+def test_printable_text_stays_as_it_is():
+    """In every script."""
+    assert printable("/café ☕😀日本") == "/café ☕😀日本"
+
+
+def test_a_rejected_line_is_shown_with_its_place_and_reason():
+    """Long texts are cut, bytes that are no text are escaped."""
+    rejection = Rejection(
+        "f.jsonl", 7, 0, 500, "invalid_json", "it is broken", b"\xff" + b"x" * 499
+    )
+    assert rejection_line(rejection) == "f.jsonl:7: it is broken"
+    text = shown(rejections_table([rejection]))
+    assert "\\xffxxx" in text
+    assert "x…" in text
+    assert max(map(len, text.splitlines())) < 200
+
+
+def test_progress_is_shown_to_who_watches_and_to_nobody_else():
+    """How much of a source, at which rate."""
+
+    class Half:
+        name, size, position = "/data/events.jsonl", 100, 50
+
+    report = Report(added=1000, seconds=2.0)
+    for file, expected in ((Terminal(), True), (io.StringIO(), False)):
+        with IngestProgress(console(file)) as progress:
+            progress.update(Half(), report)
+        assert ("events.jsonl" in file.getvalue()) is expected
+        assert ("500 a second" in file.getvalue()) is expected

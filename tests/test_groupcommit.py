@@ -1,0 +1,82 @@
+"""Group commit: one transaction for all that waits."""
+
+import threading
+
+import pytest
+
+from behavstats.errors import StoreBusy
+from behavstats.events import PageView
+from behavstats.groupcommit import GroupCommit
+
+VIEWS = [PageView("u", number, "/") for number in range(20)]
+
+
+def run_all(target, arguments):
+    threads = [threading.Thread(target=target, args=(argument,)) for argument in arguments]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def test_page_views_that_arrive_during_a_commit_share_the_next():
+    """The first is committed alone, all others together."""
+    groups = []
+    first_is_under_way, all_have_arrived = threading.Event(), threading.Event()
+
+    def commit(views):
+        groups.append(list(views))
+        first_is_under_way.set()
+        assert all_have_arrived.wait(10)
+
+    with GroupCommit(commit) as group:
+        threads = run_all(group.add, VIEWS[:1])
+        assert first_is_under_way.wait(10)
+        threads += run_all(group.add, VIEWS[1:])
+        while group._queue.qsize() < len(VIEWS) - 1:
+            pass
+        all_have_arrived.set()
+        for thread in threads:
+            thread.join()
+    assert groups[0] == VIEWS[:1]
+    assert sorted(groups[1], key=lambda view: view.instant) == VIEWS[1:]
+    assert all(view is not None for later in groups for view in later)
+
+
+def test_nobody_is_answered_before_the_commit_is_done(store):
+    """What `add` has returned for is in the store."""
+    with GroupCommit(store.add) as group:
+
+        def add(view):
+            group.add(view)
+            assert view in [found for views in store.page_views("u") for found in views]
+
+        for thread in run_all(add, VIEWS):
+            thread.join()
+    assert sum(map(len, store.page_views("u"))) == len(VIEWS)
+
+
+def test_an_error_is_raised_to_each_who_waits_and_the_next_is_tried_anew():
+    """A store that was busy is not given up."""
+    outcomes = iter([StoreBusy("busy"), None])
+
+    def commit(_views):
+        error = next(outcomes, None)
+        if error:
+            raise error
+
+    with GroupCommit(commit) as group:
+        with pytest.raises(StoreBusy):
+            group.add(VIEWS[0])
+        group.add(VIEWS[1])
+
+
+def test_at_its_end_it_commits_what_is_waiting():
+    """And its thread is gone."""
+    committed = []
+    group = GroupCommit(committed.extend)
+    with group:
+        threads = run_all(group.add, VIEWS)
+        for thread in threads:
+            thread.join()
+    assert len(committed) == len(VIEWS)
+    assert not group._thread.is_alive()

@@ -1,0 +1,127 @@
+"""Ingesting: from sources into the store, with a report."""
+
+import gzip
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from behavstats.events import PageView
+from behavstats.ingest import ingest
+from behavstats.profile import profile, window
+from behavstats.sources import zstd
+from behavstats.store import Store
+from tests import oracle
+from tests.histories import AS_OF, USERS, as_ofs, histories, line, triples
+
+
+def clock():
+    return AS_OF
+
+
+VIEW = PageView("u", AS_OF, "/")
+
+
+@settings(max_examples=50)
+@given(histories(), st.sampled_from([bytes, gzip.compress, zstd.compress]), st.data())
+def test_a_profile_of_ingested_lines_is_what_the_oracle_says(tmp_path_factory, views, pack, data):
+    """Through files, plain and compressed, ingested in any split, twice."""
+    folder = tmp_path_factory.mktemp("ingest")
+    cut = data.draw(st.integers(0, len(views)))
+    paths = []
+    for number, part in enumerate((views[:cut], views[cut:])):
+        paths.append(str(folder / f"{number}"))
+        (folder / f"{number}").write_bytes(pack(b"".join(map(line, part))))
+    with Store.create(folder / "store.db", patience=10) as store:
+        report = ingest(paths, store, clock)
+        distinct = len(set(views))
+        assert (report.read, report.added) == (len(views), distinct)
+        assert report.duplicates == len(views) - distinct
+        again = ingest(reversed(paths), store, clock)
+        assert (again.added, again.duplicates) == (0, len(views))
+        as_of = data.draw(as_ofs)
+        for user_id in USERS:
+            expected = oracle.profile(triples(views), user_id, as_of)
+            if expected is not None:
+                summary = store.summary(user_id, window(as_of))
+                assert profile(user_id, summary) == expected
+
+
+def test_every_line_is_counted_as_added_duplicate_or_rejected(store, tmp_path):
+    """By reason, and the first rejections are at hand."""
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(line(VIEW) * 2 + b"{\n\n" + b"[]\n" * 9 + line(VIEW))
+    report = ingest([str(path)], store, clock)
+    assert (report.read, report.added, report.duplicates) == (13, 1, 2)
+    assert report.rejected == {"invalid_json": 1, "not_an_object": 9}
+    assert [(bad.line, bad.reason) for bad in report.examples[:2]] == [
+        (3, "invalid_json"),
+        (5, "not_an_object"),
+    ]
+    assert len(report.examples) == 5
+    assert len(list(store.rejections())) == 10
+
+
+def test_rejected_lines_are_kept_once_however_often_a_file_is_ingested(store, tmp_path):
+    """And again, if their text has changed since."""
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b"{\n{\n")
+    ingest([str(path)] * 2, store, clock)
+    assert [(bad.source, bad.line, bad.text) for bad in store.rejections()] == [
+        (str(path), 1, b"{"),
+        (str(path), 2, b"{"),
+    ]
+    path.write_bytes(b"[\n{\n")
+    ingest([str(path)], store, clock)
+    assert store.count_rejections() == 3
+
+
+def test_a_source_that_cannot_be_read_does_not_stop_the_next(store, tmp_path):
+    """It is noted in the report; what came before the damage is stored."""
+    cut_short, good = tmp_path / "cut.gz", tmp_path / "good"
+    cut_short.write_bytes(gzip.compress(line(VIEW))[:-1])
+    good.write_bytes(line(PageView("v", AS_OF, "/")))
+    report = ingest([str(tmp_path / "missing"), str(cut_short), str(good)], store, clock)
+    assert report.added == 2
+    assert [str(failure).partition(":")[0] for failure in report.failures] == [
+        str(tmp_path / "missing"),
+        str(cut_short),
+    ]
+
+
+def test_an_interrupt_is_noted_and_what_was_stored_stays(store, tmp_path):
+    """Ctrl-C between two blocks, as it would hit the progress bar."""
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(line(VIEW))
+
+    def interrupt(_source, report):
+        if report.added:
+            raise KeyboardInterrupt
+
+    report = ingest([str(path), "never reached"], store, clock, interrupt)
+    assert report.interrupted
+    assert (report.added, report.failures) == (1, [])
+    assert [*store.page_views("u")] == [[VIEW]]
+
+
+def test_progress_is_reported_for_each_source(store, tmp_path):
+    """From the start of a source to its end."""
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(line(VIEW))
+    seen = []
+    ingest(
+        [str(path)],
+        store,
+        clock,
+        lambda source, report: seen.append((source.position, report.read)),
+    )
+    assert seen == [(0, 0), (path.stat().st_size, 1)]
+
+
+def test_the_clock_is_asked_again_for_each_block(store, tmp_path):
+    """So that a long-running ingest of a pipe does not live in the past."""
+    paths = [tmp_path / "1", tmp_path / "2"]
+    for path in paths:
+        path.write_bytes(line(VIEW))
+    times = iter([AS_OF - 25 * 3_600_000, AS_OF])
+    report = ingest(map(str, paths), store, lambda: next(times))
+    assert (report.added, report.rejected) == (1, {"invalid_timestamp": 1})

@@ -1,0 +1,190 @@
+"""Sources: files and standard input as blocks of whole lines."""
+
+import gzip
+import io
+import os
+import sys
+import threading
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from behavstats import sources
+from behavstats.errors import SourceError
+from behavstats.events import MAX_LINE_BYTES
+from behavstats.sources import check_source, open_source, zstd
+
+LINES = b"".join(b'{"line": %d}\n' % number for number in range(1000))
+
+
+def read(path):
+    with open_source(str(path)) as source:
+        return list(source.blocks())
+
+
+def text_of(blocks):
+    return b"".join(block.text for block in blocks)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "events"
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        LINES,
+        gzip.compress(LINES),
+        zstd.compress(LINES),
+        gzip.compress(LINES[:5000]) + gzip.compress(LINES[5000:]),
+        zstd.compress(LINES[:5000]) + zstd.compress(LINES[5000:]),
+    ],
+)
+def test_compression_is_told_by_the_content_not_the_name(path, stored):
+    """Also of several members in one file."""
+    path.write_bytes(stored)
+    assert text_of(read(path)) == LINES
+
+
+def test_the_position_and_size_are_of_the_file_as_it_is_stored(path):
+    """So that a progress bar is right for a compressed file."""
+    path.write_bytes(gzip.compress(LINES))
+    with open_source(str(path)) as source:
+        assert source.name == str(path)
+        assert source.size == path.stat().st_size
+        list(source.blocks())
+        assert source.position == source.size
+
+
+@pytest.mark.parametrize("stored", [LINES, gzip.compress(LINES), b"", b"{", b"\n"])
+def test_standard_input_is_read_to_its_end_however_slowly_it_comes(monkeypatch, stored):
+    """Byte by byte through a pipe: what kind it is can still be told."""
+    reading, writing = os.pipe()
+
+    def feed():
+        for byte in stored[:20]:
+            os.write(writing, bytes([byte]))
+        os.write(writing, stored[20:])
+        os.close(writing)
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    with os.fdopen(reading) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        with open_source("-") as source:
+            assert (source.name, source.size) == ("-", None)
+            text = text_of(source.blocks())
+    feeder.join()
+    assert text == (LINES if len(stored) > 20 else stored)
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, zstd.compress])
+@pytest.mark.parametrize("damage", [lambda data: data[:-3], lambda data: data[: len(data) // 2]])
+def test_of_a_cut_short_file_the_whole_lines_before_the_damage_are_read(path, compress, damage):
+    """And then the error says what is wrong with which file."""
+    noise = b"".join(os.urandom(50).hex().encode() + b"\n" for _ in range(50_000))
+    path.write_bytes(damage(compress(noise)))
+    blocks = []
+    with open_source(str(path)) as source, pytest.raises(SourceError) as error:
+        blocks.extend(source.blocks())
+    assert str(path) in str(error.value)
+    text = text_of(blocks)
+    assert text.endswith(b"\n")
+    assert noise.startswith(text)
+    assert len(text) > len(noise) * 0.4
+
+
+def test_garbage_after_compressed_data_is_an_error_after_the_lines(path):
+    """What was compressed is read all the same."""
+    path.write_bytes(gzip.compress(LINES) + b"garbage")
+    blocks = []
+    with open_source(str(path)) as source, pytest.raises(SourceError, match="damaged"):
+        blocks.extend(source.blocks())
+    assert text_of(blocks) == LINES
+
+
+def test_a_last_line_without_a_newline_is_a_line(path):
+    """As many tools write it."""
+    path.write_bytes(b"a\nb")
+    assert [block.text for block in read(path)] == [b"a\nb"]
+
+
+def test_a_byte_order_mark_is_passed_over(path):
+    """At the very beginning only; offsets count it."""
+    path.write_bytes(b"\xef\xbb\xbfa\n\xef\xbb\xbfb\n")
+    (block,) = read(path)
+    assert (block.line, block.offset, block.text) == (1, 3, b"a\n\xef\xbb\xbfb\n")
+
+
+@pytest.mark.parametrize("excess", [-1, 0, 1, 2, 5_000_000])
+@pytest.mark.parametrize("end", [b"\n", b""])
+@pytest.mark.parametrize("before", [b"", b"first\n" * 1000])
+def test_a_line_over_the_limit_stands_alone_and_is_kept_in_part(path, excess, end, before):
+    """The limit is 1 MiB without the newline; lines around it are whole, and well numbered."""
+    length = MAX_LINE_BYTES + excess
+    path.write_bytes(before + b"x" * length + end + (b"last" if end else b""))
+    blocks = read(path)
+    cut = [block for block in blocks if block.length != len(block.text)]
+    if excess <= 0:
+        assert cut == []
+        assert text_of(blocks) == path.read_bytes()
+        return
+    (overlong,) = cut
+    assert overlong.text == b"x" * 4096
+    assert overlong.length in (length, length + len(end))
+    assert (overlong.line, overlong.offset) == (before.count(b"\n") + 1, len(before))
+    if end:
+        assert blocks[-1][1:] == (overlong.line + 1, len(before) + length + 1, b"last", 4)
+
+
+@given(st.lists(st.binary(max_size=6), max_size=30), st.integers(1, 7))
+def test_lines_come_out_as_they_went_in_whatever_the_chunks(lines, size):
+    """Runs of lines are bounded in bytes and lines, numbered, and complete."""
+    data = b"\n".join(lines)
+    chunks = iter(io.BytesIO(data).read, b"")
+    pieces = (
+        chunk[start : start + size] for chunk in chunks for start in range(0, len(chunk), size)
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sources, "_BLOCK_LINES", 3)
+        patch.setattr(sources, "_BLOCK_BYTES", 16)
+        patch.setattr(sources, "_BYTE_ORDER_MARK", b"\0no mark")
+        blocks = list(sources._numbered("name", sources._runs_of_lines(pieces)))
+    assert text_of(blocks) == data
+    offset = 0
+    for block in blocks:
+        assert (block.offset, block.line) == (offset, data[:offset].count(b"\n") + 1)
+        assert block.text.count(b"\n") <= 3
+        assert offset + block.length == len(data) or block.text.endswith(b"\n")
+        offset += block.length
+
+
+def test_a_block_of_many_short_lines_is_bounded(path):
+    """Millions of tiny lines do not become millions of objects at once."""
+    path.write_bytes(b"x\n" * 1_000_000)
+    blocks = read(path)
+    assert max(block.text.count(b"\n") for block in blocks) <= 100_000
+    assert sum(block.text.count(b"\n") for block in blocks) == 1_000_000
+
+
+def test_an_endless_line_is_never_held(path):
+    """64 MiB without a newline take a few MiB."""
+    path.write_bytes(gzip.compress(bytes(64 * 1024 * 1024)))
+    tracemalloc.start()
+    (overlong,) = read(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert overlong.length == 64 * 1024 * 1024
+    assert peak < 8 * 1024 * 1024
+
+
+def test_what_cannot_be_opened_is_named(tmp_path):
+    """Missing, or a folder, or no path at all; checked without opening it, too."""
+    for path in (str(tmp_path / "missing"), str(tmp_path), "a\0b"):
+        with pytest.raises(SourceError), open_source(path):
+            pass
+        assert isinstance(check_source(path), SourceError)
+    assert check_source("-") is None
