@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from urllib.parse import parse_qsl
 
@@ -25,6 +25,7 @@ _STATUS: dict[type[BehavstatsError], int] = {
     InvalidInput: 400,
     UnknownUser: 404,
     StoreError: 503,
+    BehavstatsError: 500,
 }
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 # Any character may stand in a user id: a slash, and even a newline, which `.` leaves out.
@@ -34,11 +35,11 @@ _log = logging.getLogger(__name__)
 
 
 def make_app(
-    store: Store, add: Callable[[PageView], object], clock: Callable[[], int]
+    store: Store, add: Callable[[Sequence[PageView]], object], clock: Callable[[], int]
 ) -> bottle.Bottle:
     """Return the application on a store.
 
-    `add` stores a page view and returns once it is durable; `clock` returns ms since the epoch.
+    `add` stores page views and returns once they are durable; `clock` returns ms since the epoch.
     """
     app = bottle.Bottle()
     app.uninstall("json")
@@ -47,7 +48,7 @@ def make_app(
 
     @app.post("/v1/page")
     def post_page() -> dict[str, object]:
-        add(decode_event(_body(), clock()))
+        add([decode_event(_body(), clock())])
         return {"success": True}
 
     @app.get(_USER)

@@ -1,13 +1,15 @@
 """The command line: options in, one call, a value shown; heavy imports in their commands."""
 
+import os
 import sys
+from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from behavstats.errors import BehavstatsError, InvalidInput, UnknownUser
+from behavstats.errors import BehavstatsError, InvalidInput, SourceError, UnknownUser
 from behavstats.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,11 +37,29 @@ User = Annotated[str, typer.Argument(metavar="USER", help="The user's id.")]
 
 def main() -> None:
     """Run the command line; an expected failure is one line on standard error and an exit code."""
+    if sys.stdout is None:  # closed by whoever started us
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # what the locale cannot show
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except BehavstatsError as error:
-        print(f"behavstats: {error}", file=sys.stderr)
+        _complain(error)
         sys.exit(_exit_code(error))
+    except OSError as error:
+        _leave_output()
+        if isinstance(error, BrokenPipeError):  # as `| head` does: nothing to complain about
+            sys.exit(PARTLY)
+        _complain(error.strerror or error)
+        sys.exit(UNUSABLE)
+
+
+def _leave_output() -> None:
+    """Write nowhere from now on, so that the interpreter does not fail again as it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _exit_code(error: BehavstatsError) -> int:
@@ -58,17 +78,13 @@ def ingest(
     """Read page views from files, or from standard input (-), into the store."""
     from behavstats import display
     from behavstats.ingest import ingest
-    from behavstats.sources import check_source
     from behavstats.store import Store
 
     settings = Settings(db)
-    problems = [problem for problem in map(check_source, files) if problem]
-    if len(problems) == len(files):  # then there is nothing to make a store for
-        _complain(*problems)
-        raise typer.Exit(UNUSABLE)
+    size = _size_of_all(files)
     with (
         Store.create(settings.db, settings.patience) as store,
-        display.IngestProgress(display.console(sys.stderr)) as progress,
+        display.IngestProgress(display.console(sys.stderr), size) as progress,
     ):
         report = ingest(files, store, settings.clock, progress.update)
     display.console(sys.stdout).print(display.report_table(report))
@@ -104,7 +120,7 @@ def profile(
     with _existing_store(settings) as store:
         summary = store.summary(check_user_id(user), wanted)
     if json:
-        print(encode(profile(user, summary, days)).decode())
+        _write(encode(profile(user, summary, days)) + b"\n")
         return
     from behavstats import display
 
@@ -131,10 +147,11 @@ def forget(
     from behavstats import display
     from behavstats.events import check_user_id
 
+    check_user_id(user)
     with _existing_store(Settings(db)) as store:
-        if not yes and sys.stdin.isatty():
+        if not yes and sys.stdin and sys.stdin.isatty():
             _confirm(f"Erase all that {db} holds of user {display.printable(user)}?")
-        receipt = store.forget(check_user_id(user))
+        receipt = store.forget(user)
     display.console(sys.stdout).print(display.receipt_table(receipt))
 
 
@@ -175,6 +192,25 @@ def serve(
     serve(Settings(db, host=host, port=port, patience=5.0))
 
 
+def _size_of_all(files: list[str]) -> int | None:
+    """Return the bytes of all files that can be opened, or None if one has no size.
+
+    Raises SourceError if none can: then there is nothing to make a store for.
+    """
+    from behavstats.sources import size_of
+
+    sizes, problems = [], []
+    for file in files:
+        try:
+            sizes.append(size_of(file))
+        except SourceError as error:
+            problems.append(error)
+    if not sizes:
+        raise SourceError("; ".join(map(str, problems)))
+    known = [size for size in sizes if size is not None]
+    return sum(known) if len(known) == len(sizes) else None
+
+
 def _existing_store(settings: Settings) -> "Store":
     from behavstats.store import Store
 
@@ -200,12 +236,14 @@ def _write(data: bytes) -> None:
 
 def _confirm(question: str) -> None:
     try:
-        typer.confirm(question, abort=True)
+        typer.confirm(question, abort=True, err=True)
     except typer.Abort:
+        print(file=sys.stderr)
         _complain("nothing was erased")
         raise typer.Exit(INTERRUPTED) from None
 
 
 def _complain(*complaints: object) -> None:
     for complaint in complaints:
-        print(f"behavstats: {complaint}", file=sys.stderr)
+        # One line for each, whatever is in a file's name.
+        print("behavstats:", " ".join(str(complaint).splitlines()), file=sys.stderr)

@@ -4,14 +4,14 @@ from collections.abc import Iterable
 from typing import IO, Self
 
 from rich.console import Console, Group, RenderableType
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from behavstats.events import Rejection
 from behavstats.ingest import Report
 from behavstats.instants import format_date, format_instant
-from behavstats.profile import TOP_PAGES, Summary, Window, profile, ranked_pages
+from behavstats.profile import Summary, Window, profile, top_pages
 from behavstats.sources import Source
 from behavstats.store import Receipt
 
@@ -22,8 +22,15 @@ _LONGEST_TEXT = 80
 
 def console(file: IO[str]) -> Console:
     """Return a console on a stream; where nobody watches, without colours and without an edge."""
-    width = None if file.isatty() else _UNWRAPPED
-    return Console(file=file, width=width, highlight=False, emoji=False, markup=False)
+    watched = file.isatty()
+    return Console(
+        file=file,
+        force_terminal=watched,
+        width=None if watched else _UNWRAPPED,
+        highlight=False,
+        emoji=False,
+        markup=False,
+    )
 
 
 def printable(text: str) -> str:
@@ -49,14 +56,14 @@ def profile_tables(user_id: str, summary: Summary, window: Window) -> Renderable
         days.add_row(format_date(date), f"{views:,}", Text(bar, style="cyan"))
 
     pages = _table("top pages", "page", "views", "last viewed", right="views")
-    for name, tally in ranked_pages(summary)[:TOP_PAGES]:
+    for name, tally in top_pages(summary):
         pages.add_row(printable(name), f"{tally.views:,}", format_instant(tally.last))
     return Group(fields, "", days, "", pages)
 
 
 def report_table(report: Report) -> Table:
     """Show what an ingest did: counts, time and rate."""
-    table = _table(None, "page views", "", right="")
+    table = _table(None, "lines", "", right="")
     table.add_row("read", f"{report.read:,}")
     table.add_row("added", f"{report.added:,}")
     table.add_row("duplicates", f"{report.duplicates:,}")
@@ -95,12 +102,13 @@ def receipt_table(receipt: Receipt) -> Table:
 
 
 class IngestProgress:
-    """A bar for each source: how far, how fast, how long to go. To be used in `with`.
+    """A bar for all sources: how far, how fast, how long to go. To be used in `with`.
 
-    Shows nothing where nobody watches.
+    Shows nothing where nobody watches; of sources without a size, only the rate.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, size: int | None) -> None:
+        """`size` is that of all sources together, in bytes, if it is known."""
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -109,7 +117,9 @@ class IngestProgress:
             console=console,
             disable=not console.is_terminal,
         )
-        self._tasks: dict[Source, TaskID] = {}
+        self._task = self._progress.add_task("", total=size, rate="")
+        self._source: Source | None = None
+        self._before = 0  # bytes of the sources before this one
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -120,11 +130,15 @@ class IngestProgress:
 
     def update(self, source: Source, report: Report) -> None:
         """Show how far a source was read, and the rate of the whole ingest so far."""
-        if source not in self._tasks:
-            name = printable(source.name.rpartition("/")[2])
-            self._tasks[source] = self._progress.add_task(name, total=source.size, rate="")
-        task = self._tasks[source]
-        self._progress.update(task, completed=source.position, rate=_rate(report))
+        if source is not self._source:
+            self._before += self._source.position if self._source else 0
+            self._source = source
+        self._progress.update(
+            self._task,
+            description=printable(source.name.rpartition("/")[2]),
+            completed=self._before + source.position,
+            rate=_rate(report),
+        )
 
 
 def _rate(report: Report) -> str:

@@ -1,6 +1,5 @@
 """Page views and their wire format: one, or a block of lines, into views and rejections."""
 
-import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -117,18 +116,6 @@ def encode_lines(views: Iterable[PageView]) -> bytes:
     return _encoder.encode_lines(events)
 
 
-def names_user(text: str, user_id: str) -> bool:
-    """Say whether a text (a line that could not be read, say) holds this user's id as a word.
-
-    As it stands or with JSON's escapes undone; "as a word" so that `anna` is not found in
-    `joanna`. In doubt it says yes, since what it finds is erased.
-    """
-    before = r"(?<!\w)" if re.match(r"\w", user_id) else ""
-    after = r"(?!\w)" if re.search(r"\w\Z", user_id) else ""
-    word = re.compile(before + re.escape(user_id) + after)
-    return bool(word.search(text) or ("\\" in text and word.search(_unescaped(text))))
-
-
 def _decode_all(lines: bytes, now: int) -> list[PageView]:
     """Decode lines that are all good in one go; raise whatever comes if one is not."""
     lines.decode()
@@ -213,16 +200,3 @@ def _check_instant(instant: int, now: int) -> int:
         message = "timestamp is more than 24 hours ahead of the clock"
         raise InvalidInput("invalid_timestamp", message, "timestamp")
     return instant
-
-
-def _unescaped(text: str) -> str:
-    """Undo JSON's string escapes anywhere in a text, be it JSON or not."""
-    simple = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
-
-    def character(escape: re.Match[str]) -> str:
-        code = escape[1]
-        return chr(int(code[1:], 16)) if len(code) == 5 else simple.get(code, code)
-
-    characters = re.sub(r"\\(u[0-9a-fA-F]{4}|.)", character, text)
-    # A pair of surrogates is one character only after a round trip through UTF-16.
-    return characters.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -57,6 +57,8 @@ def ingest(
                 report.failures.append(error)
     except KeyboardInterrupt:
         report.interrupted = True
+    store.checkpoint()
+    report.seconds = time.monotonic() - start
     return report
 
 

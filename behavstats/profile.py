@@ -7,6 +7,7 @@ definition serves one view, a pre-aggregated hour, a late view and a whole windo
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from heapq import nsmallest
 from typing import NamedTuple
 
 import msgspec
@@ -128,21 +129,27 @@ def merge(earlier: Summary, later: Summary) -> Summary:
     )
 
 
-def ranked_pages(summary: Summary) -> list[tuple[str, PageTally]]:
-    """Return all pages, the most viewed first; ties go to the one viewed last, then by name."""
-    return sorted(summary.pages.items(), key=lambda page: (-page[1].views, -page[1].last, page[0]))
+def _rank(page: tuple[str, PageTally]) -> tuple[int, int, str]:
+    """Order pages: the most viewed first, then the one viewed last, then the smaller name."""
+    name, tally = page
+    return -tally.views, -tally.last, name
+
+
+def top_pages(summary: Summary) -> list[tuple[str, PageTally]]:
+    """Return the ten most viewed pages, in the order in which one would be the most viewed."""
+    return nsmallest(TOP_PAGES, summary.pages.items(), key=_rank)
 
 
 def profile(user_id: str, summary: Summary, days: int = 7) -> dict[str, object]:
     """Read the profile out of the summary of a window of `days` days: five keys, in order."""
-    ranking = ranked_pages(summary)
+    most_viewed, _ = min(summary.pages.items(), key=_rank, default=(None, None))
     return {
         "user_id": user_id,
         f"number_pages_viewed_in_the_last_{days}_days": summary.views,
         f"time_spent_on_site_in_last_{days}_days": _whole_minutes(summary.time),
         # A rolling window can touch days + 1 dates; its two partial ends make one day together.
         f"number_of_days_active_in_last_{days}_days": min(len(summary.dates), days),
-        f"most_viewed_page_in_last_{days}_days": ranking[0][0] if ranking else None,
+        f"most_viewed_page_in_last_{days}_days": most_viewed,
     }
 
 
@@ -162,7 +169,7 @@ def detailed_profile(user_id: str, summary: Summary, window: Window) -> dict[str
         ],
         "top_pages": [
             {"name": name, "views": tally.views, "last_viewed": format_instant(tally.last)}
-            for name, tally in ranked_pages(summary)[:TOP_PAGES]
+            for name, tally in top_pages(summary)
         ],
         "first_view": None if summary.first is None else format_instant(summary.first),
         "last_view": None if summary.last is None else format_instant(summary.last),

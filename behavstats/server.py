@@ -7,7 +7,6 @@ import signal
 import socket
 import sys
 import threading
-from contextlib import suppress
 from functools import partial
 
 import bottle
@@ -16,7 +15,7 @@ from granian.log import LogLevels
 from granian.server import Server
 
 from behavstats.api import make_app
-from behavstats.errors import AddressError, BehavstatsError, StoreBusy
+from behavstats.errors import AddressError, BehavstatsError
 from behavstats.groupcommit import GroupCommit
 from behavstats.settings import Settings
 from behavstats.store import Store
@@ -30,6 +29,9 @@ _HANDLERS = {
     for name, formatter in (("console", "generic"), ("access", "access"))
 }
 
+_SECONDS_TO_FINISH = 10
+"""For requests under way when the server is told to stop; a client may never send its last byte."""
+
 
 def serve(settings: Settings) -> None:
     """Serve the store over HTTP until SIGINT or SIGTERM; requests under way are finished.
@@ -37,15 +39,16 @@ def serve(settings: Settings) -> None:
     Granian supervises one process that does the work. Raises StoreError or AddressError at once if
     the store cannot be opened or the address is not to be had.
     """
-    _check_address(settings.host, settings.port)
+    address = _address(settings.host, settings.port)
     Store.create(settings.db, settings.patience).close()
     server = Server(
         "behavstats",
-        address=settings.host,
+        address=address,
         port=settings.port,
         interface=Interfaces.WSGI,
         blocking_threads=settings.threads,
         websockets=False,
+        workers_kill_timeout=_SECONDS_TO_FINISH,
         log_level=LogLevels.error,
         log_dictconfig={"handlers": _HANDLERS},
     )
@@ -53,13 +56,14 @@ def serve(settings: Settings) -> None:
         server.serve(target_loader=partial(_load, settings), wrap_loader=False)
     except SystemExit:
         raise BehavstatsError("the server's process ended unexpectedly") from None
-    # Where another process has the store, its WAL is that one's to truncate.
-    with suppress(StoreBusy), Store.open(settings.db, settings.patience) as store:
-        store.truncate_wal()
+    with Store.open(settings.db, settings.patience) as store:
+        store.checkpoint()
 
 
 def _load(settings: Settings) -> bottle.Bottle:
     """Make the application; called in the process that does the work."""
+    # Ctrl-C at a terminal is for the supervisor, which tells this process; told twice, it may hang.
+    os.setpgrp()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
     store = Store.open(settings.db, settings.patience)
@@ -79,10 +83,11 @@ def _end_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _check_address(host: str, port: int) -> None:
-    """Raise AddressError if one cannot listen there.
+def _address(host: str, port: int) -> str:
+    """Return the address of a host; AddressError if one cannot listen there.
 
-    Granian asks for SO_REUSEPORT, with which a second server would silently share the port.
+    Granian takes addresses only. It asks for SO_REUSEPORT, with which a second server would
+    silently share the port.
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -91,3 +96,4 @@ def _check_address(host: str, port: int) -> None:
             probe.bind(address)
     except OSError as error:
         raise AddressError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+    return str(address[0])

@@ -27,17 +27,17 @@ _KEPT_OF_OVERLONG_LINE = 4 * 1024
 
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
+_ZSTD_SKIPPABLE = [bytes([number, 0x2A, 0x4D, 0x18]) for number in range(0x50, 0x60)]
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError)
 
 
 class Source:
-    """An open source. `name` is its absolute path, or `-`; `size` its bytes if that is known."""
+    """An open source; `name` is its absolute path, or `-`."""
 
-    def __init__(self, name: str, size: int | None, stream: "_CountedStream") -> None:
+    def __init__(self, name: str, stream: "_CountedStream") -> None:
         """Do not call; see `open_source`."""
         self.name = name
-        self.size = size
         self._stream = stream
 
     @property
@@ -54,36 +54,46 @@ class Source:
         return _numbered(self.name, _runs_of_lines(chunks))
 
 
-def check_source(path: str) -> SourceError | None:
-    """Return what keeps a path from being read, if anything does, without opening it."""
+def size_of(path: str) -> int | None:
+    """Return the bytes that are stored at a path, or None if that cannot be known (a pipe, `-`).
+
+    Raises SourceError if there is nothing that can be opened; without opening it.
+    """
     if path == STANDARD_INPUT:
         return None
     try:
-        if stat.S_ISDIR(os.stat(path).st_mode):
-            return SourceError(f"{path}: is a folder")
+        status = os.stat(path)
     except (OSError, ValueError) as error:
-        return _unreadable(path, error)
-    return None if os.access(path, os.R_OK) else SourceError(f"{path}: permission denied")
+        raise _unreadable(path, error) from None
+    if stat.S_ISDIR(status.st_mode):
+        raise SourceError(f"{path}: is a folder")
+    if not os.access(path, os.R_OK):
+        raise SourceError(f"{path}: permission denied")
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 @contextmanager
 def open_source(path: str) -> Iterator[Source]:
     """Open a file, or standard input for `-`; SourceError if that is not possible."""
     with ExitStack() as stack:
-        if path == STANDARD_INPUT:
-            name, file = path, cast(BinaryIO, sys.stdin.buffer)
-        else:
-            try:
-                name, file = os.path.abspath(path), stack.enter_context(open(path, "rb"))
-            except (OSError, ValueError) as error:
-                raise _unreadable(path, error) from None
-        status = os.fstat(file.fileno())
-        size = status.st_size if stat.S_ISREG(status.st_mode) else None
+        size_of(path)
         try:
+            if path == STANDARD_INPUT:
+                name, file = STANDARD_INPUT, _standard_input()
+            else:
+                # A name that is not UTF-8 could not be stored.
+                name = os.fsencode(os.path.abspath(path)).decode(errors="backslashreplace")
+                file = stack.enter_context(open(path, "rb"))
             stream = _CountedStream(file)
         except OSError as error:
             raise _unreadable(path, error) from None
-        yield Source(name, size, stream)
+        yield Source(name, stream)
+
+
+def _standard_input() -> BinaryIO:
+    if sys.stdin is None:
+        raise SourceError("-: standard input is closed")
+    return cast(BinaryIO, sys.stdin.buffer)
 
 
 class _CountedStream(io.RawIOBase):
@@ -111,7 +121,7 @@ def _decompressed(stream: _CountedStream) -> BinaryIO:
     buffered = cast(BinaryIO, io.BufferedReader(stream, _CHUNK_BYTES))
     if stream.beginning.startswith(_GZIP):
         return cast(BinaryIO, gzip.GzipFile(fileobj=buffered))
-    if stream.beginning.startswith(_ZSTD):
+    if stream.beginning in (_ZSTD, *_ZSTD_SKIPPABLE):
         return cast(BinaryIO, zstd.ZstdFile(buffered))
     return buffered
 
@@ -123,7 +133,7 @@ def _chunks(name: str, stream: BinaryIO) -> Iterator[bytes]:
         while chunk := stream.read1(_CHUNK_BYTES):  # type: ignore[attr-defined]
             yield chunk
     except _DAMAGE as error:
-        message = f"{name}: the compressed data is damaged or cut short ({error})"
+        message = f"{name}: cannot be decompressed to its end ({error})"
         raise SourceError(message) from None
     except OSError as error:
         raise _unreadable(name, error) from None
@@ -148,8 +158,8 @@ def _runs_of_lines(chunks: Iterator[bytes]) -> Iterator[tuple[bytes, int]]:
             last = chunk.rfind(b"\n") + 1
             if length > MAX_LINE_BYTES + 1:
                 yield from _bounded(lines)
-                yield bytes(begun[:_KEPT_OF_OVERLONG_LINE]), length
-                lines = [chunk[end:last]]
+                yield bytes(begun[:_KEPT_OF_OVERLONG_LINE]), length - 1
+                lines = [chunk[end - 1 : last]]  # its newline goes with the next run
             else:
                 lines += (bytes(begun), chunk[end:last])
             begun, length = bytearray(chunk[last:]), len(chunk) - last
@@ -186,7 +196,7 @@ def _numbered(source: str, runs: Iterator[tuple[bytes, int]]) -> Iterator[Block]
         marked = offset == 0 and run.startswith(_BYTE_ORDER_MARK)
         mark = len(_BYTE_ORDER_MARK) if marked else 0
         yield Block(source, line, offset + mark, run[mark:], length - mark)
-        line += run.count(b"\n") if length == len(run) else 1
+        line += run.count(b"\n")
         offset += length
 
 

@@ -42,7 +42,7 @@ def cli(db):
     """Run behavstats as a process on the test's store."""
 
     def run(*arguments, stdin=b"", **options):
-        environment = os.environ | {"BEHAVSTATS_DB": str(db)} | options.pop("env", {})
+        environment = run.environment | options.pop("env", {})
         return subprocess.run(
             [BEHAVSTATS, *arguments],
             input=stdin,
@@ -53,6 +53,7 @@ def cli(db):
             **options,
         )
 
+    run.environment = os.environ | {"BEHAVSTATS_DB": str(db)}
     return run
 
 
@@ -64,7 +65,9 @@ class ServerProcess:
             self.port = probe.getsockname()[1]
         arguments = ["serve", "--db", str(db), "--port", str(self.port), *options]
         started = time.monotonic()
-        self.process = subprocess.Popen([BEHAVSTATS, *arguments], stderr=subprocess.PIPE)
+        self.process = subprocess.Popen(
+            [BEHAVSTATS, *arguments], stderr=subprocess.PIPE, start_new_session=True
+        )
         while self._health() != 200:
             assert self.process.poll() is None, self.process.communicate()[1].decode()
             assert time.monotonic() < started + 30, "the server does not become ready"

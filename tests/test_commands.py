@@ -128,7 +128,7 @@ def test_an_over_long_line_is_listed_by_its_place(cli):
     assert printed.stdout == b""
     assert one_line(printed) == (
         "not printed, since only its beginning is kept: -, line 3, "
-        f"byte {len(LINES)}, 2,000,001 bytes long"
+        f"byte {len(LINES)}, 2,000,000 bytes long"
     )
 
 
@@ -271,6 +271,61 @@ def test_at_a_terminal_forget_asks_first(cli, db):
     assert cli("profile", "ada-l").returncode == 1
     code, output = on_a_terminal(["forget", "bob", "--yes", "--db", str(db)], b"")
     assert (code, "?" in output) == (0, False)
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_full_disk_under_standard_output_is_one_line(cli, options):
+    """Exit code 3."""
+    cli("ingest", "-", stdin=LINES)
+    command = f"{BEHAVSTATS} profile ada-l {' '.join((*options, *AT))} > /dev/full"
+    done = subprocess.run(
+        ["sh", "-c", command], capture_output=True, env=cli.environment, check=False
+    )
+    assert (done.returncode, one_line(done)) == (3, "No space left on device")
+
+
+def test_a_file_name_that_is_not_utf_8_is_stored_escaped(cli, tmp_path):
+    """What is good in it is stored, what is bad is kept."""
+    name = os.fsencode(tmp_path) + b"/\xff\n.jsonl"
+    Path(os.fsdecode(name)).write_bytes(b"bad\n" + LINES)
+    done = cli("ingest", name)
+    assert (done.returncode, counts(done)["added"]) == (1, 2)
+    assert one_line(done).startswith(f"{tmp_path}/\\xff\\n.jsonl:1: JSON is malformed")
+
+
+def test_an_interrupt_while_modules_are_imported_is_exit_code_130(cli):
+    """However early it comes, once Python runs the program."""
+    code = "import sys, os, signal; import behavstats.__main__ as m\n"
+    code += "sys.modules['behavstats.commands'] = None\n"
+    code += "class Finder:\n"
+    code += "    def find_spec(self, *_): os.kill(os.getpid(), signal.SIGINT)\n"
+    code += "del sys.modules['behavstats.commands']; sys.meta_path.insert(0, Finder()); m.main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (130, b"")
+
+
+def test_closed_standard_streams_are_no_tracebacks(cli):
+    """Whatever started us."""
+    closed_input = f"{BEHAVSTATS} ingest - <&-"
+    done = subprocess.run(
+        ["sh", "-c", closed_input], capture_output=True, env=cli.environment, check=False
+    )
+    assert (done.returncode, done.stdout.count(b"added")) == (3, 1)
+    assert one_line(done) == "-: standard input is closed"
+    closed_output = f"{BEHAVSTATS} ingest missing >&-"
+    done = subprocess.run(
+        ["sh", "-c", closed_output], capture_output=True, env=cli.environment, check=False
+    )
+    assert (done.returncode, one_line(done)) == (3, "missing: No such file or directory")
+
+
+def test_a_locale_that_cannot_show_a_name_gets_it_escaped(cli):
+    """In tables; JSON is UTF-8 always."""
+    cli("ingest", "-", stdin=LINES)
+    ascii_only = {"PYTHONIOENCODING": "ascii"}
+    table = cli("profile", "ada-l", *AT, env=ascii_only)
+    assert (table.returncode, b"/caf\\xe9" in table.stdout) == (0, True)
+    assert cli("profile", "ada-l", "--json", *AT, env=ascii_only).stdout.decode() == PROFILE
 
 
 def many_lines(count):

@@ -89,14 +89,18 @@ def test_a_rejected_line_is_shown_with_its_place_and_reason():
 
 
 def test_progress_is_shown_to_who_watches_and_to_nobody_else():
-    """How much of a source, at which rate."""
+    """How much of all sources, at which rate, how long to go."""
 
-    class Half:
-        name, size, position = "/data/events.jsonl", 100, 50
+    class Part:
+        def __init__(self, name, position):
+            self.name, self.position = name, position
 
     report = Report(added=1000, seconds=2.0)
-    for file, expected in ((Terminal(), True), (io.StringIO(), False)):
-        with IngestProgress(console(file)) as progress:
-            progress.update(Half(), report)
-        assert ("events.jsonl" in file.getvalue()) is expected
-        assert ("500 a second" in file.getvalue()) is expected
+    first, second = Part("/data/first.jsonl", 40), Part("/data/second.jsonl", 10)
+    for file, watched in ((Terminal(), True), (io.StringIO(), False)):
+        with IngestProgress(console(file), size=100) as progress:
+            progress.update(first, report)
+            progress.update(second, report)
+            assert progress._progress.tasks[0].percentage == 50
+        assert ("second.jsonl" in file.getvalue()) is watched
+        assert ("500 a second" in file.getvalue()) is watched

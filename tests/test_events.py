@@ -16,7 +16,6 @@ from behavstats.events import (
     decode_block,
     decode_event,
     encode_lines,
-    names_user,
 )
 from behavstats.instants import parse_instant
 from tests.histories import histories
@@ -208,30 +207,3 @@ def test_encoded_page_views_decode_as_themselves(views):
     """`encode_lines` writes what `ingest` reads."""
     text = encode_lines(views)
     assert decode_block(block(text), 1 << 60) == (views, [])
-
-
-@pytest.mark.parametrize(
-    ("text", "user_id"),
-    [
-        ('{"user_id": "anna"', "anna"),
-        ("anna", "anna"),
-        ("user=anna&x", "anna"),
-        ('{"user_id": 42}', "42"),
-        (r'{"user_id": "\u0061nna"}', "anna"),
-        (r'{"user_id": "a\/b"}', "a/b"),
-        (r'{"user_id": "\ud83d\ude00"}', "😀"),
-        (r'{"user_id": "say \"hi\""}', 'say "hi"'),
-        (r'{"user_id": "a\nb"}', "a\nb"),
-        ("x/anna/y", "/anna/"),
-        ("*.*", ".*"),
-    ],
-)
-def test_a_text_names_a_user_whose_id_stands_in_it_as_a_word(text, user_id):
-    """As it is or escaped, in JSON or in what was meant to be JSON."""
-    assert names_user(text, user_id)
-
-
-@pytest.mark.parametrize(("text", "user_id"), [("joanna", "anna"), ("anna7", "anna"), ("", "a")])
-def test_a_text_does_not_name_a_user_whose_id_is_part_of_a_longer_word(text, user_id):
-    """What others sent is not erased with it."""
-    assert not names_user(text, user_id)

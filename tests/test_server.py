@@ -80,6 +80,15 @@ def test_a_signal_ends_it_cleanly_and_no_acknowledged_page_view_is_lost(serve, d
     assert not wal.exists() or wal.stat().st_size == 0
 
 
+def test_ctrl_c_reaches_supervisor_and_worker_at_once_and_ends_both(serve):
+    """A terminal sends SIGINT to all processes of its group."""
+    for _ in range(5):
+        server = serve()
+        os.killpg(server.process.pid, signal.SIGINT)
+        assert server.process.wait(timeout=8) == 0
+        server.process.stderr.close()
+
+
 def test_killed_it_loses_nothing_and_leaves_no_process_behind(serve, db):
     """SIGKILL of the supervisor: the process that did the work ends as well."""
     server = serve()
@@ -223,6 +232,17 @@ def test_after_delete_the_user_is_in_no_byte_while_the_server_runs(serve, db, cl
     assert not any(s.encode() in data for data in files_of(db).values() for s in secrets)
     assert [server.get(secret)[0] for secret in secrets] == [404, 404]
     assert server.get("other")[0] == 200
+
+
+def test_a_client_that_never_finishes_does_not_keep_it_from_ending(serve):
+    """It is waited for, but not for ever; what others posted is there."""
+    server = serve("--host", "localhost")
+    with socket.create_connection(("127.0.0.1", server.port)) as stalled:
+        stalled.sendall(b"POST /v1/page HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        assert server.post("u", "/", format_instant(system_clock())) == 200
+        started = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - started < 25
 
 
 def test_a_killed_worker_ends_the_server_with_an_error(serve):

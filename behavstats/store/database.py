@@ -15,6 +15,12 @@ from behavstats.store import tables
 
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
+BUSY_TIMEOUT = 5.0
+"""Seconds for which SQLite itself waits; rarely needed, since writers take turns before."""
+_OLDEST_SQLITE = (3, 38)  # RETURNING, and JSON built in
+_SMALLEST_PAGE = 512  # bytes
+_CONNECTIONS = 32  # kept for reading; more are opened when needed
+
 # Temporary tables and journals stay in memory: no copy of anything outside the store's files.
 _PRAGMAS = ("PRAGMA temp_store = MEMORY", "PRAGMA cache_size = -16384")
 # A commit is on disk when it returns; what is deleted is overwritten; checkpoints are ours to make.
@@ -27,9 +33,12 @@ _WRITER_PRAGMAS = (
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:
     """Open the file in autocommit; `mode` is SQLite's: `ro`, `rw` or `rwc` (creates it)."""
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        oldest = ".".join(map(str, _OLDEST_SQLITE))
+        raise StoreUnavailable(f"SQLite {oldest} or newer is needed, not {sqlite3.sqlite_version}")
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     connection = sqlite3.connect(
-        uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5.0
+        uri, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT
     )
     for pragma in _PRAGMAS if mode == "ro" else (*_PRAGMAS, *_WRITER_PRAGMAS):
         connection.execute(pragma)
@@ -45,6 +54,7 @@ def reading_engine(path: Path) -> Engine:
         "sqlite://",
         creator=lambda: connect(path, "ro"),
         poolclass=QueuePool,
+        pool_size=_CONNECTIONS,
         max_overflow=-1,
         pool_reset_on_return=None,
     )
@@ -53,18 +63,24 @@ def reading_engine(path: Path) -> Engine:
 def check_file(path: Path) -> None:
     """Raise NoStore if there is no file, NotAStore if it is something else than a store.
 
-    Looks at the file alone, without a lock and without its WAL, so that it leaves no trace beside
-    another program's database. An empty file passes: a store whose making was interrupted.
+    Looks at the file's first page alone, without a lock and without its WAL, so that it leaves no
+    trace beside another program's database. (Through SQLite all the same: a file that we open and
+    close ourselves takes the locks of all its connections in this process with it.) An empty file
+    passes: a store whose making was interrupted.
     """
     if not path.exists():
         raise NoStore(path)
     if not path.is_file():
         raise NotAStore(f"{path} is not a file")
+    if 0 < path.stat().st_size < _SMALLEST_PAGE:  # which SQLite takes for an empty file
+        raise NotAStore(f"{path} is not a behavstats store")
     with translated(path):
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None
         )
         try:
+            # The file may be shorter than its first page says: the rest is still in the WAL.
+            connection.execute("PRAGMA writable_schema = ON")
             check_version(connection, path)
         finally:
             connection.close()
@@ -101,4 +117,7 @@ def _translation(error: BaseException | None, path: Path) -> Exception:
         return StoreBusy(f"the store {path} is busy: {error}")
     if code == sqlite3.SQLITE_NOTADB:
         return NotAStore(f"{path} is not a behavstats store: {error}")
+    if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}:
+        reason = "it and its folder must be writable, even to read"
+        return StoreUnavailable(f"the store {path} cannot be used: {reason} ({error})")
     return StoreUnavailable(f"the store {path} cannot be used: {error}")

@@ -43,7 +43,7 @@ class StoreLock:
     def _locked(self, path: Path, deadline: float) -> int:
         """Return a descriptor of the file with the lock on it; closing it lets go."""
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as error:
             raise StoreUnavailable(f"cannot lock the store: {path}: {error.strerror}") from None
         try:

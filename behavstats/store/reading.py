@@ -36,7 +36,7 @@ def read_summary(connection: sqlite3.Connection, user_id: str, window: Window) -
     rows = connection.execute(_WINDOW, (window.start, window.as_of, user_id)).fetchall()
     if not rows:
         raise UnknownUser(user_id)
-    return summarise(row for row in rows if row[1] is not None)
+    return summarise(row for row in rows if row[0] is not None)
 
 
 def read_page_views(connection: sqlite3.Connection, user_id: str) -> Iterator[list[PageView]]:

@@ -1,8 +1,9 @@
 """The store: one object with the verbs that the rest of the program uses."""
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Self, cast
 
@@ -15,6 +16,7 @@ from behavstats.store.lock import StoreLock
 from behavstats.store.reading import read_page_views, read_summary
 from behavstats.store.writing import Interner, insert_page_views
 
+_PATIENCE_WITH_READERS = 2.0  # seconds; others wait for their turn meanwhile
 _LARGE_WAL = 16 * 1024 * 1024  # bytes; a checkpoint costs less, the more commits it is for
 
 
@@ -34,7 +36,8 @@ class Store:
         self._writer: sqlite3.Connection | None = None
         self._users = Interner("user", "user_id")
         self._pages = Interner("page", "name")
-        self._data_version = 0
+        self._wal_holds_erased = False
+        self._data_version: int | None = None
 
     @classmethod
     def open(cls, path: Path, patience: float) -> Self:
@@ -42,6 +45,7 @@ class Store:
 
         Raises NoStore if there is none, and makes nothing; NotAStore if it is something else.
         """
+        path = _resolved(path)
         database.check_file(path)
         store = cls(path, patience)
         with store._reading() as connection:
@@ -52,6 +56,7 @@ class Store:
     @classmethod
     def create(cls, path: Path, patience: float) -> Self:
         """Open the store at `path`, making it if there is none."""
+        path = _resolved(path)
         if not path.parent.is_dir():
             raise StoreUnavailable(f"the store {path} cannot be made: no folder {path.parent}")
         try:
@@ -68,13 +73,16 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Close all connections; a store that was written to is left without a WAL."""
+        """Close all connections; a store that was written to is left without a WAL.
+
+        Where another process holds the store, its WAL is that one's to empty.
+        """
         self._engine.dispose()
         if self._writer is not None:
-            with self._lock.held(), database.translated(self.path):
-                _checkpoint(self._writer, "TRUNCATE")
+            with suppress(StoreBusy), self._turn() as connection:
+                self._checkpoint(connection)
                 # The last connection to close makes a checkpoint, too: under the lock, therefore.
-                self._writer.close()
+                connection.close()
             self._writer = None
 
     def add(self, views: Sequence[PageView], rejections: Sequence[Rejection] = ()) -> int:
@@ -86,8 +94,8 @@ class Store:
             with self._transaction(connection):
                 added = insert_page_views(connection, self._users, self._pages, views)
                 rejects.insert_rejections(connection, rejections)
-            if self._wal_size() > _LARGE_WAL:
-                _checkpoint(connection, "PASSIVE")
+            if self._wal_holds_erased or self._wal_size() > _LARGE_WAL:
+                self._checkpoint(connection)
         return added
 
     def summary(self, user_id: str, window: Window) -> Summary:
@@ -105,15 +113,18 @@ class Store:
 
         Raises UnknownUser if there is nothing of the user. Raises StoreBusy if another program
         keeps the WAL in use: then the user is erased, but not all bytes of it; asking again (for a
-        user who is unknown by then) finishes that.
+        user who is unknown by then), or the next write without that program, finishes it.
         """
         with self._turn() as connection:
+            erased: object = "nothing more"
             try:
                 with self._transaction(connection):
-                    return erase_user(connection, user_id)
+                    receipt = erase_user(connection, user_id)
+                erased = receipt
             finally:
                 self._forget_keys()
-                _truncate_wal(connection)
+                self._overwrite_wal(connection, erased)
+        return receipt
 
     def rejections(self) -> Iterator[Rejection]:
         """Yield the rejected lines in the order in which they came."""
@@ -130,13 +141,13 @@ class Store:
         with self._turn() as connection:
             with self._transaction(connection):
                 count = rejects.delete_rejections(connection)
-            _truncate_wal(connection)
+            self._overwrite_wal(connection, f"{count:,} rejected lines")
         return count
 
-    def truncate_wal(self) -> None:
-        """Copy what the write-ahead log holds into the database, and empty it."""
-        with self._turn() as connection:
-            _truncate_wal(connection)
+    def checkpoint(self) -> None:
+        """Copy the write-ahead log into the database and empty it, unless others are using it."""
+        with suppress(StoreBusy), self._turn() as connection:
+            self._checkpoint(connection)
 
     def check_readable(self) -> None:
         """Raise StoreError if the store cannot be read."""
@@ -159,6 +170,7 @@ class Store:
         with self._lock.held(), database.translated(self.path):
             if self._writer is None:
                 self._writer = database.connect(self.path, "rw")
+                self._data_version = None  # comparable on one connection only
             yield self._writer
 
     @contextmanager
@@ -183,8 +195,31 @@ class Store:
         self._users.forget()
         self._pages.forget()
 
+    def _overwrite_wal(self, connection: sqlite3.Connection, deleted: object) -> None:
+        self._wal_holds_erased = True
+        self._checkpoint(connection, _PATIENCE_WITH_READERS)
+        if self._wal_holds_erased:
+            message = f"deleted: {deleted}, but another program reads the write-ahead log, which"
+            raise StoreBusy(f"{message} still holds it; ask again to have it overwritten")
+
+    def _checkpoint(self, connection: sqlite3.Connection, wait: float = 0.0) -> None:
+        """Copy the WAL into the database and empty it.
+
+        Readers in the way are waited for `wait` seconds; then as much is copied as they allow.
+        """
+        connection.execute(f"PRAGMA busy_timeout = {int(wait * 1000)}")
+        # Readers are reported in the row, not as an error.
+        busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        connection.execute(f"PRAGMA busy_timeout = {int(database.BUSY_TIMEOUT * 1000)}")
+        self._wal_holds_erased = self._wal_holds_erased and bool(busy)
+
     def _wal_size(self) -> int:
         return Path(f"{self.path}-wal").stat().st_size
+
+
+def _resolved(path: Path) -> Path:
+    # By whatever link it is reached, a store has one lock. Path.resolve may raise; this does not.
+    return Path(os.path.realpath(path))
 
 
 def _make(path: Path) -> None:
@@ -196,16 +231,3 @@ def _make(path: Path) -> None:
         connection.execute("BEGIN IMMEDIATE")
         tables.create(connection)
         connection.execute("COMMIT")
-
-
-def _checkpoint(connection: sqlite3.Connection, mode: str) -> bool:
-    """Copy the WAL into the database; say whether all of it, as `mode` asks, was possible."""
-    # Readers in the way are reported in the row, not as an error.
-    busy, _, _ = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
-    return not busy
-
-
-def _truncate_wal(connection: sqlite3.Connection) -> None:
-    if not _checkpoint(connection, "TRUNCATE"):
-        message = "what was deleted is still in the write-ahead log, which another program reads"
-        raise StoreBusy(f"{message}; ask again to have it overwritten")

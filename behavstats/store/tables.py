@@ -1,4 +1,4 @@
-"""The tables, and how a store of an older version becomes one of this version.
+"""The tables of a store; there is one version of them so far.
 
 Text is interned: `user` and `page` give it integers, never used twice, so that a page view is three
 of them. What is erased from `user`, `page` and `rejected_line` is overwritten in place and leaves
@@ -9,7 +9,7 @@ deleted, not what was moved).
 
 import sqlite3
 
-from sqlalchemy import Column, LargeBinary, Text
+from sqlalchemy import Column, LargeBinary, MetaData, Text
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateTable
 from sqlmodel import Field, SQLModel
@@ -18,7 +18,13 @@ APPLICATION_ID = 0x62737473  # "bsts"; stands in the header of each store file
 VERSION = 1
 
 
-class User(SQLModel, table=True):
+class _Base(SQLModel):
+    """What all tables share: metadata of their own, so that nobody else's tables get in."""
+
+    metadata = MetaData()
+
+
+class User(_Base, table=True):
     """A user's id and its key; without an id once forgotten."""
 
     __tablename__ = "user"
@@ -28,7 +34,7 @@ class User(SQLModel, table=True):
     user_id: str | None = Field(default=None, sa_column=Column(Text, unique=True))
 
 
-class Page(SQLModel, table=True):
+class Page(_Base, table=True):
     """A page's name and its key; without a name once nobody is left who viewed it."""
 
     __tablename__ = "page"
@@ -38,7 +44,7 @@ class Page(SQLModel, table=True):
     name: str | None = Field(default=None, sa_column=Column(Text, unique=True))
 
 
-class StoredPageView(SQLModel, table=True):
+class StoredPageView(_Base, table=True):
     """A page view; `ts` in ms since the epoch, UTC. Its key is its identity and all of it.
 
     The foreign keys are declared and checked on demand, not enforced on each row: the keys come
@@ -53,7 +59,7 @@ class StoredPageView(SQLModel, table=True):
     page: int = Field(primary_key=True, foreign_key="page.id")
 
 
-class RejectedLine(SQLModel, table=True):
+class RejectedLine(_Base, table=True):
     """A line of an input that is no page view; empty once it was erased for a user it names.
 
     `digest` covers source, line and text, so that reading a file again keeps no line twice.
@@ -86,7 +92,7 @@ FROM page_view JOIN user ON user.id = page_view.user JOIN page ON page.id = page
 def create(connection: sqlite3.Connection) -> None:
     """Create the tables in an empty file, inside the transaction that is open."""
     dialect = sqlite.dialect()
-    for table in SQLModel.metadata.sorted_tables:
+    for table in _Base.metadata.sorted_tables:
         connection.execute(str(CreateTable(table).compile(dialect=dialect)))
     connection.execute(_READABLE_VIEW)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")

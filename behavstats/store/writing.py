@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterable, Sequence
 from itertools import chain
+from sys import getsizeof
 
 import msgspec
 
@@ -14,7 +15,8 @@ _INSERT = "INSERT OR IGNORE INTO page_view (user, ts, page) VALUES "
 _INSERT_ONE = _INSERT + "(?, ?, ?)"
 _INSERT_MANY = _INSERT + ", ".join(["(?, ?, ?)"] * _ROWS)
 
-_CACHED = 250_000  # texts remembered, for each kind; about 40 MB
+_REMEMBERED = 16 * 1024 * 1024  # bytes, for each kind of text: some 100,000 short ones
+_ENTRY = 100  # bytes that a text's key and its place in the dictionary take, roughly
 
 
 class Interner:
@@ -29,23 +31,26 @@ class Interner:
         texts = "SELECT value FROM json_each(?)"
         self._find = f"SELECT {column}, id FROM {table} WHERE {column} IN ({texts})"  # noqa: S608
         self._add = f"INSERT INTO {table} ({column}) {texts} WHERE true RETURNING {column}, id"
-        self._keys: dict[str, int] = {}
+        self.forget()
 
     def forget(self) -> None:
         """Drop all that is remembered."""
-        self._keys.clear()
+        self._keys: dict[str, int] = {}
+        self._size = 0
 
     def keys(self, connection: sqlite3.Connection, texts: set[str]) -> dict[str, int]:
         """Return the keys of (at least) these texts, giving new ones to those that have none.
 
         To be called within a write transaction.
         """
-        if len(self._keys) > _CACHED:
+        if self._size > _REMEMBERED:
             self.forget()
         for statement in (self._find, self._add):
-            missing = sorted(texts - self._keys.keys())
+            missing = sorted(text for text in texts if text not in self._keys)
             if missing:
-                self._keys.update(connection.execute(statement, (_json(missing),)))
+                found = connection.execute(statement, (_json(missing),)).fetchall()
+                self._keys.update(found)
+                self._size += sum(getsizeof(text) + _ENTRY for text, _ in found)
         return self._keys
 
 
