@@ -4,14 +4,16 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import QueuePool
-from sqlmodel import create_engine
+from behavstats.errors import NoStore, NotAStore, StoreBusy, StoreError, StoreUnavailable
 
-from behavstats.errors import NoStore, NotAStore, StoreBusy, StoreUnavailable
-from behavstats.store import tables
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+APPLICATION_ID = 0x62737473  # "bsts"; stands in the header of each store file
+VERSION = 1
+"""Of the tables; there is one so far."""
 
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
@@ -19,7 +21,6 @@ BUSY_TIMEOUT = 5.0
 """Seconds for which SQLite itself waits; rarely needed, since writers take turns before."""
 _OLDEST_SQLITE = (3, 38)  # RETURNING, and JSON built in
 _SMALLEST_PAGE = 512  # bytes
-_CONNECTIONS = 32  # kept for reading; more are opened when needed
 
 # Temporary tables and journals stay in memory: no copy of anything outside the store's files.
 _PRAGMAS = ("PRAGMA temp_store = MEMORY", "PRAGMA cache_size = -16384")
@@ -45,19 +46,12 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
     return connection
 
 
-def reading_engine(path: Path) -> Engine:
-    """Return an engine whose pooled connections can only read, one for each thread at work.
+def engine(path: Path) -> "Engine":
+    """Return an SQLAlchemy engine that can only read, for what is not read often."""
+    from sqlalchemy.pool import NullPool
+    from sqlmodel import create_engine
 
-    A connection that cannot write also makes no checkpoint as it closes.
-    """
-    return create_engine(
-        "sqlite://",
-        creator=lambda: connect(path, "ro"),
-        poolclass=QueuePool,
-        pool_size=_CONNECTIONS,
-        max_overflow=-1,
-        pool_reset_on_return=None,
-    )
+    return create_engine("sqlite://", creator=lambda: connect(path, "ro"), poolclass=NullPool)
 
 
 def check_file(path: Path) -> None:
@@ -90,8 +84,8 @@ def check_version(connection: sqlite3.Connection, path: Path) -> int:
     """Return the version of the store, 0 for an empty file; NotAStore if it is not one of ours."""
     application_id = connection.execute("PRAGMA application_id").fetchone()[0]
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    if application_id == tables.APPLICATION_ID:
-        if version > tables.VERSION:
+    if application_id == APPLICATION_ID:
+        if version > VERSION:
             message = f"{path} was written by a newer behavstats (store version {version})"
             raise NotAStore(message)
         return version
@@ -105,13 +99,14 @@ def translated(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into ours."""
     try:
         yield
-    except DBAPIError as error:
-        raise _translation(error.orig, path) from error
-    except sqlite3.Error as error:
-        raise _translation(error, path) from error
+    except Exception as error:
+        driver_error = getattr(error, "orig", error)  # SQLAlchemy wraps it
+        if not isinstance(driver_error, sqlite3.Error):
+            raise
+        raise _translation(driver_error, path) from error
 
 
-def _translation(error: BaseException | None, path: Path) -> Exception:
+def _translation(error: sqlite3.Error, path: Path) -> StoreError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in _BUSY:
         return StoreBusy(f"the store {path} is busy: {error}")

@@ -3,12 +3,12 @@
 import sqlite3
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
-
-from sqlalchemy import Engine
-from sqlmodel import Session, col, func, select
+from typing import TYPE_CHECKING
 
 from behavstats.events import Rejection
-from behavstats.store.tables import RejectedLine
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 _CHUNK = 64  # lines of at most 1 MiB: what is held in memory at once
 
@@ -24,14 +24,18 @@ def insert_rejections(connection: sqlite3.Connection, rejections: Sequence[Rejec
     connection.executemany(_INSERT, ((*rejection, _digest(rejection)) for rejection in rejections))
 
 
-def count_rejections(engine: Engine) -> int:
+def count_rejections(connection: sqlite3.Connection) -> int:
     """Return how many rejected lines the store keeps."""
-    with Session(engine) as session:
-        return session.exec(select(func.count(col(RejectedLine.text)))).one()
+    (count,) = connection.execute("SELECT count(text) FROM rejected_line").fetchone()
+    return int(count)
 
 
-def read_rejections(engine: Engine) -> Iterator[Rejection]:
+def read_rejections(engine: "Engine") -> Iterator[Rejection]:
     """Yield the rejected lines in the order in which they came; in reads of their own."""
+    from sqlmodel import Session, col, select
+
+    from behavstats.store.tables import RejectedLine
+
     lines = select(RejectedLine).where(col(RejectedLine.text).is_not(None))
     last: int | None = 0
     while last is not None:
@@ -39,19 +43,16 @@ def read_rejections(engine: Engine) -> Iterator[Rejection]:
         with Session(engine) as session:
             rows = session.exec(following.limit(_CHUNK)).all()
         last = rows[-1].id if rows else None
-        yield from map(_rejection, rows)
+        for row in rows:
+            # Only erased rows, which are not read, have empty fields.
+            yield Rejection(**row.model_dump(exclude={"id", "digest"}))
 
 
 def delete_rejections(connection: sqlite3.Connection) -> int:
     """Delete all rejected lines within the open write transaction; return how many there were."""
-    (count,) = connection.execute("SELECT count(text) FROM rejected_line").fetchone()
+    count = count_rejections(connection)
     connection.execute("DELETE FROM rejected_line")
-    return int(count)
-
-
-def _rejection(row: RejectedLine) -> Rejection:
-    # Only erased rows, which are not read, have empty fields.
-    return Rejection(**row.model_dump(exclude={"id", "digest"}))
+    return count
 
 
 def _digest(rejection: Rejection) -> bytes:

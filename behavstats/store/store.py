@@ -5,12 +5,12 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Self, cast
+from typing import Self
 
 from behavstats.errors import NoStore, StoreBusy, StoreUnavailable
 from behavstats.events import PageView, Rejection
 from behavstats.profile import Summary, Window
-from behavstats.store import database, rejects, tables
+from behavstats.store import database, rejects
 from behavstats.store.erasing import Receipt, erase_user
 from behavstats.store.lock import StoreLock
 from behavstats.store.reading import read_page_views, read_summary
@@ -32,7 +32,7 @@ class Store:
         """Do not call; see `open` and `create`."""
         self.path = path
         self._lock = StoreLock(path, patience)
-        self._engine = database.reading_engine(path)
+        self._idle: list[sqlite3.Connection] = []  # connections that read, while they do not
         self._writer: sqlite3.Connection | None = None
         self._users = Interner("user", "user_id")
         self._pages = Interner("page", "name")
@@ -77,7 +77,8 @@ class Store:
 
         Where another process holds the store, its WAL is that one's to empty.
         """
-        self._engine.dispose()
+        while self._idle:
+            self._idle.pop().close()
         if self._writer is not None:
             with suppress(StoreBusy), self._turn() as connection:
                 self._checkpoint(connection)
@@ -129,12 +130,12 @@ class Store:
     def rejections(self) -> Iterator[Rejection]:
         """Yield the rejected lines in the order in which they came."""
         with database.translated(self.path):
-            yield from rejects.read_rejections(self._engine)
+            yield from rejects.read_rejections(database.engine(self.path))
 
     def count_rejections(self) -> int:
         """Return how many rejected lines are kept."""
-        with database.translated(self.path):
-            return rejects.count_rejections(self._engine)
+        with self._reading() as connection:
+            return rejects.count_rejections(connection)
 
     def clear_rejections(self) -> int:
         """Delete all rejected lines, overwriting them; return how many there were."""
@@ -158,11 +159,14 @@ class Store:
     def _reading(self) -> Iterator[sqlite3.Connection]:
         """Lend a connection that can only read."""
         with database.translated(self.path):
-            pooled = self._engine.raw_connection()
             try:
-                yield cast(sqlite3.Connection, pooled.driver_connection)
+                connection = self._idle.pop()
+            except IndexError:
+                connection = database.connect(self.path, "ro")
+            try:
+                yield connection
             finally:
-                pooled.close()
+                self._idle.append(connection)
 
     @contextmanager
     def _turn(self) -> Iterator[sqlite3.Connection]:
@@ -224,6 +228,8 @@ def _resolved(path: Path) -> Path:
 
 def _make(path: Path) -> None:
     """Make an empty file a store, under the store's lock."""
+    from behavstats.store import tables  # and SQLModel with them, which takes half a second
+
     with closing(database.connect(path, "rwc")) as connection:
         if database.check_version(connection, path):
             return

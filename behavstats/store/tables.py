@@ -14,8 +14,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateTable
 from sqlmodel import Field, SQLModel
 
-APPLICATION_ID = 0x62737473  # "bsts"; stands in the header of each store file
-VERSION = 1
+from behavstats.store.database import APPLICATION_ID, VERSION
 
 
 class _Base(SQLModel):

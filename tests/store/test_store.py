@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from behavstats.errors import NoStore, NotAStore, StoreUnavailable, UnknownUser
 from behavstats.events import PageView, Rejection
 from behavstats.profile import detailed_profile, window
-from behavstats.store import Store, tables
+from behavstats.store import Store, database
 from behavstats.store.lock import StoreLock
 from tests import oracle
 from tests.histories import (
@@ -235,7 +235,7 @@ def _another_programs_database(path):
 def _newer_store(path):
     Store.create(path, patience=1).close()
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute(f"PRAGMA user_version = {tables.VERSION + 1}")
+        connection.execute(f"PRAGMA user_version = {database.VERSION + 1}")
     Path(f"{path}-lock").unlink()
     Path(f"{path}-turn").unlink()
 
