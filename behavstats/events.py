@@ -6,7 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from behavstats.errors import InvalidInput
-from behavstats.instants import HOUR, format_instant, parse_instant
+from behavstats.instants import HOUR, format_instant, parse_instant, parse_instants
 
 MAX_USER_ID_BYTES = 512
 MAX_NAME_BYTES = 2048
@@ -119,22 +119,17 @@ def encode_lines(views: Iterable[PageView]) -> bytes:
 def _decode_all(lines: bytes, now: int) -> list[PageView]:
     """Decode lines that are all good in one go; raise whatever comes if one is not."""
     lines.decode()
-    events = _decoder.decode_lines(lines)
-    # The decoder takes any white space between objects for a line's end. A newline between `}` and
-    # `{` stands between two objects (inside one, no `{` follows a `}` directly), so if all are of
-    # that kind and there is one more object than those, each line is exactly one object.
-    between = lines.count(b"}\n{") + lines.count(b"}\r\n{")
-    if between != lines.count(b"\n", 0, len(lines) - 1) or len(events) != between + 1:
-        raise ValueError("the lines are not one object each")
-    for user_id in {event.user_id for event in events}:
+    # Not the decoder's own `decode_lines`: to that, any white space is the end of a line.
+    events = list(map(_decoder.decode, lines.removesuffix(b"\n").split(b"\n")))
+    user_ids = [event.user_id for event in events]
+    names = [event.name for event in events]
+    for user_id in set(user_ids):
         check_user_id(user_id)
-    for name in {event.name for event in events}:
+    for name in set(names):
         check_name(name)
-    views = [
-        PageView(event.user_id, parse_instant(event.timestamp), event.name) for event in events
-    ]
-    _check_instant(max(view.instant for view in views), now)
-    return views
+    instants = parse_instants([event.timestamp for event in events])
+    _check_instant(max(instants), now)
+    return list(map(PageView, user_ids, instants, names))
 
 
 def _decode_each(block: Block, now: int) -> tuple[list[PageView], list[Rejection]]:

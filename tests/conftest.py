@@ -13,8 +13,13 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from hypothesis import settings
 
 from behavstats.store import Store
+
+# A property that takes long on a busy machine is no less true.
+settings.register_profile("behavstats", deadline=None)
+settings.load_profile("behavstats")
 
 BEHAVSTATS = Path(sys.executable).with_name("behavstats")
 
