@@ -89,7 +89,8 @@ def rejections_table(rejections: Iterable[Rejection]) -> Table:
 
 def rejection_line(rejection: Rejection) -> str:
     """Say in one line where a line was rejected, and why."""
-    return f"{printable(rejection.source)}:{rejection.line}: {printable(rejection.message)}"
+    where = f"{printable(rejection.source)}:{rejection.line}"
+    return f"{where}: {rejection.reason}: {printable(rejection.message)}"
 
 
 def receipt_table(receipt: Receipt) -> Table:

@@ -3,9 +3,11 @@
 import http.client
 import json
 import re
+from wsgiref.util import setup_testing_defaults
 
 import pytest
 
+from behavstats.api import make_app
 from behavstats.instants import format_instant
 from behavstats.settings import system_clock
 from tests.conftest import user_path
@@ -233,6 +235,42 @@ def test_a_body_may_come_in_chunks_and_without_a_length(server):
         answer.read()
         assert answer.status == status
     connection.close()
+
+
+def call(app, method, path):
+    """Call the application as a server would; return status, headers and parsed body."""
+    environ = {"REQUEST_METHOD": method, "PATH_INFO": path}
+    setup_testing_defaults(environ)
+    answered = []
+    body = b"".join(app(environ, lambda *answer: answered.append(answer)))
+    ((status, headers, *_),) = answered
+    return int(status.split()[0]), dict(headers), json.loads(body)
+
+
+def test_an_error_nobody_expected_is_logged_and_tells_nothing(store, caplog):
+    """500, and the reason is in the log alone."""
+
+    def broken_clock():
+        raise RuntimeError("a secret of the inside")
+
+    status, _, body = call(make_app(store, store.add, broken_clock), "GET", "/v1/user/u")
+    assert (status, body) == (
+        500,
+        {"success": False, "code": "internal_error", "message": "internal error"},
+    )
+    assert "a secret of the inside" in caplog.text
+
+
+def test_health_is_an_error_when_the_store_cannot_be_read(store, db, caplog):
+    """503, to be tried again; and that is logged."""
+    app = make_app(store, store.add, system_clock)
+    assert call(app, "GET", "/healthz")[::2] == (200, {"success": True})
+    store.close()
+    db.unlink()
+    status, headers, body = call(app, "GET", "/healthz")
+    assert (status, headers["Retry-After"]) == (503, "1")
+    assert (body["success"], body["code"]) == (False, "store_unavailable")
+    assert "cannot take a request" in caplog.text
 
 
 def test_a_server_whose_file_was_exchanged_answers_503(serve, db):

@@ -81,7 +81,7 @@ def test_a_rejected_line_is_shown_with_its_place_and_reason():
     rejection = Rejection(
         "f.jsonl", 7, 0, 500, "invalid_json", "it is broken", b"\xff" + b"x" * 499
     )
-    assert rejection_line(rejection) == "f.jsonl:7: it is broken"
+    assert rejection_line(rejection) == "f.jsonl:7: invalid_json: it is broken"
     text = shown(rejections_table([rejection]))
     assert "\\xffxxx" in text
     assert "x…" in text

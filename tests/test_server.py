@@ -80,6 +80,25 @@ def test_a_signal_ends_it_cleanly_and_no_acknowledged_page_view_is_lost(serve, d
     assert not wal.exists() or wal.stat().st_size == 0
 
 
+def test_requests_under_way_are_answered_before_it_ends(serve, db):
+    """A post that waits for its turn when the signal comes is stored, and its client hears so."""
+    server = serve()
+    answers = []
+    now = format_instant(system_clock())
+    with StoreLock(db, patience=5).held():
+        poster = threading.Thread(target=lambda: answers.append(server.post("u", "/", now)))
+        poster.start()
+        time.sleep(0.5)
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        assert answers == []
+    poster.join()
+    assert answers == [200]
+    assert server.process.wait(timeout=20) == 0
+    server.process.stderr.close()
+    assert len(stored(db, ["u"])) == 1
+
+
 def test_ctrl_c_reaches_supervisor_and_worker_at_once_and_ends_both(serve):
     """A terminal sends SIGINT to all processes of its group."""
     for _ in range(5):
