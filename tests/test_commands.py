@@ -354,7 +354,7 @@ def test_an_interrupted_ingest_is_finished_by_the_next(cli, db):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    ingest.stdin.write(lines[: len(lines) // 2])
+    ingest.stdin.write(lines[: -len(lines) // 20])  # more than one block, and not the end
     ingest.stdin.flush()
     wait_for_page_views(db)
     ingest.send_signal(signal.SIGINT)
