@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from behavstats.decoding import decoded
 from behavstats.errors import SourceError
-from behavstats.events import Rejection, decode_block
+from behavstats.events import Rejection
 from behavstats.sources import Source, open_source
 from behavstats.store import Store
 
@@ -71,8 +72,7 @@ def _ingest_source(
 ) -> None:
     with open_source(path) as source:
         progress(source)
-        for block in source.blocks():
-            views, rejections = decode_block(block, clock())
+        for views, rejections in decoded(source.blocks(), clock):
             added = store.add(views, rejections)
             report.added += added
             report.duplicates += len(views) - added

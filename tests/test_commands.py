@@ -336,7 +336,7 @@ def test_a_locale_that_cannot_show_a_name_gets_it_escaped(cli):
     assert cli("profile", "ada-l", "--json", *AT, env=ascii_only).stdout.decode() == PROFILE
 
 
-MANY = 120_000
+MANY = 200_000
 
 
 @cache
