@@ -5,7 +5,7 @@ import sys
 from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -37,8 +37,9 @@ User = Annotated[str, typer.Argument(metavar="USER", help="The user's id.")]
 
 def main() -> None:
     """Run the command line; an expected failure is one line on standard error and an exit code."""
-    if sys.stdout is None:  # closed by whoever started us
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    # Closed by whoever started us, they are None.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # what the locale cannot show
     try:
@@ -50,16 +51,16 @@ def main() -> None:
         _complain(error)
         sys.exit(_exit_code(error))
     except OSError as error:
-        _leave_output()
+        _leave(sys.stdout)
         if isinstance(error, BrokenPipeError):  # as `| head` does: nothing to complain about
             sys.exit(PARTLY)
         _complain(error.strerror or error)
         sys.exit(UNUSABLE)
 
 
-def _leave_output() -> None:
-    """Write nowhere from now on, so that the interpreter does not fail again as it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _leave(stream: TextIO) -> None:
+    """Let a stream lead nowhere, so that the interpreter does not fail again as it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _exit_code(error: BehavstatsError) -> int:
@@ -229,8 +230,10 @@ def _print_rejected_lines(store: "Store") -> None:
 
 
 def _write(data: bytes) -> None:
-    """Write bytes to standard output as they are, whatever the locale."""
-    sys.stdout.buffer.write(data)
+    """Write bytes to standard output as they are, whatever the locale, and all of them."""
+    rest = memoryview(data)
+    while rest:  # with PYTHONUNBUFFERED, a write may take less than it is given
+        rest = rest[sys.stdout.buffer.write(rest) :]
     sys.stdout.buffer.flush()
 
 
@@ -244,6 +247,9 @@ def _confirm(question: str) -> None:
 
 
 def _complain(*complaints: object) -> None:
-    for complaint in complaints:
-        # One line for each, whatever is in a file's name.
-        print("behavstats:", " ".join(str(complaint).splitlines()), file=sys.stderr)
+    try:
+        for complaint in complaints:
+            # One line for each, whatever is in a file's name.
+            print("behavstats:", " ".join(str(complaint).splitlines()), file=sys.stderr)
+    except OSError:
+        _leave(sys.stderr)  # nobody can be told

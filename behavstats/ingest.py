@@ -5,9 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from behavstats.decoding import decoded
 from behavstats.errors import SourceError
-from behavstats.events import Rejection
+from behavstats.events import Rejection, decode_block
 from behavstats.sources import Source, open_source
 from behavstats.store import Store
 
@@ -72,7 +71,8 @@ def _ingest_source(
 ) -> None:
     with open_source(path) as source:
         progress(source)
-        for views, rejections in decoded(source.blocks(), clock):
+        for block in source.blocks():
+            views, rejections = decode_block(block, clock())
             added = store.add(views, rejections)
             report.added += added
             report.duplicates += len(views) - added

@@ -93,6 +93,7 @@ def open_source(path: str) -> Iterator[Source]:
 def _standard_input() -> BinaryIO:
     if sys.stdin is None:
         raise SourceError("-: standard input is closed")
+    os.set_blocking(sys.stdin.fileno(), True)  # as it is, unless who started us left it otherwise
     return cast(BinaryIO, sys.stdin.buffer)
 
 

@@ -157,6 +157,7 @@ def test_without_a_store_a_command_says_so_and_makes_none(cli, tmp_path, argumen
         (("ingest", "missing.jsonl"), 3),
         (("ingest", "."), 3),
         (("serve", "--host", "no.such.host.invalid"), 3),
+        (("serve", "--host", "a..b"), 3),
         (("ingest", "-", "--db", "missing/store.db"), 3),
         (("profile", "u", "--db", "text"), 3),
         (("ingest", "-", "--db", "text"), 3),
@@ -310,6 +311,28 @@ def test_an_interrupt_while_modules_are_imported_is_exit_code_130():
     code += "del sys.modules['behavstats.commands']; sys.meta_path.insert(0, Finder()); m.main()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (130, b"")
+
+
+def test_every_byte_is_written_also_where_a_write_takes_less(cli, tmp_path):
+    """Unbuffered, as in many containers, onto a disk that is full half-way: that is an error."""
+    cli("ingest", "-", stdin=b"".join(line(PageView("u", AS_OF + n, "/")) for n in range(2000)))
+    unbuffered = cli.environment | {"PYTHONUNBUFFERED": "1"}
+    command = f"ulimit -f 50; {BEHAVSTATS} export u > {tmp_path}/out"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, env=unbuffered, check=False)
+    assert (done.returncode, one_line(done)) == (3, "File too large")
+    assert cli("export", "u", env={"PYTHONUNBUFFERED": "1"}).stdout.count(b"\n") == 2000
+
+
+@pytest.mark.parametrize("where", ["&-", "/dev/full"])
+def test_where_standard_error_leads_nowhere_the_exit_code_still_tells(cli, where):
+    """And no complaint gets into standard output."""
+    cli("ingest", "-", stdin=LINES)
+    for arguments, code in (("profile nobody", 1), ("ingest missing", 3), ("rejects", 0)):
+        command = f"{BEHAVSTATS} {arguments} 2>{where}"
+        run = ["sh", "-c", command]
+        done = subprocess.run(run, capture_output=True, env=cli.environment, check=False)
+        assert done.returncode == code
+        assert (done.stdout == b"") is (code != 0)
 
 
 def test_closed_standard_streams_are_no_tracebacks(cli):

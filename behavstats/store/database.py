@@ -46,6 +46,16 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
     return connection
 
 
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """Open the file for writing, in WAL mode: a copy made by VACUUM INTO, say, has lost that."""
+    connection = connect(path, "rw")
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        connection.close()
+        raise StoreUnavailable(f"the store {path} cannot be used: SQLite refuses WAL mode for it")
+    return connection
+
+
 def engine(path: Path) -> "Engine":
     """Return an SQLAlchemy engine that can only read, for what is not read often."""
     from sqlalchemy.pool import NullPool

@@ -18,6 +18,8 @@ UPDATE page SET name = NULL WHERE id IN (
 _SUSPECTS = """
 SELECT id, text FROM rejected_line WHERE instr(text, :user_id) OR instr(text, x'5C')
 """
+# A user's id as the whole value of its key, in JSON or in what was meant to be JSON.
+_AS_USER = r"""(?i:user_?id)["']?\s*[:=]\s*(?:(["']){id}(?:\1|\Z)|{id}(?:[\s,;&}}]|\Z))"""
 _ERASE_LINE = """
 UPDATE rejected_line
 SET digest = NULL, source = NULL, line = NULL, "offset" = NULL, length = NULL,
@@ -68,7 +70,7 @@ def _erase_page_views(connection: sqlite3.Connection, user: int) -> tuple[int, i
 def _lines_that_name(connection: sqlite3.Connection, user_id: str) -> tuple[list[tuple[int]], bool]:
     """Find the rejected lines that name a user; say whether one gives the id as its user's."""
     word = re.compile(_word(user_id))
-    as_user = re.compile(rf"""(?i:user_?id)["']?\s*[:=]\s*["']?{_word(user_id)}""")
+    as_user = re.compile(_AS_USER.format(id=re.escape(user_id)))
     lines: list[tuple[int]] = []
     given = False
     for line, text in connection.execute(_SUSPECTS, {"user_id": user_id.encode()}):

@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
-from behavstats.errors import NoStore, StoreBusy, StoreUnavailable
+from behavstats.errors import NoStore, StoreBusy, StoreUnavailable, UnknownUser
 from behavstats.events import PageView, Rejection
 from behavstats.profile import Summary, Window
 from behavstats.store import database, rejects
@@ -36,7 +36,7 @@ class Store:
         self._writer: sqlite3.Connection | None = None
         self._users = Interner("user", "user_id")
         self._pages = Interner("page", "name")
-        self._wal_holds_erased = False
+        self._wal_is_due = False  # to be emptied, that is
         self._data_version: int | None = None
 
     @classmethod
@@ -80,10 +80,12 @@ class Store:
         while self._idle:
             self._idle.pop().close()
         if self._writer is not None:
+            # The last connection to close makes a checkpoint, too: under the lock, therefore. Where
+            # that is not to be had, whoever has it has a connection, and ours is not the last.
             with suppress(StoreBusy), self._turn() as connection:
                 self._checkpoint(connection)
-                # The last connection to close makes a checkpoint, too: under the lock, therefore.
                 connection.close()
+            self._writer.close()
             self._writer = None
 
     def add(self, views: Sequence[PageView], rejections: Sequence[Rejection] = ()) -> int:
@@ -95,7 +97,7 @@ class Store:
             with self._transaction(connection):
                 added = insert_page_views(connection, self._users, self._pages, views)
                 rejects.insert_rejections(connection, rejections)
-            if self._wal_holds_erased or self._wal_size() > _LARGE_WAL:
+            if self._wal_is_due or self._wal_size() > _LARGE_WAL:
                 self._checkpoint(connection)
         return added
 
@@ -117,14 +119,14 @@ class Store:
         user who is unknown by then), or the next write without that program, finishes it.
         """
         with self._turn() as connection:
-            erased: object = "nothing more"
             try:
                 with self._transaction(connection):
                     receipt = erase_user(connection, user_id)
-                erased = receipt
-            finally:
-                self._forget_keys()
-                self._overwrite_wal(connection, erased)
+            except UnknownUser:
+                self._checkpoint(connection)
+                raise
+            self._forget_keys()
+            self._overwrite_wal(connection, f"{receipt.page_views:,} page views of {user_id!r}")
         return receipt
 
     def rejections(self) -> Iterator[Rejection]:
@@ -173,7 +175,7 @@ class Store:
         """Hold the store's lock, and lend the connection that writes."""
         with self._lock.held(), database.translated(self.path):
             if self._writer is None:
-                self._writer = database.connect(self.path, "rw")
+                self._writer = database.connect_writer(self.path)
                 self._data_version = None  # comparable on one connection only
             yield self._writer
 
@@ -184,8 +186,10 @@ class Store:
         try:
             (data_version,) = connection.execute("PRAGMA data_version").fetchone()
             if data_version != self._data_version:
-                # Another connection wrote: who was forgotten there must not keep a key here.
+                # Another connection wrote. Who was forgotten there must not keep a key here, nor
+                # bytes in the WAL if it could not be emptied then.
                 self._forget_keys()
+                self._wal_is_due = True
                 self._data_version = data_version
             yield
             connection.execute("COMMIT")
@@ -199,26 +203,28 @@ class Store:
         self._users.forget()
         self._pages.forget()
 
-    def _overwrite_wal(self, connection: sqlite3.Connection, deleted: object) -> None:
-        self._wal_holds_erased = True
+    def _overwrite_wal(self, connection: sqlite3.Connection, deleted: str) -> None:
         self._checkpoint(connection, _PATIENCE_WITH_READERS)
-        if self._wal_holds_erased:
-            message = f"deleted: {deleted}, but another program reads the write-ahead log, which"
-            raise StoreBusy(f"{message} still holds it; ask again to have it overwritten")
+        if self._wal_is_due:
+            message = f"{deleted} were deleted, but the write-ahead log still holds them"
+            raise StoreBusy(f"{message}: another program reads it; ask again, to have it emptied")
 
     def _checkpoint(self, connection: sqlite3.Connection, wait: float = 0.0) -> None:
-        """Copy the WAL into the database and empty it.
+        """Copy the WAL into the database and empty it, or else note that this is due.
 
         Readers in the way are waited for `wait` seconds; then as much is copied as they allow.
         """
+        self._wal_is_due = True
         connection.execute(f"PRAGMA busy_timeout = {int(wait * 1000)}")
-        # Readers are reported in the row, not as an error.
-        busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        # Readers are reported in the row, other obstacles (a full disk) as an error; what was
+        # committed is durable all the same.
+        with suppress(sqlite3.OperationalError):
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._wal_is_due = bool(busy)
         connection.execute(f"PRAGMA busy_timeout = {int(database.BUSY_TIMEOUT * 1000)}")
-        self._wal_holds_erased = self._wal_holds_erased and bool(busy)
 
     def _wal_size(self) -> int:
-        return Path(f"{self.path}-wal").stat().st_size
+        return os.path.getsize(f"{self.path}-wal")
 
 
 def _resolved(path: Path) -> Path:

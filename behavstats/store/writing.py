@@ -1,4 +1,4 @@
-"""Adding page views: text to keys, rows in order, many rows a statement."""
+"""Adding page views: text to keys, rows user by user, many rows a statement."""
 
 import sqlite3
 from collections.abc import Iterable, Sequence
