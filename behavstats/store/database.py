@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,18 +41,24 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
         uri, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT
     )
-    for pragma in _PRAGMAS if mode == "ro" else (*_PRAGMAS, *_WRITER_PRAGMAS):
-        connection.execute(pragma)
+    with ExitStack() as on_failure:
+        on_failure.enter_context(closing(connection))
+        for pragma in _PRAGMAS if mode == "ro" else (*_PRAGMAS, *_WRITER_PRAGMAS):
+            connection.execute(pragma)
+        on_failure.pop_all()
     return connection
 
 
 def connect_writer(path: Path) -> sqlite3.Connection:
     """Open the file for writing, in WAL mode: a copy made by VACUUM INTO, say, has lost that."""
     connection = connect(path, "rw")
-    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-    if mode != "wal":
-        connection.close()
-        raise StoreUnavailable(f"the store {path} cannot be used: SQLite refuses WAL mode for it")
+    with ExitStack() as on_failure:
+        on_failure.enter_context(closing(connection))
+        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            message = f"the store {path} cannot be used: SQLite refuses WAL mode for it"
+            raise StoreUnavailable(message)
+        on_failure.pop_all()
     return connection
 
 
@@ -82,12 +88,10 @@ def check_file(path: Path) -> None:
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None
         )
-        try:
+        with closing(connection):
             # The file may be shorter than its first page says: the rest is still in the WAL.
             connection.execute("PRAGMA writable_schema = ON")
             check_version(connection, path)
-        finally:
-            connection.close()
 
 
 def check_version(connection: sqlite3.Connection, path: Path) -> int:

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -48,9 +48,12 @@ class Store:
         path = _resolved(path)
         database.check_file(path)
         store = cls(path, patience)
-        with store._reading() as connection:
-            if database.check_version(connection, path) == 0:
-                raise NoStore(path)
+        with ExitStack() as on_failure:
+            on_failure.callback(store.close)
+            with store._reading() as connection:
+                if database.check_version(connection, path) == 0:
+                    raise NoStore(path)
+            on_failure.pop_all()
         return store
 
     @classmethod
