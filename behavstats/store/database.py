@@ -96,14 +96,21 @@ def check_file(path: Path) -> None:
 
 def check_version(connection: sqlite3.Connection, path: Path) -> int:
     """Return the version of the store, 0 for an empty file; NotAStore if it is not one of ours."""
-    application_id = connection.execute("PRAGMA application_id").fetchone()[0]
-    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    if application_id == APPLICATION_ID:
+    connection.execute("BEGIN")  # to see all of it at one moment: another process may be making it
+    try:
+        (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        ours = application_id == APPLICATION_ID
+        foreign = not ours and connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+    if ours:
         if version > VERSION:
             message = f"{path} was written by a newer behavstats (store version {version})"
             raise NotAStore(message)
-        return version
-    if application_id or connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
+        return int(version)
+    if application_id or foreign:
         raise NotAStore(f"{path} is a database of another program")
     return 0
 

@@ -371,11 +371,14 @@ def test_a_copy_that_lost_wal_mode_gets_it_back(store, db):
         assert copied._writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-def test_many_makers_of_one_store_make_one(db):
-    """The first makes it, the others find it."""
+@pytest.mark.parametrize("_round", range(10))
+def test_many_makers_of_one_store_make_one(db, _round):
+    """The first makes it, the others find it, also while it is being made."""
     stores, errors = [], []
+    start = threading.Barrier(8)
 
     def make():
+        start.wait()
         try:
             stores.append(Store.create(db, patience=10))
         except Exception as error:
