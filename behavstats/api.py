@@ -25,7 +25,6 @@ _STATUS: dict[type[BehavstatsError], int] = {
     InvalidInput: 400,
     UnknownUser: 404,
     StoreError: 503,
-    BehavstatsError: 500,
 }
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 # Any character may stand in a user id: a slash, and even a newline, which `.` leaves out.
@@ -79,7 +78,7 @@ def _answering(callback: Callable[..., dict[str, object]]) -> Callable[..., byte
     def answer(**arguments: str) -> bytes:
         try:
             return _json(200, callback(**arguments))
-        except BehavstatsError as error:
+        except tuple(_STATUS) as error:
             status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
             if status == 503:
                 _log.warning("the store cannot take a request now: %s", error)

@@ -129,7 +129,7 @@ class Store:
                 self._checkpoint(connection)
                 raise
             self._forget_keys()
-            self._overwrite_wal(connection, f"{receipt.page_views:,} page views of {user_id!r}")
+            self._overwrite_wal(connection, f"{receipt.page_views:,} page views")
         return receipt
 
     def rejections(self) -> Iterator[Rejection]:
