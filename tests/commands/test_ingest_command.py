@@ -1,0 +1,87 @@
+"""`behavstats ingest` as a process: which files it takes, and what it says of bad lines."""
+
+import gzip
+import os
+from pathlib import Path
+
+from behavstats.sources import zstd
+from tests.commands.conftest import LINES, counts, one_line
+
+
+def test_files_of_all_kinds_at_once(cli, tmp_path):
+    """Plain, gzip, zstandard, whatever their names."""
+    contents = {"a.gz": LINES, "b": gzip.compress(LINES), "c.txt": zstd.compress(LINES)}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    done = cli("ingest", *contents)
+    assert (done.returncode, counts(done)) == (
+        0,
+        {"read": 6, "added": 2, "duplicates": 4, "rejected": 0},
+    )
+
+
+def test_bad_lines_are_shown_kept_listed_printed_and_cleared(cli, tmp_path):
+    """With file, line number and reason; exit code 1."""
+    bad = [b"{", b'{"user_id": "b\xff"}', b"[]", b"{}", b'{"user_id": 7}', b"7", b"\x1b[31m"]
+    (tmp_path / "events.jsonl").write_bytes(LINES + b"\n".join(bad))
+    done = cli("ingest", "events.jsonl")
+    assert done.returncode == 1
+    assert counts(done) == {
+        "read": 9,
+        "added": 2,
+        "duplicates": 0,
+        "rejected": 7,
+        "invalid_json": 2,
+        "invalid_utf8": 1,
+        "not_an_object": 2,
+        "missing_key": 1,
+        "wrong_type": 1,
+    }
+    shown = done.stderr.decode().splitlines()
+    assert shown[0].startswith(f"behavstats: {tmp_path}/events.jsonl:3: ")
+    assert len(shown) == 6
+    listed = cli("rejects").stdout.decode()
+    assert f"{tmp_path}/events.jsonl │    4 │ invalid_utf8" in listed
+    assert "\x1b" not in listed
+    printed = cli("rejects", "--jsonl")
+    assert (printed.returncode, printed.stdout) == (0, b"\n".join(bad) + b"\n")
+    repaired = cli("ingest", "-", stdin=LINES.replace(b"ada-l", b"bob"))
+    assert repaired.returncode == 0
+    assert cli("rejects", "--clear").stdout == b"7 rejected lines deleted\n"
+    assert cli("rejects", "--jsonl").stdout == b""
+    assert cli("rejects", "--jsonl", "--clear").returncode == 2
+
+
+def test_an_over_long_line_is_listed_by_its_place(cli):
+    """Its beginning is all that is kept; that is not printed as if it were the line."""
+    done = cli("ingest", "-", stdin=LINES + b"x" * 2_000_000 + b"\n" + LINES)
+    assert (done.returncode, counts(done)["rejected"], counts(done)["duplicates"]) == (1, 1, 2)
+    printed = cli("rejects", "--jsonl")
+    assert printed.stdout == b""
+    assert one_line(printed) == (
+        "not printed, since only its beginning is kept: -, line 3, "
+        f"byte {len(LINES)}, 2,000,000 bytes long"
+    )
+
+
+def test_a_file_that_cannot_be_read_does_not_stop_the_others(cli, tmp_path):
+    """It is named, and the exit code is 3."""
+    (tmp_path / "good").write_bytes(LINES)
+    (tmp_path / "cut").write_bytes(gzip.compress(LINES * 100)[:-10])
+    done = cli("ingest", "missing", "cut", "good")
+    assert (done.returncode, counts(done)["added"]) == (3, 2)
+    assert [text.split(": ")[1] for text in done.stderr.decode().splitlines()] == [
+        "missing",
+        f"{tmp_path}/cut",
+    ]
+
+
+def test_a_file_name_that_is_not_utf_8_is_stored_escaped(cli, tmp_path):
+    """What is good in it is stored, what is bad is kept."""
+    name = os.fsencode(tmp_path) + b"/\xff\n.jsonl"
+    Path(os.fsdecode(name)).write_bytes(b"bad\n" + LINES)
+    done = cli("ingest", name)
+    assert (done.returncode, counts(done)["added"]) == (1, 2)
+    assert one_line(done).startswith(
+        f"{tmp_path}/\\xff\\n.jsonl:1: invalid_json: JSON is malformed"
+    )
