@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test check lint types format clean
+.PHONY: demo test check lint types format bench clean
 
 demo: $(READY)
 	rm -rf build/demo && mkdir -p build/demo
@@ -25,6 +25,11 @@ types: $(READY)
 format: $(READY)
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+# Half an hour, and 5 GB in build/bench; writes benchmarks/README.md.
+bench: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,bench]'
+	$(BIN)/python benchmarks/run.py
 
 clean:
 	rm -rf .venv build .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info

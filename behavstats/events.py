@@ -1,12 +1,12 @@
 """Page views and their wire format: one, or a block of lines, into views and rejections."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import NamedTuple
 
 import msgspec
 
 from behavstats.errors import InvalidInput
-from behavstats.instants import HOUR, format_instant, parse_instant, parse_instants
+from behavstats.instants import HOUR, format_instant, parse_instant
 
 MAX_USER_ID_BYTES = 512
 MAX_NAME_BYTES = 2048
@@ -37,6 +37,11 @@ class Block(NamedTuple):
     text: bytes
     length: int
 
+    @property
+    def is_overlong(self) -> bool:
+        """Whether this is one line that is longer than a page view may be."""
+        return self.length > len(self.text)
+
 
 class Rejection(NamedTuple):
     """A line that is not a page view: where it stands, why, and its text (or its beginning)."""
@@ -50,7 +55,7 @@ class Rejection(NamedTuple):
     text: bytes
 
 
-class _Event(msgspec.Struct, gc=False):
+class WireEvent(msgspec.Struct, gc=False):
     """A page view as it comes over the wire; other keys are skipped."""
 
     user_id: str
@@ -58,7 +63,7 @@ class _Event(msgspec.Struct, gc=False):
     timestamp: str
 
 
-_decoder = msgspec.json.Decoder(_Event)
+_decoder = msgspec.json.Decoder(WireEvent)
 _encoder = msgspec.json.Encoder()
 _raw_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -97,56 +102,35 @@ def decode_event(body: bytes, now: int) -> PageView:
     return PageView(check_user_id(event.user_id), instant, check_name(event.name))
 
 
-def decode_block(block: Block, now: int) -> tuple[list[PageView], list[Rejection]]:
+def decode_lines(
+    block: Block, now: int, chosen: Container[int] | None = None
+) -> tuple[list[PageView], list[Rejection]]:
     """Return the page views of a block of lines, and its bad lines; blank lines are neither.
 
-    `now` is the clock, in ms. Every line counts for itself: one bad line rejects nothing else.
+    `now` is the clock, in ms. Of `chosen` lines alone, if given: 0 is the first of the block. Every
+    line counts for itself: one bad line rejects nothing else.
     """
-    if block.length > len(block.text):
+    if block.is_overlong:
         return [], [_overlong(block)]
-    try:
-        return _decode_all(block.text, now), []
-    except (ValueError, RecursionError, InvalidInput):
-        return _decode_each(block, now)
+    views: list[PageView] = []
+    rejections: list[Rejection] = []
+    offset = block.offset
+    for number, line in enumerate(block.text.split(b"\n")):
+        text = line.removesuffix(b"\r")
+        if (chosen is None or number in chosen) and text.strip(b" \t"):
+            try:
+                views.append(decode_event(text, now))
+            except InvalidInput as error:
+                where = (block.source, block.line + number, offset, len(text))
+                rejections.append(Rejection(*where, error.code, str(error), text))
+        offset += len(line) + 1
+    return views, rejections
 
 
 def encode_lines(views: Iterable[PageView]) -> bytes:
     """Return page views as JSON lines in the wire format."""
-    events = (_Event(view.user_id, view.name, format_instant(view.instant)) for view in views)
+    events = (WireEvent(view.user_id, view.name, format_instant(view.instant)) for view in views)
     return _encoder.encode_lines(events)
-
-
-def _decode_all(lines: bytes, now: int) -> list[PageView]:
-    """Decode lines that are all good in one go; raise whatever comes if one is not."""
-    lines.decode()
-    # Not the decoder's own `decode_lines`: to that, any white space is the end of a line.
-    events = list(map(_decoder.decode, lines.removesuffix(b"\n").split(b"\n")))
-    user_ids = [event.user_id for event in events]
-    names = [event.name for event in events]
-    for user_id in set(user_ids):
-        check_user_id(user_id)
-    for name in set(names):
-        check_name(name)
-    instants = parse_instants([event.timestamp for event in events])
-    _check_instant(max(instants), now)
-    return list(map(PageView, user_ids, instants, names))
-
-
-def _decode_each(block: Block, now: int) -> tuple[list[PageView], list[Rejection]]:
-    views: list[PageView] = []
-    rejections: list[Rejection] = []
-    offset = block.offset
-    for number, line in enumerate(block.text.split(b"\n"), start=block.line):
-        text = line.removesuffix(b"\r")
-        if text.strip(b" \t"):
-            try:
-                views.append(decode_event(text, now))
-            except InvalidInput as error:
-                rejections.append(
-                    Rejection(block.source, number, offset, len(text), error.code, str(error), text)
-                )
-        offset += len(line) + 1
-    return views, rejections
 
 
 def _overlong(block: Block) -> Rejection:
@@ -168,7 +152,7 @@ def _misfit(body: bytes, message: str) -> InvalidInput:
         values = _raw_decoder.decode(body)
     except msgspec.ValidationError:
         return InvalidInput("not_an_object", "the JSON is not an object")
-    for key in _Event.__struct_fields__:
+    for key in WireEvent.__struct_fields__:
         if key not in values:
             return InvalidInput("missing_key", f"{key} is missing", key)
         if not bytes(values[key]).startswith(b'"'):

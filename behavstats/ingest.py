@@ -2,15 +2,23 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 
+from behavstats.ahead import Ahead, Decoded
+from behavstats.columns import PageViews, concatenated
 from behavstats.errors import SourceError
-from behavstats.events import Rejection, decode_block
+from behavstats.events import Block, Rejection
 from behavstats.sources import Source, open_source
 from behavstats.store import Store
 
 _EXAMPLES = 5
+
+# A batch ends where it reaches one of these. The larger it is, the fewer pages of the store it
+# touches for each page view.
+_MOST_VIEWS = 1_000_000
+_MOST_BYTES = 24 * 1024 * 1024  # of texts
 
 
 @dataclass(slots=True)
@@ -27,7 +35,7 @@ class Report:
 
     @property
     def read(self) -> int:
-        """How many lines were read, blank ones apart."""
+        """How many lines were read and dealt with, blank ones apart."""
         return self.added + self.duplicates + self.rejected.total()
 
 
@@ -37,24 +45,28 @@ def ingest(
     clock: Callable[[], int],
     on_progress: Callable[[Source, Report], None] = lambda _source, _report: None,
 ) -> Report:
-    """Ingest files (`-`: standard input), a transaction for each block of lines.
+    """Ingest files (`-`: standard input), in large batches that may hold several of them.
 
     `clock` returns ms since the epoch. A source that cannot be read is noted in the report, and
     the next one follows; Ctrl-C ends after what is stored, and is noted, too. StoreError is raised.
     """
     report = Report()
     start = time.monotonic()
+    reached: Source | None = None
 
-    def progress(source: Source) -> None:
+    def progress(source: Source | None = None) -> None:
+        nonlocal reached
+        reached = source or reached
         report.seconds = time.monotonic() - start
-        on_progress(source, report)
+        if reached is not None:
+            on_progress(reached, report)
 
     try:
-        for path in paths:
-            try:
-                _ingest_source(path, store, clock, report, progress)
-            except SourceError as error:
-                report.failures.append(error)
+        with closing(_blocks(paths, report, progress)) as blocks, Ahead(blocks, clock) as decoded:
+            for batch in _batches(decoded):
+                for _ in _stored(store, batch, report):
+                    progress()
+                    decoded.feed()
     except KeyboardInterrupt:
         report.interrupted = True
     store.checkpoint()
@@ -62,20 +74,49 @@ def ingest(
     return report
 
 
-def _ingest_source(
-    path: str,
-    store: Store,
-    clock: Callable[[], int],
-    report: Report,
-    progress: Callable[[Source], None],
-) -> None:
-    with open_source(path) as source:
-        progress(source)
-        for block in source.blocks():
-            views, rejections = decode_block(block, clock())
-            added = store.add(views, rejections)
-            report.added += added
-            report.duplicates += len(views) - added
-            report.rejected.update(rejection.reason for rejection in rejections)
-            report.examples += rejections[: _EXAMPLES - len(report.examples)]
-            progress(source)
+def _blocks(
+    paths: Iterable[str], report: Report, progress: Callable[[Source], None]
+) -> Generator[Block, None, None]:
+    """Yield the blocks of all sources, noting those that cannot be read."""
+    for path in paths:
+        try:
+            with open_source(path) as source:
+                progress(source)
+                for block in source.blocks():
+                    yield block
+                    progress(source)
+        except SourceError as error:
+            report.failures.append(error)
+
+
+def _batches(decoded: Iterable[Decoded]) -> Iterator[Decoded]:
+    """Join what was decoded of some blocks, and maybe of several sources."""
+    parts: list[PageViews] = []
+    rejections: list[Rejection] = []
+    views = size = 0
+    for part, rejected in decoded:
+        parts.append(part)
+        rejections += rejected
+        views += len(part)
+        size += part.size + sum(len(rejection.text) for rejection in rejected)
+        # A block without anything says that the source pauses: time to store what came.
+        if views >= _MOST_VIEWS or size >= _MOST_BYTES or not (len(part) or rejected):
+            yield concatenated(parts), rejections
+            parts, rejections, views, size = [], [], 0, 0
+    if parts:
+        yield concatenated(parts), rejections
+
+
+def _stored(store: Store, batch: Decoded, report: Report) -> Iterator[None]:
+    """Store a batch; yield after each part of it, which is counted then."""
+    views, rejections = batch
+    if rejections:
+        store.add([], rejections)
+        report.rejected.update(rejection.reason for rejection in rejections)
+        report.examples += rejections[: _EXAMPLES - len(report.examples)]
+        yield
+    for stored, added in store.load(views):
+        report.added += added
+        report.duplicates += stored - added
+        yield
+    store.settle()

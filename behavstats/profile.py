@@ -5,9 +5,10 @@ of adjacent runs merge, `Summary()` is the identity, and merging is associative;
 definition serves one view, a pre-aggregated hour, a late view and a whole window.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from heapq import nsmallest
+from operator import sub
 from typing import NamedTuple
 
 import msgspec
@@ -49,15 +50,14 @@ def window(as_of: int, days: int = 7) -> Window:
     return Window(as_of, days)
 
 
-class PageTally(NamedTuple):
+class PageTally(msgspec.Struct, frozen=True, gc=False):
     """How often a page was viewed, and when last (ms since the epoch)."""
 
     views: int
     last: int
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(msgspec.Struct, frozen=True):
     """What a run of consecutive page views of one user comes to; by default, of no view.
 
     `first` and `last` are instants, `time` the counted time on site, all in ms; `visits` counts
@@ -70,34 +70,30 @@ class Summary:
     views: int = 0
     time: int = 0
     visits: int = 0
-    dates: Mapping[int, int] = field(default_factory=dict)
-    pages: Mapping[str, PageTally] = field(default_factory=dict)
+    dates: Mapping[int, int] = {}
+    pages: Mapping[str, PageTally] = {}
 
 
-def summarise(views: Iterable[tuple[int, str]]) -> Summary:
-    """Return the summary of views (instant in ms, page name) that come in order of time.
+def summarise(instants: Sequence[int], names: Sequence[str]) -> Summary:
+    """Return the summary of views in order of time: their instants (ms), and their pages' names.
 
-    The fold of `merge` over summaries of one view each, without the copies on the way.
+    The fold of `merge` over summaries of one view each, in a few passes.
     """
-    first: int | None = None
-    last: int | None = None
-    count = time = visits = 0
-    dates: dict[int, int] = {}
-    pages: dict[str, PageTally] = {}
-    for instant, name in views:
-        if last is None:
-            first, visits = instant, 1
-        elif instant - last <= VISIT_GAP:
-            time += instant - last
-        else:
-            visits += 1
-        last = instant
-        count += 1
-        date = instant // DAY
-        dates[date] = dates.get(date, 0) + 1
-        tally = pages.get(name)
-        pages[name] = PageTally(1 if tally is None else tally.views + 1, instant)
-    return Summary(first, last, count, time, visits, dates, pages)
+    if not instants:
+        return Summary()
+    gaps = map(sub, instants[1:], instants)
+    within_visits = [gap for gap in gaps if gap <= VISIT_GAP]
+    views = Counter(names)
+    last = dict(zip(names, instants, strict=True))  # in the same order; the last one stays
+    return Summary(
+        first=instants[0],
+        last=instants[-1],
+        views=len(instants),
+        time=sum(within_visits),
+        visits=len(instants) - len(within_visits),
+        dates=Counter([instant // DAY for instant in instants]),
+        pages=dict(zip(views, map(PageTally, views.values(), last.values()), strict=True)),
+    )
 
 
 def merge(earlier: Summary, later: Summary) -> Summary:

@@ -3,10 +3,12 @@
 import gzip
 import io
 import os
+import select
 import stat
 import sys
+import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import BinaryIO, cast
 
@@ -23,6 +25,8 @@ STANDARD_INPUT = "-"
 _CHUNK_BYTES = 1024 * 1024
 _BLOCK_BYTES = 8 * 1024 * 1024
 _BLOCK_LINES = 100_000
+_PAUSE = 0.5  # seconds for which a pipe gives nothing
+_LONGEST_RUN = 2.0  # seconds of a pipe that does not pause
 _KEPT_OF_OVERLONG_LINE = 4 * 1024
 
 _GZIP = b"\x1f\x8b"
@@ -48,10 +52,13 @@ class Source:
     def blocks(self) -> Iterator[Block]:
         """Yield the lines in blocks, bounded in bytes and lines; an over-long line stands alone.
 
+        Where a pipe pauses, an empty block follows the lines that came: time to deal with them.
         Raises SourceError where the rest cannot be read, after the whole lines before that.
         """
-        chunks = _chunks(self.name, _decompressed(self._stream))
-        return _numbered(self.name, _runs_of_lines(chunks))
+        stored = cast(BinaryIO, io.BufferedReader(self._stream, _CHUNK_BYTES))
+        plain = _decompressed(stored, self._stream.beginning)
+        pauses = self._stream.pauses if plain is stored else _never
+        return _numbered(self.name, _runs_of_lines(_chunks(self.name, plain, pauses)))
 
 
 def size_of(path: str) -> int | None:
@@ -83,28 +90,45 @@ def open_source(path: str) -> Iterator[Source]:
             else:
                 # A name that is not UTF-8 could not be stored.
                 name = os.fsencode(os.path.abspath(path)).decode(errors="backslashreplace")
-                file = stack.enter_context(open(path, "rb"))
+                file = stack.enter_context(open(path, "rb", buffering=0))
             stream = _CountedStream(file)
         except OSError as error:
             raise _unreadable(path, error) from None
         yield Source(name, stream)
 
 
-def _standard_input() -> BinaryIO:
+def _standard_input() -> io.FileIO:
     if sys.stdin is None:
         raise SourceError("-: standard input is closed")
     os.set_blocking(sys.stdin.fileno(), True)  # as it is, unless who started us left it otherwise
-    return cast(BinaryIO, sys.stdin.buffer)
+    return open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
 
 
 class _CountedStream(io.RawIOBase):
     """A stream whose first bytes can be looked at, also in a pipe, and that counts its bytes."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: io.FileIO) -> None:
         self._file = file
+        self._waits = not stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+        self._paused = time.monotonic()
         self.beginning = file.read(len(_ZSTD))
+        while 0 < len(self.beginning) < len(_ZSTD) and (more := file.read(1)):
+            self.beginning += more
         self._unread = self.beginning
         self.position = 0
+
+    def pauses(self) -> bool:
+        """Wait for more; say whether it takes so long that what came should be dealt with first.
+
+        Never in a file on a disk; in a pipe, also if it goes on and on.
+        """
+        if not self._waits or self._unread:
+            return False
+        (ready, _, _) = select.select([self._file], [], [], _PAUSE)
+        if ready and time.monotonic() < self._paused + _LONGEST_RUN:
+            return False
+        self._paused = time.monotonic()
+        return True
 
     def readable(self) -> bool:
         return True
@@ -117,21 +141,32 @@ class _CountedStream(io.RawIOBase):
         return len(data)
 
 
-def _decompressed(stream: _CountedStream) -> BinaryIO:
+def _never() -> bool:
+    return False
+
+
+def _decompressed(stored: BinaryIO, beginning: bytes) -> BinaryIO:
     """Tell by its first bytes how a stream is compressed, and return what it holds."""
-    buffered = cast(BinaryIO, io.BufferedReader(stream, _CHUNK_BYTES))
-    if stream.beginning.startswith(_GZIP):
-        return cast(BinaryIO, gzip.GzipFile(fileobj=buffered))
-    if stream.beginning in (_ZSTD, *_ZSTD_SKIPPABLE):
-        return cast(BinaryIO, zstd.ZstdFile(buffered))
-    return buffered
+    if beginning.startswith(_GZIP):
+        return cast(BinaryIO, gzip.GzipFile(fileobj=stored))
+    if beginning in (_ZSTD, *_ZSTD_SKIPPABLE):
+        return cast(BinaryIO, zstd.ZstdFile(stored))
+    return stored
 
 
-def _chunks(name: str, stream: BinaryIO) -> Iterator[bytes]:
-    """Yield what can be read, at most 1 MiB at once; then SourceError if that is not all."""
+def _chunks(name: str, stream: BinaryIO, pauses: Callable[[], bool]) -> Iterator[bytes]:
+    """Yield what can be read, at most 1 MiB at once; then SourceError if that is not all.
+
+    Yields nothing, `b""`, where the stream pauses.
+    """
     try:
-        # Not read(): what it has collected is lost if it meets the damage.
-        while chunk := stream.read1(_CHUNK_BYTES):  # type: ignore[attr-defined]
+        while True:
+            if pauses():
+                yield b""
+            # Not read(): what it has collected is lost if it meets the damage.
+            chunk = stream.read1(_CHUNK_BYTES)  # type: ignore[attr-defined]
+            if not chunk:
+                return
             yield chunk
     except _DAMAGE as error:
         message = f"{name}: cannot be decompressed to its end ({error})"
@@ -151,6 +186,11 @@ def _runs_of_lines(chunks: Iterator[bytes]) -> Iterator[tuple[bytes, int]]:
     begun, length = bytearray(), 0
     try:
         for chunk in chunks:
+            if not chunk:
+                yield from _bounded(lines)
+                yield b"", 0
+                lines = []
+                continue
             end = chunk.find(b"\n") + 1
             begun += (chunk[:end] if end else chunk)[: MAX_LINE_BYTES + 1 - len(begun)]
             length += end or len(chunk)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from behavstats.events import PageView
 from behavstats.instants import DAY, HOUR, MINUTE, format_instant, parse_instant
+from behavstats.profile import summarise
 
 AS_OF = parse_instant("2024-03-01T10:30:00Z")  # the day after a leap day
 
@@ -45,6 +46,22 @@ def batches(draw):
 
 
 as_ofs = st.one_of(instants, st.just(AS_OF - 30 * DAY), st.just(AS_OF), st.just(AS_OF + 30 * DAY))
+
+
+def summary_of(views):
+    """The summary of pairs of an instant and a name, in order of time."""
+    views = list(views)
+    return summarise([instant for instant, _ in views], [name for _, name in views])
+
+
+def listed(columns):
+    """Page views in columns as a list, in their order."""
+    return [
+        PageView(columns.user_ids[user], instant, columns.names[page])
+        for user, instant, page in zip(
+            columns.users.tolist(), columns.instants.tolist(), columns.pages.tolist(), strict=True
+        )
+    ]
 
 
 def triples(views):

@@ -14,8 +14,8 @@ from behavstats.display import (
 )
 from behavstats.events import Rejection
 from behavstats.ingest import Report
-from behavstats.profile import Summary, summarise, window
-from tests.histories import AS_OF
+from behavstats.profile import Summary, window
+from tests.histories import AS_OF, summary_of
 
 
 class Terminal(io.StringIO):
@@ -35,7 +35,7 @@ def test_piped_output_has_no_colours_and_is_never_wrapped(monkeypatch):
     """Whatever the width that the environment claims, and however long a name is."""
     monkeypatch.setenv("COLUMNS", "20")
     name = "/" + "x" * 2000
-    text = shown(profile_tables("u" * 500, summarise([(AS_OF, name)]), window(AS_OF)))
+    text = shown(profile_tables("u" * 500, summary_of([(AS_OF, name)]), window(AS_OF)))
     assert "\x1b" not in text
     assert any(name in line and line.count(name) == 1 for line in text.splitlines())
     assert "u" * 500 in text
@@ -44,7 +44,7 @@ def test_piped_output_has_no_colours_and_is_never_wrapped(monkeypatch):
 def test_the_days_have_bars_in_proportion():
     """The longest is of the day with the most views; every date of the window has a row."""
     run = [(AS_OF - 86_400_000, "/")] + [(AS_OF + number - 10, "/") for number in range(3)]
-    rows = shown(profile_tables("u", summarise(run), window(AS_OF))).splitlines()
+    rows = shown(profile_tables("u", summary_of(run), window(AS_OF))).splitlines()
     bars = [row.count("█") for row in rows if row.startswith("│ 2024-")]
     assert sorted(bars) == [0] * 6 + [10, 30]
 
@@ -60,14 +60,14 @@ def test_a_profile_without_views_can_be_shown():
 def test_data_never_steers_the_terminal(text):
     """Control characters in names and ids are shown escaped."""
     assert printable(text).isprintable()
-    table = shown(profile_tables(text, summarise([(AS_OF, text)]), window(AS_OF)))
+    table = shown(profile_tables(text, summary_of([(AS_OF, text)]), window(AS_OF)))
     assert text not in table
 
 
 def test_markup_in_data_is_text():
     """A page may be called [red]."""
     assert "[red]/[/red]" in shown(
-        profile_tables("[bold]u", summarise([(AS_OF, "[red]/[/red]")]), window(AS_OF))
+        profile_tables("[bold]u", summary_of([(AS_OF, "[red]/[/red]")]), window(AS_OF))
     )
 
 

@@ -12,7 +12,6 @@ from behavstats.profile import (
     detailed_profile,
     merge,
     profile,
-    summarise,
     window,
 )
 from tests import oracle
@@ -22,6 +21,7 @@ from tests.histories import (
     comparable_detail,
     expected_detail,
     histories,
+    summary_of,
     triples,
 )
 
@@ -41,7 +41,7 @@ def test_a_profile_is_what_the_oracle_says(views, as_of, days):
     if expected is None:
         assert not user_views
         return
-    answer = detailed_profile("u", summarise(inside), wanted)
+    answer = detailed_profile("u", summary_of(inside), wanted)
     assert list(answer.items())[:5] == list(expected.items())
     detail = oracle.detail(triples(views), "u", as_of, days)
     assert comparable_detail(answer) == expected_detail(detail)
@@ -52,30 +52,30 @@ def test_merging_summaries_is_the_summary_of_the_joined_run(views, data):
     """For any split of a run in three, and whichever two are merged first."""
     run = runs(views)
     i, j = sorted(data.draw(st.tuples(*[st.integers(0, len(run))] * 2)))
-    a, b, c = summarise(run[:i]), summarise(run[i:j]), summarise(run[j:])
-    assert merge(merge(a, b), c) == merge(a, merge(b, c)) == summarise(run)
+    a, b, c = summary_of(run[:i]), summary_of(run[i:j]), summary_of(run[j:])
+    assert merge(merge(a, b), c) == merge(a, merge(b, c)) == summary_of(run)
 
 
 @given(histories())
 def test_a_summary_is_the_merge_of_summaries_of_single_views(views):
-    """The loop in `summarise` is the fold that the algebra means."""
+    """What `summarise` does in a few passes is the fold that the algebra means."""
     folded = Summary()
     for view in runs(views):
-        folded = merge(folded, summarise([view]))
-    assert folded == summarise(runs(views))
+        folded = merge(folded, summary_of([view]))
+    assert folded == summary_of(runs(views))
 
 
 def test_the_empty_summary_is_the_identity():
     """On both sides."""
-    some = summarise([(AS_OF, "/")])
+    some = summary_of([(AS_OF, "/")])
     assert merge(Summary(), some) == merge(some, Summary()) == some
-    assert merge(Summary(), Summary()) == Summary() == summarise([])
+    assert merge(Summary(), Summary()) == Summary() == summary_of([])
 
 
 def test_overlapping_runs_do_not_merge():
     """Their gap is not known, so this is an error and not a wrong number."""
     with pytest.raises(ValueError, match="overlapping"):
-        merge(summarise([(AS_OF, "/")]), summarise([(AS_OF - 1, "/")]))
+        merge(summary_of([(AS_OF, "/")]), summary_of([(AS_OF - 1, "/")]))
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_overlapping_runs_do_not_merge():
 )
 def test_a_gap_counts_up_to_thirty_minutes_and_minutes_round_half_up(gap, minutes, visits):
     """A gap of exactly 30 minutes is inside a visit; 30 seconds are one minute."""
-    summary = summarise([(AS_OF - gap, "/a"), (AS_OF, "/b")])
+    summary = summary_of([(AS_OF - gap, "/a"), (AS_OF, "/b")])
     assert profile("u", summary)["time_spent_on_site_in_last_7_days"] == minutes
     assert summary.visits == visits
 
@@ -97,7 +97,7 @@ def test_the_windows_start_is_outside_and_its_end_inside():
 
 def test_eight_dates_make_at_most_seven_days():
     """A rolling window's two partial dates make one day together."""
-    summary = summarise((AS_OF - day * DAY + (day == 7), "/") for day in range(7, -1, -1))
+    summary = summary_of((AS_OF - day * DAY + (day == 7), "/") for day in range(7, -1, -1))
     assert len(summary.dates) == 8
     assert profile("u", summary)["number_of_days_active_in_last_7_days"] == 7
 
@@ -114,7 +114,7 @@ def test_eight_dates_make_at_most_seven_days():
 )
 def test_ties_go_to_the_page_viewed_last_then_to_the_smaller_name(views, most_viewed):
     """Names are compared by code points; without a view it is null."""
-    assert profile("u", summarise(views))["most_viewed_page_in_last_7_days"] == most_viewed
+    assert profile("u", summary_of(views))["most_viewed_page_in_last_7_days"] == most_viewed
 
 
 def test_the_keys_are_five_in_order_and_follow_the_days():

@@ -7,13 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from behavstats.errors import NoStore, NotAStore, StoreBusy, StoreError, StoreUnavailable
+from behavstats.store.schema import APPLICATION_ID, VERSION
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
-
-APPLICATION_ID = 0x62737473  # "bsts"; stands in the header of each store file
-VERSION = 1
-"""Of the tables; there is one so far."""
 
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 

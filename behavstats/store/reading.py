@@ -3,20 +3,29 @@
 import sqlite3
 from collections.abc import Iterator
 
+import msgspec
+
 from behavstats.errors import UnknownUser
 from behavstats.events import PageView
-from behavstats.profile import Summary, Window, summarise
+from behavstats.profile import PageTally, Summary, Window, summarise
 
-# One statement is one snapshot: of a known user it returns at least one row (of NULLs where no view
-# lies in the window), of an unknown one none. Views of one instant may come in any order.
+# One statement is one snapshot; one row, since the interpreter's lock changes hands at each. Names
+# hold no NUL. Of a user who has summaries, only that.
 _WINDOW = """
-SELECT page_view.ts, page.name
-FROM user
-LEFT JOIN page_view ON page_view.user = user.id AND page_view.ts > ? AND page_view.ts <= ?
-LEFT JOIN page ON page.id = page_view.page
-WHERE user.user_id = ?
-ORDER BY page_view.ts
+SELECT summarised, CASE WHEN NOT summarised THEN (
+    SELECT group_concat(ts || char(0) || name, char(0)) FROM (
+        SELECT ts, name FROM page_view CROSS JOIN page ON page.id = page_view.page
+        WHERE page_view.user = known.id AND ts > ?1 AND ts <= ?2
+        ORDER BY ts, page_view.page
+    )
+) END
+FROM (
+    SELECT id, EXISTS (SELECT 1 FROM summary WHERE summary.user = user.id) AS summarised
+    FROM user WHERE user_id = ?3
+) AS known
 """
+_KEY = "SELECT id FROM user WHERE user_id = ?"
+_NAMES = "SELECT id, name FROM page WHERE id IN (SELECT value FROM json_each(?))"
 
 _CHUNK = """
 SELECT page_view.ts, page_view.page, page.name
@@ -31,12 +40,36 @@ LIMIT 10000
 def read_summary(connection: sqlite3.Connection, user_id: str, window: Window) -> Summary:
     """Return the summary of a user's page views in the window.
 
-    Raises UnknownUser if no page view of the user is stored at all.
+    Raises UnknownUser if no page view of the user is stored at all. Of a user who has very many,
+    only the pages that can be among the ten most viewed are in it.
     """
-    rows = connection.execute(_WINDOW, (window.start, window.as_of, user_id)).fetchall()
-    if not rows:
+    row = connection.execute(_WINDOW, (window.start, window.as_of, user_id)).fetchone()
+    if row is None:
         raise UnknownUser(user_id)
-    return summarise(row for row in rows if row[0] is not None)
+    summarised, views = row
+    if summarised:
+        return _read_long_summary(connection, user_id, window)
+    texts = views.split("\0") if views else []
+    return summarise([*map(int, texts[::2])], texts[1::2])
+
+
+def _read_long_summary(connection: sqlite3.Connection, user_id: str, window: Window) -> Summary:
+    from behavstats.runs import foremost, joined  # and NumPy with it, which few need
+    from behavstats.store.summaries import runs_of
+
+    connection.execute("BEGIN")  # one snapshot
+    try:
+        row = connection.execute(_KEY, (user_id,)).fetchone()
+        if row is None:
+            raise UnknownUser(user_id)
+        (user,) = row
+        run = joined([*runs_of(connection, user, window.start + 1, window.as_of + 1)])
+        columns = (column.tolist() for column in foremost(run.tallies))
+        pages = {page: PageTally(*tally) for page, *tally in zip(*columns, strict=True)}
+        names = connection.execute(_NAMES, (msgspec.json.encode([*pages]).decode(),)).fetchall()
+    finally:
+        connection.execute("ROLLBACK")
+    return msgspec.structs.replace(run.summary, pages={name: pages[page] for page, name in names})
 
 
 def read_page_views(connection: sqlite3.Connection, user_id: str) -> Iterator[list[PageView]]:

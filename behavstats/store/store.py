@@ -1,11 +1,13 @@
 """The store: one object with the verbs that the rest of the program uses."""
 
+import math
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from behavstats.errors import NoStore, StoreBusy, StoreUnavailable, UnknownUser
 from behavstats.events import PageView, Rejection
@@ -14,9 +16,16 @@ from behavstats.store import database, rejects
 from behavstats.store.erasing import Receipt, erase_user
 from behavstats.store.lock import StoreLock
 from behavstats.store.reading import read_page_views, read_summary
+from behavstats.store.schema import VERSION, migrate
+from behavstats.store.settling import settle
 from behavstats.store.writing import Interner, insert_page_views
 
+if TYPE_CHECKING:
+    from behavstats.columns import PageViews
+
 _PATIENCE_WITH_READERS = 2.0  # seconds; others wait for their turn meanwhile
+_LOADED_AT_ONCE = 100_000  # page views; others wait for a tenth of a second then
+_SETTLED_AT_ONCE = 0.05  # seconds; others wait then
 _LARGE_WAL = 16 * 1024 * 1024  # bytes; a checkpoint costs less, the more commits it is for
 
 
@@ -51,8 +60,11 @@ class Store:
         with ExitStack() as on_failure:
             on_failure.callback(store.close)
             with store._reading() as connection:
-                if database.check_version(connection, path) == 0:
-                    raise NoStore(path)
+                version = database.check_version(connection, path)
+            if version == 0:
+                raise NoStore(path)
+            if version < VERSION:
+                store._migrate()
             on_failure.pop_all()
         return store
 
@@ -100,9 +112,26 @@ class Store:
             with self._transaction(connection):
                 added = insert_page_views(connection, self._users, self._pages, views)
                 rejects.insert_rejections(connection, rejections)
-            if self._wal_is_due or self._wal_size() > _LARGE_WAL:
-                self._checkpoint(connection)
+            self._checkpoint_if_due(connection)
         return added
+
+    def load(self, views: "PageViews") -> Iterator[tuple[int, int]]:
+        """Store many page views, in the order of their keys and in transactions of bounded size.
+
+        Yields after each how many page views it held, and how many of them were not there yet; they
+        are durable then. To be iterated to the end: what follows is stored only then.
+        """
+        from behavstats.store.loading import insert_columns, ordered
+
+        with self._reading() as connection:
+            order = ordered(connection, views)
+        for start in range(0, len(order), _LOADED_AT_ONCE):
+            rows = order[start : start + _LOADED_AT_ONCE]
+            with self._turn() as connection:
+                with self._transaction(connection):
+                    added = insert_columns(connection, views, rows)
+                self._checkpoint_if_due(connection)
+            yield len(rows), added
 
     def summary(self, user_id: str, window: Window) -> Summary:
         """Return the summary of a user's page views in a window; UnknownUser if there is none."""
@@ -113,6 +142,14 @@ class Store:
         """Yield all page views of a user in order of time, in lists; UnknownUser if none."""
         with self._reading() as connection:
             yield from read_page_views(connection, user_id)
+
+    def settle(self, seconds: float = math.inf) -> None:
+        """Make the summaries that are missing, for about so many seconds, in short transactions."""
+        deadline = time.monotonic() + seconds
+        more = True
+        while more and time.monotonic() < deadline:
+            with self._turn() as connection, self._transaction(connection):
+                more = settle(connection, _SETTLED_AT_ONCE)
 
     def forget(self, user_id: str) -> Receipt:
         """Erase a user from every file of the store, and return what was erased.
@@ -202,6 +239,13 @@ class Store:
                 connection.execute("ROLLBACK")
             raise
 
+    def _migrate(self) -> None:
+        with self._turn() as connection:
+            version = database.check_version(connection, self.path)  # another may have been first
+            with self._transaction(connection):
+                migrate(connection, version)
+            self._checkpoint(connection)
+
     def _forget_keys(self) -> None:
         self._users.forget()
         self._pages.forget()
@@ -211,6 +255,10 @@ class Store:
         if self._wal_is_due:
             message = f"{deleted} were deleted, but the write-ahead log still holds them"
             raise StoreBusy(f"{message}: another program reads it; ask again, to have it emptied")
+
+    def _checkpoint_if_due(self, connection: sqlite3.Connection) -> None:
+        if self._wal_is_due or os.path.getsize(f"{self.path}-wal") > _LARGE_WAL:
+            self._checkpoint(connection)
 
     def _checkpoint(self, connection: sqlite3.Connection, wait: float = 0.0) -> None:
         """Copy the WAL into the database and empty it, or else note that this is due.
@@ -226,9 +274,6 @@ class Store:
             self._wal_is_due = bool(busy)
         connection.execute(f"PRAGMA busy_timeout = {int(database.BUSY_TIMEOUT * 1000)}")
 
-    def _wal_size(self) -> int:
-        return os.path.getsize(f"{self.path}-wal")
-
 
 def _resolved(path: Path) -> Path:
     # By whatever link it is reached, a store has one lock. Path.resolve may raise; this does not.
@@ -237,12 +282,10 @@ def _resolved(path: Path) -> Path:
 
 def _make(path: Path) -> None:
     """Make an empty file a store, under the store's lock."""
-    from behavstats.store import tables  # and SQLModel with them, which takes half a second
-
     with closing(database.connect(path, "rwc")) as connection:
         if database.check_version(connection, path):
             return
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("BEGIN IMMEDIATE")
-        tables.create(connection)
+        migrate(connection, version=0)
         connection.execute("COMMIT")

@@ -1,4 +1,4 @@
-"""The tables of a store; there is one version of them so far.
+"""The tables of a store, in its newest version (`schema` leads there).
 
 Text is interned: `user` and `page` give it integers, never used twice, so that a page view is three
 of them. What is erased from `user`, `page` and `rejected_line` is overwritten in place and leaves
@@ -7,14 +7,8 @@ this leaves behind in unused space would outlive a later erasure (`secure_delete
 deleted, not what was moved).
 """
 
-import sqlite3
-
 from sqlalchemy import Column, LargeBinary, MetaData, Text
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.schema import CreateTable
 from sqlmodel import Field, SQLModel
-
-from behavstats.store.database import APPLICATION_ID, VERSION
 
 
 class _Base(SQLModel):
@@ -78,21 +72,31 @@ class RejectedLine(_Base, table=True):
     text: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
 
 
-# For a person who opens the file with SQL.
-_READABLE_VIEW = """
-CREATE VIEW readable_page_view AS
-SELECT user.user_id, page.name,
-       strftime('%Y-%m-%dT%H:%M:%S', ts / 1000, 'unixepoch') || printf('.%03dZ', ts % 1000)
-       AS timestamp
-FROM page_view JOIN user ON user.id = page_view.user JOIN page ON page.id = page_view.page
-"""
+class StoredSummary(_Base, table=True):
+    """A summary of the page views of a user in an hour or a day; `start` and `span` in ms.
+
+    Derived from `page_view`. Where it stands, it is right; where none stands, page views are read.
+    `pages` holds the tallies, as `behavstats.runs` writes them.
+    """
+
+    __tablename__ = "summary"
+
+    user: int = Field(primary_key=True, foreign_key="user.id")
+    span: int = Field(primary_key=True)
+    start: int = Field(primary_key=True)
+    first: int
+    last: int
+    views: int
+    time: int
+    visits: int
+    pages: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
-def create(connection: sqlite3.Connection) -> None:
-    """Create the tables in an empty file, inside the transaction that is open."""
-    dialect = sqlite.dialect()
-    for table in _Base.metadata.sorted_tables:
-        connection.execute(str(CreateTable(table).compile(dialect=dialect)))
-    connection.execute(_READABLE_VIEW)
-    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {VERSION}")
+class UnsettledDay(_Base, table=True):
+    """A day of a user, by its first ms, in which a summary may be missing."""
+
+    __tablename__ = "unsettled_day"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    user: int = Field(primary_key=True, foreign_key="user.id")
+    start: int = Field(primary_key=True)

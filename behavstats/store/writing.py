@@ -9,6 +9,7 @@ from sys import getsizeof
 import msgspec
 
 from behavstats.events import PageView
+from behavstats.store.settling import unsettle
 
 _ROWS = 50  # in one INSERT: twice as fast as one; more gain nothing
 _COLUMNS = 3
@@ -74,14 +75,24 @@ def insert_page_views(
         ),
         key=itemgetter(0),
     )
+    added = insert_rows(connection, list(chain.from_iterable(rows)))
+    if added:
+        unsettle(connection, [(user, instant) for user, instant, _ in rows])
+    return added
+
+
+def insert_rows(connection: sqlite3.Connection, values: list[int]) -> int:
+    """Insert rows of `page_view`, given as user, ts and page in turns; return how many were new."""
     before = connection.total_changes
-    in_bulk = len(rows) - len(rows) % _ROWS
-    values = list(chain.from_iterable(rows[:in_bulk]))
     step = _ROWS * _COLUMNS
+    in_bulk = len(values) - len(values) % step
     connection.executemany(
-        _INSERT_MANY, (values[start : start + step] for start in range(0, len(values), step))
+        _INSERT_MANY, (values[start : start + step] for start in range(0, in_bulk, step))
     )
-    connection.executemany(_INSERT_ONE, rows[in_bulk:])
+    connection.executemany(
+        _INSERT_ONE,
+        (values[start : start + _COLUMNS] for start in range(in_bulk, len(values), _COLUMNS)),
+    )
     return connection.total_changes - before
 
 

@@ -1,0 +1,104 @@
+"""The versions of a store: the statements that lead from each to the next.
+
+What was released stays as it is here; `tables` says what the newest version looks like (and a test,
+that both say the same). Text, since importing SQLModel takes longer than making a store.
+"""
+
+import sqlite3
+
+APPLICATION_ID = 0x62737473  # "bsts"; stands in the header of each store file
+
+# Text is interned: `user` and `page` give it integers, never used twice, so that a page view is
+# three of them. `page_view` and its names joined are for a person who opens the file with SQL.
+_FIRST = (
+    """
+CREATE TABLE user (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    user_id TEXT,
+    UNIQUE (user_id)
+)
+""",
+    """
+CREATE TABLE page (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    name TEXT,
+    UNIQUE (name)
+)
+""",
+    """
+CREATE TABLE page_view (
+    user INTEGER NOT NULL,
+    ts INTEGER NOT NULL,
+    page INTEGER NOT NULL,
+    PRIMARY KEY (user, ts, page),
+    FOREIGN KEY(user) REFERENCES user (id),
+    FOREIGN KEY(page) REFERENCES page (id)
+) WITHOUT ROWID
+""",
+    """
+CREATE TABLE rejected_line (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    digest BLOB,
+    source VARCHAR,
+    line INTEGER,
+    "offset" INTEGER,
+    length INTEGER,
+    reason VARCHAR,
+    message VARCHAR,
+    text BLOB,
+    UNIQUE (digest)
+)
+""",
+    """
+CREATE VIEW readable_page_view AS
+SELECT user.user_id, page.name,
+       strftime('%Y-%m-%dT%H:%M:%S', ts / 1000, 'unixepoch') || printf('.%03dZ', ts % 1000)
+       AS timestamp
+FROM page_view JOIN user ON user.id = page_view.user JOIN page ON page.id = page_view.page
+""",
+)
+
+# Summaries of the hours and days in which a user has many page views, and the days in which some
+# may be missing: at first, all that deserve one.
+_SUMMARIES = (
+    """
+CREATE TABLE summary (
+    user INTEGER NOT NULL,
+    span INTEGER NOT NULL,
+    start INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    views INTEGER NOT NULL,
+    time INTEGER NOT NULL,
+    visits INTEGER NOT NULL,
+    pages BLOB NOT NULL,
+    PRIMARY KEY (user, span, start),
+    FOREIGN KEY(user) REFERENCES user (id)
+)
+""",
+    """
+CREATE TABLE unsettled_day (
+    user INTEGER NOT NULL,
+    start INTEGER NOT NULL,
+    PRIMARY KEY (user, start),
+    FOREIGN KEY(user) REFERENCES user (id)
+) WITHOUT ROWID
+""",
+    """
+INSERT INTO unsettled_day
+SELECT user, ts - ts % 86400000 FROM page_view GROUP BY 1, 2 HAVING count(*) >= 1024
+""",
+)
+
+_STEPS = (_FIRST, _SUMMARIES)
+VERSION = len(_STEPS)
+"""Of the tables, as this program knows them."""
+
+
+def migrate(connection: sqlite3.Connection, version: int) -> None:
+    """Lead a store from a version (0: an empty file) to the newest, in the open transaction."""
+    for statements in _STEPS[version:]:
+        for statement in statements:
+            connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {VERSION}")

@@ -1,0 +1,64 @@
+"""Keeping summaries right: what adds page views drops those of their hours and days.
+
+In the same transaction, and it notes the day as unsettled, so that what was dropped is made anew
+later. No count is kept of a user's page views, which light users would pay for: one page view in
+a thousand, told by its instant, has its day looked at, so that a day is found to be a heavy one by
+the time it is.
+"""
+
+import sqlite3
+import time
+from collections.abc import Iterable
+
+from behavstats.instants import DAY, HOUR
+
+SAMPLED = 1021
+"""Of the page views, those whose instant this divides; a prime, for instants in whole seconds."""
+
+_DROP = "DELETE FROM summary WHERE user = ? AND span = ? AND start = ?"
+_NOTE = "INSERT OR IGNORE INTO unsettled_day (user, start) VALUES (?, ?)"
+_NOTED = "SELECT user, start FROM unsettled_day LIMIT 1000"
+_SETTLED = "DELETE FROM unsettled_day WHERE user = ? AND start = ?"
+
+
+def unsettle(connection: sqlite3.Connection, added: Iterable[tuple[int, int]]) -> None:
+    """Drop the summaries that page views (user's key, instant) belong to, before or after these.
+
+    Within the write transaction that adds them.
+    """
+    hours = set()
+    days = set()
+    for user, instant in added:
+        hours.add((user, instant - instant % HOUR))
+        if instant % SAMPLED == 0:
+            days.add((user, instant - instant % DAY))
+    for user, hour in hours:
+        day = hour - hour % DAY
+        spans = ((user, HOUR, hour), (user, DAY, day))
+        if sum(connection.execute(_DROP, span).rowcount for span in spans):
+            days.add((user, day))
+    note_unsettled(connection, days)
+
+
+def note_unsettled(connection: sqlite3.Connection, days: Iterable[tuple[int, int]]) -> None:
+    """Have days (user's key, first ms) looked at by the next `settle`."""
+    connection.executemany(_NOTE, days)
+
+
+def settle(connection: sqlite3.Connection, seconds: float) -> bool:
+    """Make summaries for unsettled days until the time is up; return whether any days are left.
+
+    Within a write transaction, that others wait for.
+    """
+    days = connection.execute(_NOTED).fetchall()
+    if not days:
+        return False
+    from behavstats.store.summaries import settle_day  # and NumPy with it
+
+    deadline = time.monotonic() + seconds
+    for day in days:
+        settle_day(connection, *day)
+        connection.execute(_SETTLED, day)
+        if time.monotonic() > deadline:
+            break
+    return True

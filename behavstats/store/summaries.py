@@ -1,0 +1,92 @@
+"""Summaries of the hours and days in which a user has many page views, kept beside these.
+
+Where a summary stands, it is right: whatever adds page views drops the summaries of their hours
+and days in the same transaction, and notes the day as unsettled; `settle` makes them anew. Where
+none stands, the page views are read: light users have none, and pay neither space nor time.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from behavstats.instants import DAY, HOUR
+from behavstats.profile import Summary
+from behavstats.runs import Run, joined, pack, run_of, unpack
+
+SPANS = (DAY, HOUR)
+
+MANY = 1024
+"""From so many page views on, an hour or a day has a summary. Fewer are read in half a ms."""
+
+_SUMMARIES = """
+SELECT start, first, last, views, time, visits, pages FROM summary
+WHERE user = ? AND span = ? AND start >= ? AND start <= ?
+ORDER BY start
+"""
+# One row, since the interpreter's lock changes hands at each.
+_PAGE_VIEWS = """
+SELECT group_concat(ts), group_concat(page) FROM (
+    SELECT ts, page FROM page_view WHERE user = ? AND ts >= ? AND ts < ? ORDER BY ts
+)
+"""
+_COUNT = """
+SELECT count(*) FROM (SELECT 1 FROM page_view WHERE user = ? AND ts >= ? AND ts < ? LIMIT ?)
+"""
+_KEEP = """
+INSERT OR IGNORE INTO summary (user, span, start, first, last, views, time, visits, pages)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+def runs_of(
+    connection: sqlite3.Connection, user: int, start: int, end: int, spans: Sequence[int] = SPANS
+) -> Iterator[Run]:
+    """Yield the runs of a user's page views from `start` to before `end`, in order of time.
+
+    From summaries of the spans (in ms, the longest first): what the days leave is covered by hours,
+    and what these leave, by the page views themselves.
+    """
+    if start >= end:
+        return
+    if not spans:
+        yield _read_run(connection, user, start, end)
+        return
+    span, *shorter = spans
+    kept = connection.execute(_SUMMARIES, (user, span, start, end - span)).fetchall()
+    for at, first, last, views, time, visits, pages in kept:
+        yield from runs_of(connection, user, start, at, shorter)
+        summary = Summary(first, last, views, time, visits, {at // DAY: views})
+        yield Run(summary, unpack(pages, at))
+        start = at + span
+    yield from runs_of(connection, user, start, end, shorter)
+
+
+def _read_run(connection: sqlite3.Connection, user: int, start: int, end: int) -> Run:
+    instants, pages = connection.execute(_PAGE_VIEWS, (user, start, end)).fetchone()
+    return run_of(_numbers(instants), _numbers(pages))
+
+
+def _numbers(text: str | None) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    return np.fromstring(text or "", np.int64, sep=",")
+
+
+def settle_day(connection: sqlite3.Connection, user: int, day: int) -> None:
+    """Make the summaries that a user's day (by its first ms) and its hours deserve and lack."""
+    (views,) = connection.execute(_COUNT, (user, day, day + DAY, MANY)).fetchone()
+    if views < MANY:
+        return
+    runs = []
+    for hour in range(day, day + DAY, HOUR):
+        (run,) = runs_of(connection, user, hour, hour + HOUR, [HOUR])
+        _keep(connection, user, HOUR, hour, run)
+        runs.append(run)
+    _keep(connection, user, DAY, day, joined(runs))
+
+
+def _keep(connection: sqlite3.Connection, user: int, span: int, start: int, run: Run) -> None:
+    kept = run.summary
+    if kept.views >= MANY:
+        values = (kept.first, kept.last, kept.views, kept.time, kept.visits)
+        packed = pack(run.tallies, start)
+        connection.execute(_KEEP, (user, span, start, *values, packed))
