@@ -2,20 +2,20 @@
 
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_plus
 
 import bottle
 
 from behavstats.errors import BehavstatsError, InvalidInput, StoreError, TooLarge, UnknownUser
 from behavstats.events import PageView, check_user_id, decode_event
+from behavstats.gateway import DURABLE, FAILED
 from behavstats.instants import parse_instant
 from behavstats.profile import Window, detailed_profile, encode, profile, window
 from behavstats.store import Store
 
 MAX_BODY_BYTES = 1024 * 1024
-_MIB_DRAINED = 16
 RETRY_AFTER = 1
 """Seconds after which a client is asked to try again, where the store cannot take it now."""
 
@@ -30,6 +30,8 @@ _CODES = {404: "not_found", 405: "method_not_allowed"}
 # Any character may stand in a user id: a slash, and even a newline, which `.` leaves out.
 _USER = "/v1/user/<user_id:re:(?s:.*)>"
 
+_DAYS = re.compile(r"[0-9]{1,3}")
+
 _log = logging.getLogger(__name__)
 
 
@@ -38,7 +40,8 @@ def make_app(
 ) -> bottle.Bottle:
     """Return the application on a store.
 
-    `add` stores page views and returns once they are durable; `clock` returns ms since the epoch.
+    `add` stores page views; what it returns is left for the gateway to wait for. `clock` returns ms
+    since the epoch.
     """
     app = bottle.Bottle()
     app.uninstall("json")
@@ -47,13 +50,14 @@ def make_app(
 
     @app.post("/v1/page")
     def post_page() -> dict[str, object]:
-        add([decode_event(_body(), clock())])
+        bottle.request.environ[DURABLE] = add([decode_event(_body(), clock())])
         return {"success": True}
 
     @app.get(_USER)
     def get_user(user_id: str) -> dict[str, object]:
-        user_id, wanted, detailed = _checked(user_id), _window(clock), _flag("detail")
-        summary = store.summary(user_id, wanted)
+        query = _query()
+        wanted, detailed = _window(query, clock), _flag(query, "detail")
+        summary = store.summary(_checked(user_id), wanted)
         if detailed:
             return detailed_profile(user_id, summary, wanted)
         return profile(user_id, summary, wanted.days)
@@ -77,6 +81,7 @@ def _answering(callback: Callable[..., dict[str, object]]) -> Callable[..., byte
     @wraps(callback)
     def answer(**arguments: str) -> bytes:
         try:
+            _raise_failed()
             return _json(200, callback(**arguments))
         except tuple(_STATUS) as error:
             status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
@@ -89,6 +94,12 @@ def _answering(callback: Callable[..., dict[str, object]]) -> Callable[..., byte
             return _failure(500, "internal_error", "internal error")
 
     return answer
+
+
+def _raise_failed() -> None:
+    failed = bottle.request.environ.get(FAILED)
+    if failed is not None:
+        raise failed
 
 
 def _http_error(error: bottle.HTTPError) -> bytes:
@@ -105,22 +116,18 @@ def _failure(status: int, code: str, message: str, field: str | None = None) -> 
 
 
 def _json(status: int, value: dict[str, object]) -> bytes:
-    bottle.response.status = status
+    if status != 200:
+        bottle.response.status = status
     bottle.response.content_type = "application/json"
     return encode(value)
 
 
 def _body() -> bytes:
     # Not `request.body`, which puts what is over 100 KB into a file in /tmp.
-    stream = bottle.request.environ["wsgi.input"]
-    body: bytes = stream.read(MAX_BODY_BYTES + 1)
-    if len(body) <= MAX_BODY_BYTES:
-        return body
-    # Many clients read the answer only when they have sent everything; up to a limit, let them.
-    for _ in range(_MIB_DRAINED):
-        if not stream.read(MAX_BODY_BYTES):
-            break
-    raise TooLarge(MAX_BODY_BYTES)
+    body: bytes = bottle.request.environ["wsgi.input"].read(MAX_BODY_BYTES + 1)
+    if len(body) > MAX_BODY_BYTES:
+        raise TooLarge(MAX_BODY_BYTES)
+    return body
 
 
 def _checked(user_id: str) -> str:
@@ -132,23 +139,25 @@ def _checked(user_id: str) -> str:
     return check_user_id(user_id)
 
 
-def _window(clock: Callable[[], int]) -> Window:
-    query = _query()
+def _window(query: Mapping[str, str], clock: Callable[[], int]) -> Window:
     days, as_of = query.get("days", "7"), query.get("as_of")
-    if not re.fullmatch(r"[0-9]{1,3}", days):
+    if not _DAYS.fullmatch(days):
         raise InvalidInput("invalid_days", f"days is not a whole number: {days!r}", "days")
     # A blank can only come from the plus sign of an offset that was not percent-encoded.
     instant = clock() if as_of is None else parse_instant(as_of.replace(" ", "+"), "as_of")
     return window(instant, int(days))
 
 
-def _flag(name: str) -> bool:
-    text = _query().get(name, "false")
+def _flag(query: Mapping[str, str], name: str) -> bool:
+    text = query.get(name, "false")
     if text not in ("true", "false"):
         raise InvalidInput(f"invalid_{name}", f"{name} is neither true nor false", name)
     return text == "true"
 
 
 def _query() -> dict[str, str]:
-    # Not `request.query`, which takes a value that is not UTF-8 for one that is not there.
-    return dict(parse_qsl(bottle.request.query_string, keep_blank_values=True))
+    # Not `request.query`, which takes a value that is not UTF-8 for one that is not there; and not
+    # `parse_qsl`, which takes as long as reading a profile.
+    text = bottle.request.query_string
+    pairs = (pair.partition("=") for pair in text.split("&")) if text else ()
+    return {unquote_plus(name): unquote_plus(value) for name, _, value in pairs}

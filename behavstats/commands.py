@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
@@ -9,7 +10,13 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from behavstats.errors import BehavstatsError, InvalidInput, SourceError, UnknownUser
+from behavstats.errors import (
+    BehavstatsError,
+    InvalidInput,
+    SourceError,
+    StoreUnavailable,
+    UnknownUser,
+)
 from behavstats.settings import Settings
 
 if TYPE_CHECKING:
@@ -19,6 +26,7 @@ DONE, PARTLY, USAGE, UNUSABLE, INTERRUPTED = 0, 1, 2, 3, 130
 """The exit codes; README says what they stand for."""
 
 _LISTED = 1_000  # rejected lines in the table
+_LISTED_DIFFERENCES = 100
 
 app = typer.Typer(
     help="Page views in, exact behavioural profiles of users out, in real time.",
@@ -181,6 +189,28 @@ def rejects(
                 out.print(f"and {count - _LISTED:,} more, which --jsonl prints")
 
 
+@app.command(epilog="Example: behavstats check --repair")
+def check(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Make anew what is derived, if anything is wrong.")
+    ] = False,
+    db: Database = DEFAULT_DB,
+) -> None:
+    """Verify the store: the file, and whatever is derived against the page views."""
+    with _existing_store(Settings(db)) as store:
+        count = _print_differences(store.check())
+        advice = "behavstats check --repair makes anew what is derived from page views"
+        if count and repair:
+            count = _repair(store)
+            advice = "the file and its page views are not repaired: restore them from a backup"
+        if not count:
+            page_views, summaries = store.counts()
+            print(f"the store is sound: {page_views:,} page views, {summaries:,} summaries")
+            return
+    _complain(f"differences found: {count:,}; {advice}")
+    raise typer.Exit(UNUSABLE)
+
+
 @app.command(epilog="Example: behavstats serve --port 8080")
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
@@ -216,6 +246,29 @@ def _existing_store(settings: Settings) -> "Store":
     from behavstats.store import Store
 
     return Store.open(settings.db, settings.patience)
+
+
+def _print_differences(differences: Iterator[str]) -> int:
+    """Print the first of them, a line each; return how many there are."""
+    from behavstats.display import printable
+
+    count = 0
+    for count, difference in enumerate(differences, start=1):
+        if count <= _LISTED_DIFFERENCES:
+            print(printable(difference))
+    if count > _LISTED_DIFFERENCES:
+        print(f"and {count - _LISTED_DIFFERENCES:,} more")
+    return count
+
+
+def _repair(store: "Store") -> int:
+    """Make anew what is derived, as far as that is possible; return how many differences stay."""
+    try:
+        store.repair()
+        print("what is derived was made anew; checking again")
+    except StoreUnavailable as error:  # damage, which is among the differences
+        print(f"what is derived could not be made anew: {error}")
+    return _print_differences(store.check())
 
 
 def _print_rejected_lines(store: "Store") -> None:

@@ -9,13 +9,13 @@ import sys
 import threading
 from functools import partial
 
-import bottle
-from granian.constants import Interfaces
+from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
 from granian.server import Server
 
-from behavstats.api import make_app
-from behavstats.errors import AddressError, BehavstatsError
+from behavstats.api import MAX_BODY_BYTES, make_app
+from behavstats.errors import AddressError, BehavstatsError, StoreError
+from behavstats.gateway import Gateway
 from behavstats.groupcommit import GroupCommit
 from behavstats.settings import Settings
 from behavstats.store import Store
@@ -28,6 +28,8 @@ _HANDLERS = {
     }
     for name, formatter in (("console", "generic"), ("access", "access"))
 }
+
+_log = logging.getLogger(__name__)
 
 _SECONDS_TO_FINISH = 10
 """For requests under way when the server is told to stop; a client may never send its last byte."""
@@ -45,8 +47,8 @@ def serve(settings: Settings) -> None:
         "behavstats",
         address=address,
         port=settings.port,
-        interface=Interfaces.WSGI,
-        blocking_threads=settings.threads,
+        interface=Interfaces.ASGINL,
+        loop=Loops.uvloop,
         websockets=False,
         workers_kill_timeout=_SECONDS_TO_FINISH,
         log_level=LogLevels.error,
@@ -60,7 +62,7 @@ def serve(settings: Settings) -> None:
         store.checkpoint()
 
 
-def _load(settings: Settings) -> bottle.Bottle:
+def _load(settings: Settings) -> Gateway:
     """Make the application; called in the process that does the work."""
     # Ctrl-C at a terminal is for the supervisor, which tells this process; told twice, it may hang.
     os.setpgrp()
@@ -69,10 +71,20 @@ def _load(settings: Settings) -> bottle.Bottle:
     store = Store.open(settings.db, settings.patience)
     # Neither is closed: when the process ends, all that was acknowledged is committed, and the
     # process that supervises it truncates the WAL.
-    app = make_app(store, GroupCommit(store.add).add, settings.clock)
+    commits = GroupCommit(store.add, partial(_settle, store))
+    app = make_app(store, commits.add, settings.clock)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     print(f"behavstats serves {settings.db} on http://{host}:{settings.port}", file=sys.stderr)
-    return app
+    return Gateway(app, MAX_BODY_BYTES)
+
+
+def _settle(store: Store) -> bool:
+    """Work for a moment on what is not settled; return whether there is more of it."""
+    try:
+        return store.settle(seconds=0)
+    except StoreError as error:
+        _log.warning("summaries will be made later: %s", error)
+        return True
 
 
 def _end_with_parent() -> None:

@@ -22,6 +22,5 @@ class Settings:
     db: Path
     host: str = "127.0.0.1"
     port: int = 8000
-    threads: int = 8
     patience: float = 60.0
     clock: Callable[[], int] = system_clock

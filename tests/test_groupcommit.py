@@ -1,7 +1,7 @@
 """Group commit: one transaction for all that waits."""
 
+import asyncio
 import threading
-import time
 
 import pytest
 
@@ -12,58 +12,92 @@ from behavstats.groupcommit import GroupCommit
 VIEWS = [PageView("u", number, "/") for number in range(20)]
 
 
-def run_all(target, arguments):
-    threads = [threading.Thread(target=target, args=(argument,)) for argument in arguments]
-    for thread in threads:
-        thread.start()
-    return threads
-
-
 def test_page_views_that_arrive_during_a_commit_share_the_next():
     """The first is committed alone, all others together."""
     groups = []
-    first_is_under_way, all_have_arrived = threading.Event(), threading.Event()
+    all_have_arrived = threading.Event()
 
     def commit(views):
         groups.append(list(views))
-        first_is_under_way.set()
         assert all_have_arrived.wait(10)
 
-    group = GroupCommit(commit)
-    threads = run_all(group.add, [VIEWS[:1]])
-    assert first_is_under_way.wait(10)
-    threads += run_all(group.add, [[view] for view in VIEWS[1:]])
-    while group._queue.qsize() < len(VIEWS) - 1:
-        time.sleep(0.001)
-    all_have_arrived.set()
-    for thread in threads:
-        thread.join()
-    assert groups[0] == VIEWS[:1]
-    assert sorted(groups[1], key=lambda view: view.instant) == VIEWS[1:]
+    async def send():
+        group = GroupCommit(commit)
+        durable = [group.add([view]) for view in VIEWS]
+        all_have_arrived.set()
+        await asyncio.gather(*durable)
+
+    asyncio.run(send())
+    assert groups == [VIEWS[:1], VIEWS[1:]]
 
 
 def test_nobody_is_answered_before_the_commit_is_done(store):
-    """What `add` has returned for is in the store."""
-    group = GroupCommit(store.add)
+    """What was waited for is in the store."""
 
-    def add(view):
-        group.add([view])
+    async def send_one(group, view):
+        await group.add([view])
         assert view in [found for views in store.page_views("u") for found in views]
 
-    for thread in run_all(add, VIEWS):
-        thread.join()
+    async def send():
+        group = GroupCommit(store.add)
+        await asyncio.gather(*(send_one(group, view) for view in VIEWS))
+
+    asyncio.run(send())
     assert sum(map(len, store.page_views("u"))) == len(VIEWS)
 
 
 def test_an_error_is_raised_to_each_who_waits_and_the_next_is_tried_anew():
     """A store that was busy is not given up."""
-    outcomes = iter([StoreBusy("busy"), None])
+    outcomes = iter([StoreBusy("busy"), StoreBusy("busy"), None])
 
     def commit(_views):
         if error := next(outcomes):
             raise error
 
-    group = GroupCommit(commit)
-    with pytest.raises(StoreBusy):
-        group.add(VIEWS)
-    group.add(VIEWS)
+    async def send():
+        group = GroupCommit(commit)
+        first, *others = [group.add([view]) for view in VIEWS]
+        for durable in (first, *others):
+            with pytest.raises(StoreBusy):
+                await durable
+        await group.add(VIEWS)
+
+    asyncio.run(send())
+
+
+def test_who_has_gone_keeps_nobody_else_from_being_answered():
+    """A client that hangs up takes its future along, not its page view."""
+    committed = []
+
+    async def send():
+        group = GroupCommit(committed.extend)
+        gone, stays = group.add(VIEWS[:1]), group.add(VIEWS[1:])
+        gone.cancel()
+        await stays
+
+    asyncio.run(send())
+    assert committed == VIEWS
+
+
+def test_afterwards_is_called_a_while_after_a_commit_and_as_long_as_it_asks_for_it(monkeypatch):
+    """Once for any number of commits."""
+    monkeypatch.setattr("behavstats.groupcommit._A_WHILE", 0.05)
+    answers = [True, True, False]
+    called = []
+
+    def afterwards():
+        called.append(threading.current_thread().name)
+        return answers.pop(0)
+
+    async def send():
+        group = GroupCommit(lambda _views: None, afterwards)
+        for view in VIEWS:
+            await group.add([view])
+        assert called == []
+        while answers:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
+
+    asyncio.run(send())
+    assert len(called) == 3
+    assert set(called) == {"group-commit_0"}

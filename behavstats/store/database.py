@@ -121,10 +121,11 @@ def translated(path: Path) -> Iterator[None]:
         driver_error = getattr(error, "orig", error)  # SQLAlchemy wraps it
         if not isinstance(driver_error, sqlite3.Error):
             raise
-        raise _translation(driver_error, path) from error
+        raise translation(driver_error, path) from error
 
 
-def _translation(error: sqlite3.Error, path: Path) -> StoreError:
+def translation(error: sqlite3.Error, path: Path) -> StoreError:
+    """Return what an error of SQLite means for whoever uses the store."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in _BUSY:
         return StoreBusy(f"the store {path} is busy: {error}")

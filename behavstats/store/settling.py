@@ -18,6 +18,26 @@ SAMPLED = 1021
 _DROP = "DELETE FROM summary WHERE user = ? AND span = ? AND start = ?"
 _NOTE = "INSERT OR IGNORE INTO unsettled_day (user, start) VALUES (?, ?)"
 _NOTED = "SELECT user, start FROM unsettled_day LIMIT 1000"
+# Day by day of those who have many page views: sorting all of them would take memory for all.
+_NOTE_ALL = f"""
+INSERT INTO unsettled_day (user, start)
+WITH RECURSIVE day (user, start) AS (
+    SELECT user, min(ts) - min(ts) % {DAY} FROM page_view GROUP BY user HAVING count(*) >= :many
+    UNION ALL
+    SELECT user, (
+        SELECT ts - ts % {DAY} FROM page_view
+        WHERE page_view.user = day.user AND ts >= day.start + {DAY} ORDER BY ts LIMIT 1
+    )
+    FROM day WHERE start IS NOT NULL
+)
+SELECT user, start FROM day
+WHERE start IS NOT NULL AND :many <= (
+    SELECT count(*) FROM (
+        SELECT 1 FROM page_view
+        WHERE page_view.user = day.user AND ts >= day.start AND ts < day.start + {DAY} LIMIT :many
+    )
+)
+"""  # noqa: S608
 _SETTLED = "DELETE FROM unsettled_day WHERE user = ? AND start = ?"
 
 
@@ -43,6 +63,18 @@ def unsettle(connection: sqlite3.Connection, added: Iterable[tuple[int, int]]) -
 def note_unsettled(connection: sqlite3.Connection, days: Iterable[tuple[int, int]]) -> None:
     """Have days (user's key, first ms) looked at by the next `settle`."""
     connection.executemany(_NOTE, days)
+
+
+def unsettle_all(connection: sqlite3.Connection) -> None:
+    """Drop all that is derived, and note each day that deserves a summary.
+
+    Within a write transaction. Until `settle` was there, page views are read, which is slower.
+    """
+    from behavstats.store.summaries import MANY
+
+    connection.execute("DELETE FROM summary")
+    connection.execute("DELETE FROM unsettled_day")
+    connection.execute(_NOTE_ALL, {"many": MANY})
 
 
 def settle(connection: sqlite3.Connection, seconds: float) -> bool:

@@ -17,7 +17,7 @@ from behavstats.store.erasing import Receipt, erase_user
 from behavstats.store.lock import StoreLock
 from behavstats.store.reading import read_page_views, read_summary
 from behavstats.store.schema import VERSION, migrate
-from behavstats.store.settling import settle
+from behavstats.store.settling import settle, unsettle_all
 from behavstats.store.writing import Interner, insert_page_views
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _PATIENCE_WITH_READERS = 2.0  # seconds; others wait for their turn meanwhile
 _LOADED_AT_ONCE = 100_000  # page views; others wait for a tenth of a second then
+_COUNTS = "SELECT (SELECT count(*) FROM page_view), (SELECT count(*) FROM summary)"
 _SETTLED_AT_ONCE = 0.05  # seconds; others wait then
 _LARGE_WAL = 16 * 1024 * 1024  # bytes; a checkpoint costs less, the more commits it is for
 
@@ -143,13 +144,38 @@ class Store:
         with self._reading() as connection:
             yield from read_page_views(connection, user_id)
 
-    def settle(self, seconds: float = math.inf) -> None:
-        """Make the summaries that are missing, for about so many seconds, in short transactions."""
+    def settle(self, seconds: float = math.inf) -> bool:
+        """Make the summaries that are missing, in short transactions, for about so many seconds.
+
+        At least one transaction; returns whether there may be more to do.
+        """
         deadline = time.monotonic() + seconds
-        more = True
-        while more and time.monotonic() < deadline:
+        while True:
             with self._turn() as connection, self._transaction(connection):
                 more = settle(connection, _SETTLED_AT_ONCE)
+            if not more or time.monotonic() >= deadline:
+                return more
+
+    def check(self) -> Iterator[str]:
+        """Yield what is wrong with the store, a line for each difference; none if it is sound."""
+        from behavstats.store.checking import check
+
+        with self._reading() as connection, closing(check(connection)) as differences:
+            yield from differences
+
+    def repair(self) -> None:
+        """Make all that is derived anew, from the page views."""
+        with self._turn() as connection:
+            with self._transaction(connection):
+                unsettle_all(connection)
+            self._checkpoint_if_due(connection)
+        self.settle()
+
+    def counts(self) -> tuple[int, int]:
+        """Return how many page views the store holds, and how many summaries."""
+        with self._reading() as connection:
+            row = connection.execute(_COUNTS).fetchone()
+        return row[0], row[1]
 
     def forget(self, user_id: str) -> Receipt:
         """Erase a user from every file of the store, and return what was erased.
@@ -197,18 +223,9 @@ class Store:
         with self._reading() as connection:
             connection.execute("SELECT 1 FROM page_view LIMIT 1").fetchone()
 
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def _reading(self) -> "_Reading":
         """Lend a connection that can only read."""
-        with database.translated(self.path):
-            try:
-                connection = self._idle.pop()
-            except IndexError:
-                connection = database.connect(self.path, "ro")
-            try:
-                yield connection
-            finally:
-                self._idle.append(connection)
+        return _Reading(self.path, self._idle)
 
     @contextmanager
     def _turn(self) -> Iterator[sqlite3.Connection]:
@@ -273,6 +290,27 @@ class Store:
             busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             self._wal_is_due = bool(busy)
         connection.execute(f"PRAGMA busy_timeout = {int(database.BUSY_TIMEOUT * 1000)}")
+
+
+class _Reading:
+    """Lends one of the idle connections; not a generator, which would take as long as a query."""
+
+    def __init__(self, path: Path, idle: list[sqlite3.Connection]) -> None:
+        self._path = path
+        self._idle = idle
+
+    def __enter__(self) -> sqlite3.Connection:
+        try:
+            self._connection = self._idle.pop()
+        except IndexError:
+            with database.translated(self._path):
+                self._connection = database.connect(self._path, "ro")
+        return self._connection
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self._idle.append(self._connection)
+        if isinstance(error, sqlite3.Error):
+            raise database.translation(error, self._path) from error
 
 
 def _resolved(path: Path) -> Path:

@@ -68,7 +68,10 @@ def _read_run(connection: sqlite3.Connection, user: int, start: int, end: int) -
 
 
 def _numbers(text: str | None) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    return np.fromstring(text or "", np.int64, sep=",")
+    try:
+        return np.fromstring(text or "", np.int64, sep=",")
+    except ValueError as error:
+        raise sqlite3.DataError("page views hold something else than numbers") from error
 
 
 def settle_day(connection: sqlite3.Connection, user: int, day: int) -> None:

@@ -10,7 +10,14 @@ from tests.commands.conftest import LINES, one_line
 
 @pytest.mark.parametrize(
     "arguments",
-    [("profile", "u"), ("export", "u"), ("forget", "u"), ("rejects",), ("rejects", "--clear")],
+    [
+        ("profile", "u"),
+        ("export", "u"),
+        ("forget", "u"),
+        ("rejects",),
+        ("rejects", "--clear"),
+        ("check",),
+    ],
 )
 def test_without_a_store_a_command_says_so_and_makes_none(cli, tmp_path, arguments):
     """Exit code 3."""
@@ -71,7 +78,9 @@ def test_the_store_is_the_options_else_the_environments_else_the_folders(cli, tm
     }
 
 
-@pytest.mark.parametrize("command", ["ingest", "profile", "export", "forget", "rejects", "serve"])
+@pytest.mark.parametrize(
+    "command", ["ingest", "profile", "export", "forget", "rejects", "check", "serve"]
+)
 def test_the_help_of_each_command_shows_an_example(command):
     """That starts as one would type it."""
     done = CliRunner().invoke(behavstats.commands.app, [command, "--help"])
