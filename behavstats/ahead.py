@@ -8,8 +8,6 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 from multiprocessing.connection import Connection, Pipe
 from typing import Self
 
@@ -18,9 +16,20 @@ from behavstats.events import Block, Rejection
 
 Decoded = tuple[PageViews, list[Rejection]]
 
-_ALONE = 3  # blocks that are decoded before it is worth starting a process
-_WAITING = 2  # blocks at the second process, so that it always has one
-_AHEAD = 12  # blocks decoded, or waiting to be: what bounds the memory
+_WORTH_A_PROCESS = 4 * 1024 * 1024  # bytes of a block: where there is one, there are more
+_AHEAD = 12  # blocks: what bounds the memory
+
+
+class _Task:
+    """A block to be decoded at an instant of the clock, and what it was decoded to, once it was."""
+
+    def __init__(self, block: Block, now: int) -> None:
+        self.question = block, now
+        self.decoded: Decoded | None = None
+
+    def decode(self) -> None:
+        """Decode it here."""
+        self.decoded = decode_block(*self.question)
 
 
 class Ahead:
@@ -34,78 +43,77 @@ class Ahead:
         """`clock` returns ms since the epoch; it is asked for each block."""
         self._blocks = blocks
         self._clock = clock
-        self._decoded: deque[Future[Decoded]] = deque()
+        self._tasks: deque[_Task] = deque()
         self._pausing = False
-        self._process: _SecondProcess | None = None
+        self._second: _SecondProcess | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process is not None:
-            self._process.close()
+        if self._second is not None:
+            self._second.close()
 
     def __iter__(self) -> Iterator[Decoded]:
-        for block in islice(self._blocks, _ALONE if (os.cpu_count() or 1) > 1 else None):
-            yield decode_block(block, self._clock())
-        self._feed(_WAITING)
-        while self._decoded:
-            while not self._decoded[0].done() and self._decode_here():
-                self._feed(_WAITING)
-            yield self._decoded.popleft().result()
-            if not self._decoded:
+        while True:
+            self.feed()
+            if not self._tasks or self._tasks[0].decoded is None:
+                self._decode_here()
+            if not self._tasks:
+                return
+            if self._tasks[0].decoded is None and self._second is not None:
+                self._second.wait()
+            while self._tasks and (decoded := self._tasks[0].decoded) is not None:
+                self._tasks.popleft()
+                yield decoded
+                self.feed()
+            if not self._tasks:
                 self._pausing = False
-            self._feed(_WAITING)
 
     def feed(self) -> None:
-        """Give the second process, where there is one, as much as may be decoded ahead."""
-        if self._process is not None:
-            self._feed(_AHEAD)
+        """Let the second process, where there is one, have the next block if it has none."""
+        if self._second is not None and self._second.is_idle():
+            task = self._next_task()
+            if task is not None:
+                self._second.begin(task)
 
-    def _feed(self, waiting: int) -> None:
-        """Let there be that many blocks waiting for the second process, which this may start."""
-        while sum(not decoded.done() for decoded in self._decoded) < waiting:
-            block = self._next()
-            if block is None:
-                return
-            if self._process is None:
-                self._process = _SecondProcess()
-            self._decoded.append(self._process.decode(block, self._clock()))
+    def _decode_here(self) -> None:
+        """Decode the next block here, rather than wait for the second process."""
+        task = self._next_task()
+        if task is not None:
+            block, _ = task.question
+            if self._second is None and block.length >= _WORTH_A_PROCESS and _cores() > 1:
+                self._second = _SecondProcess()
+            task.decode()
 
-    def _decode_here(self) -> bool:
-        """Decode a block rather than wait; return whether there was one."""
-        block = self._next()
-        if block is None:
-            return False
-        decoded: Future[Decoded] = Future()
-        decoded.set_result(decode_block(block, self._clock()))
-        self._decoded.append(decoded)
-        return True
-
-    def _next(self) -> Block | None:
-        """Return the next block, unless enough are ahead, or the source pauses.
+    def _next_task(self) -> _Task | None:
+        """Take the next block, unless enough are ahead, or the source pauses.
 
         Then, what came before has to be dealt with first.
         """
-        if self._pausing or len(self._decoded) >= _AHEAD:
+        if self._pausing or len(self._tasks) >= _AHEAD:
             return None
         block = next(self._blocks, None)
-        self._pausing = block is not None and not block.text
-        return block
+        if block is None:
+            return None
+        self._pausing = not block.text
+        self._tasks.append(_Task(block, self._clock()))
+        return self._tasks[-1]
 
 
 class _SecondProcess:
-    """Another process that decodes, and a thread that waits for it.
+    """Another process, that decodes one block at a time and says when it is ready for it.
 
-    Where it cannot be started, or ends before its time, the thread decodes in its place.
+    Where it cannot be started it is never idle; if it ends before its time, this one does its task.
     """
 
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ahead")
+        self._task: _Task | None = None
+        self._is_ready = False
         self._connection, theirs = Pipe()
         self._process: subprocess.Popen[bytes] | None = None
-        # What is not a module of ours finds nothing but the connection: it cannot disturb the
-        # output, and Ctrl-C at the terminal is for this process to deal with.
+        # It has nothing but the connection: it cannot disturb the output, and Ctrl-C at the
+        # terminal is for this process to deal with.
         with theirs:
             try:
                 self._process = subprocess.Popen(  # noqa: S603
@@ -120,32 +128,66 @@ class _SecondProcess:
             except OSError:
                 self._connection.close()
 
-    def decode(self, block: Block, now: int) -> "Future[Decoded]":
-        return self._thread.submit(self._ask, block, now)
+    def is_idle(self) -> bool:
+        """Return whether it waits for a task; takes the result of the last, if that is there."""
+        try:
+            if not self._is_ready and self._connection.poll():
+                self._receive()
+        except OSError:
+            self._give_up()
+        return self._is_ready
+
+    def begin(self, task: _Task) -> None:
+        """Give it a task, while it is idle."""
+        self._task = task
+        self._is_ready = False
+        try:
+            self._connection.send(task.question)
+        except OSError:
+            self._give_up()
+
+    def wait(self) -> None:
+        """Wait until its task is done."""
+        if self._task is not None:
+            self._receive()
 
     def close(self) -> None:
         """End the process, whatever it is doing."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._connection.close()
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-        self._thread.shutdown()
-        self._connection.close()
 
-    def _ask(self, block: Block, now: int) -> Decoded:
+    def _receive(self) -> None:
         try:
-            self._connection.send((block, now))
-            decoded: Decoded = self._connection.recv()
+            decoded: Decoded | None = self._connection.recv()
         except (OSError, EOFError):
-            return decode_block(block, now)
-        return decoded
+            self._give_up()
+            return
+        self._is_ready = True
+        if self._task is not None:
+            self._task.decoded, self._task = decoded, None
+
+    def _give_up(self) -> None:
+        """Let it be: what it was to do is done here, and it is not asked again."""
+        self._connection.close()
+        self._is_ready = False
+        if self._task is not None:
+            self._task.decode()
+            self._task = None
+
+
+def _cores() -> int:
+    return os.cpu_count() or 1
 
 
 def _serve(connection: Connection) -> None:
     """Answer blocks until the other end is closed, be it that its process was killed."""
+    answer: Decoded | None = None  # at first: ready
     try:
         while True:
-            connection.send(decode_block(*connection.recv()))
+            connection.send(answer)
+            answer = decode_block(*connection.recv())
     except (OSError, EOFError):
         pass
 

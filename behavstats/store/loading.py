@@ -24,11 +24,7 @@ _FIND = """
 SELECT asked.key, {table}.id FROM json_each(?) AS asked
 CROSS JOIN {table} ON {table}.{column} = asked.value
 """
-# Not OR IGNORE, for which AUTOINCREMENT would use up a key each time.
-_ADD = """
-INSERT INTO {table} ({column}) SELECT value FROM json_each(?) AS asked
-WHERE NOT EXISTS (SELECT 1 FROM {table} WHERE {column} = asked.value)
-"""
+_ADD = "INSERT INTO {table} ({column}) SELECT value FROM json_each(?)"
 _SUMMARISED = "SELECT DISTINCT user FROM summary WHERE user BETWEEN ? AND ?"
 _DAY_BITS = 22  # up to the year 9999
 _MANY_HERE = MANY // 4  # page views of a day, in a part of a batch
@@ -75,14 +71,16 @@ def _keys(
     connection: sqlite3.Connection, interned: dict[str, str], texts: list[str], numbers: Numbers
 ) -> Keys:
     """Return the keys of texts by their numbers, giving new ones to those that have none."""
+    used = np.flatnonzero(np.bincount(numbers, minlength=len(texts)))
+    found = _find(connection, interned, [texts[number] for number in used])
+    missing = np.flatnonzero(found == 0)
+    new = [texts[number] for number in used[missing]]
+    for start in range(0, len(new), _ASKED_AT_ONCE):
+        asked = _json(new[start : start + _ASKED_AT_ONCE])
+        connection.execute(_ADD.format(**interned), (asked,))
+    found[missing] = _find(connection, interned, new)
     keys = np.zeros(len(texts), np.int64)
-    keys[numbers] = 1
-    used = np.flatnonzero(keys)
-    texts = [texts[number] for number in used]
-    for start in range(0, len(texts), _ASKED_AT_ONCE):
-        asked = texts[start : start + _ASKED_AT_ONCE]
-        connection.execute(_ADD.format(**interned), (_json(asked),))
-    keys[used] = _find(connection, interned, texts)
+    keys[used] = found
     return keys[numbers]
 
 
