@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 DONE, PARTLY, USAGE, UNUSABLE, INTERRUPTED = 0, 1, 2, 3, 130
 """The exit codes; README says what they stand for."""
 
+_LARGE = 16 * 1024 * 1024  # bytes to ingest
 _LISTED = 1_000  # rejected lines in the table
 _LISTED_DIFFERENCES = 100
 
@@ -85,17 +86,23 @@ def ingest(
     db: Database = DEFAULT_DB,
 ) -> None:
     """Read page views from files, or from standard input (-), into the store."""
+    from behavstats.second import SecondProcess
+
+    size = _size_of_all(files)
+    second = SecondProcess()
+    if size is not None and size >= _LARGE:
+        second.start()  # before imports that take as long as its own
     from behavstats import display
     from behavstats.ingest import ingest
     from behavstats.store import Store
 
     settings = Settings(db)
-    size = _size_of_all(files)
     with (
+        second,
         Store.create(settings.db, settings.patience) as store,
         display.IngestProgress(display.console(sys.stderr), size) as progress,
     ):
-        report = ingest(files, store, settings.clock, progress.update)
+        report = ingest(files, store, settings.clock, progress.update, second)
     display.console(sys.stdout).print(display.report_table(report))
     _complain(*map(display.rejection_line, report.examples))
     if report.rejected.total() > len(report.examples):

@@ -10,6 +10,7 @@ from behavstats.ahead import Ahead, Decoded
 from behavstats.columns import PageViews, concatenated
 from behavstats.errors import SourceError
 from behavstats.events import Block, Rejection
+from behavstats.second import SecondProcess
 from behavstats.sources import Source, open_source
 from behavstats.store import Store
 
@@ -17,7 +18,7 @@ _EXAMPLES = 5
 
 # A batch ends where it reaches one of these. The larger it is, the fewer pages of the store it
 # touches for each page view.
-_MOST_VIEWS = 1_000_000
+_MOST_VIEWS = 500_000
 _MOST_BYTES = 24 * 1024 * 1024  # of texts
 
 
@@ -44,11 +45,13 @@ def ingest(
     store: Store,
     clock: Callable[[], int],
     on_progress: Callable[[Source, Report], None] = lambda _source, _report: None,
+    second: SecondProcess | None = None,
 ) -> Report:
     """Ingest files (`-`: standard input), in large batches that may hold several of them.
 
     `clock` returns ms since the epoch. A source that cannot be read is noted in the report, and
     the next one follows; Ctrl-C ends after what is stored, and is noted, too. StoreError is raised.
+    `second` decodes, too, and is ended then; a large source has one started.
     """
     report = Report()
     start = time.monotonic()
@@ -62,7 +65,11 @@ def ingest(
             on_progress(reached, report)
 
     try:
-        with closing(_blocks(paths, report, progress)) as blocks, Ahead(blocks, clock) as decoded:
+        with (
+            closing(_blocks(paths, report, progress)) as blocks,
+            second or SecondProcess() as other,
+        ):
+            decoded = Ahead(blocks, clock, other)
             for batch in _batches(decoded):
                 for _ in _stored(store, batch, report):
                     progress()

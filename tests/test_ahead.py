@@ -6,10 +6,11 @@ import time
 
 import pytest
 
-from behavstats import ahead
+from behavstats import ahead, second
 from behavstats.ahead import Ahead
 from behavstats.columns import decode_block
 from behavstats.events import Block, PageView
+from behavstats.second import SecondProcess
 from tests.histories import AS_OF, line, listed
 
 CLOCK = AS_OF + 1_000
@@ -18,7 +19,7 @@ CLOCK = AS_OF + 1_000
 @pytest.fixture(autouse=True)
 def _every_block_is_worth_a_process(monkeypatch):
     monkeypatch.setattr(ahead, "_WORTH_A_PROCESS", 1)
-    monkeypatch.setattr(ahead, "_cores", lambda: 2)
+    monkeypatch.setattr(second, "cores", lambda: 2)
 
 
 def blocks(count):
@@ -48,13 +49,15 @@ def until_ready(decoding):
 @pytest.mark.parametrize("count", [0, 1, 2, 50])
 def test_blocks_come_out_decoded_in_their_order(count):
     """Whoever decoded them."""
-    with Ahead(blocks(count), lambda: CLOCK) as decoding:
+    with SecondProcess() as other:
+        decoding = Ahead(blocks(count), lambda: CLOCK, other)
         assert seen(decoding) == expected(count)
 
 
 def test_the_second_process_takes_its_part():
     """Fed while this one is busy, it decodes what comes next."""
-    with Ahead(blocks(30), lambda: CLOCK) as decoding:
+    with SecondProcess() as other:
+        decoding = Ahead(blocks(30), lambda: CLOCK, other)
         found = []
         for number, decoded in enumerate(decoding):
             found.append(decoded)
@@ -68,7 +71,8 @@ def test_the_second_process_takes_its_part():
 
 def test_a_second_process_that_is_killed_loses_nothing():
     """Whatever it was doing, this one does it."""
-    with Ahead(blocks(200), lambda: CLOCK) as decoding:
+    with SecondProcess() as other:
+        decoding = Ahead(blocks(200), lambda: CLOCK, other)
         found = []
         for number, decoded in enumerate(decoding):
             found.append(decoded)
@@ -82,21 +86,24 @@ def test_a_second_process_that_is_killed_loses_nothing():
 
 def test_a_second_process_that_cannot_be_started_is_done_without(monkeypatch):
     """As where no more processes are allowed."""
-    monkeypatch.setattr(ahead.sys, "executable", "/nowhere/python")
-    with Ahead(blocks(30), lambda: CLOCK) as decoding:
+    monkeypatch.setattr(second.sys, "executable", "/nowhere/python")
+    with SecondProcess() as other:
+        decoding = Ahead(blocks(30), lambda: CLOCK, other)
         assert seen(decoding) == expected(30)
 
 
 def test_a_second_process_that_fails_at_once_is_done_without(monkeypatch):
     """As where it does not find its modules."""
-    monkeypatch.setattr(ahead.sys, "executable", "/bin/false")
-    with Ahead(blocks(30), lambda: CLOCK) as decoding:
+    monkeypatch.setattr(second.sys, "executable", "/bin/false")
+    with SecondProcess() as other:
+        decoding = Ahead(blocks(30), lambda: CLOCK, other)
         assert seen(decoding) == expected(30)
 
 
 def test_at_its_end_the_second_process_is_gone():
     """Also if not all blocks were taken."""
-    with Ahead(blocks(30), lambda: CLOCK) as decoding:
+    with SecondProcess() as other:
+        decoding = Ahead(blocks(30), lambda: CLOCK, other)
         next(iter(decoding))
         process = decoding._second._process
     assert process.returncode is not None
@@ -104,10 +111,11 @@ def test_at_its_end_the_second_process_is_gone():
 
 def test_with_one_core_there_is_no_second_process(monkeypatch):
     """It would only take turns with the first."""
-    monkeypatch.setattr(ahead, "_cores", lambda: 1)
-    with Ahead(blocks(5), lambda: CLOCK) as decoding:
+    monkeypatch.setattr(second, "cores", lambda: 1)
+    with SecondProcess() as other:
+        decoding = Ahead(blocks(5), lambda: CLOCK, other)
         assert seen(decoding) == expected(5)
-        assert decoding._second is None
+        assert other._process is None
 
 
 def test_what_came_before_a_pause_is_handed_out_before_more_is_read():
@@ -119,7 +127,8 @@ def test_what_came_before_a_pause_is_handed_out_before_more_is_read():
             read.append(number)
             yield block._replace(text=b"", length=0) if number == 3 else block
 
-    with Ahead(pausing(), lambda: CLOCK) as decoding:
+    with SecondProcess() as other:
+        decoding = Ahead(pausing(), lambda: CLOCK, other)
         for views, _ in decoding:
             decoding.feed()
             if not len(views):

@@ -22,9 +22,10 @@ from behavstats.store.writing import Interner, insert_page_views
 
 if TYPE_CHECKING:
     from behavstats.columns import PageViews
+    from behavstats.store.loading import Loading
 
 _PATIENCE_WITH_READERS = 2.0  # seconds; others wait for their turn meanwhile
-_LOADED_AT_ONCE = 100_000  # page views; others wait for a tenth of a second then
+_LOADED_AT_ONCE = 50_000  # page views; others wait for a twentieth of a second then
 _COUNTS = "SELECT (SELECT count(*) FROM page_view), (SELECT count(*) FROM summary)"
 _SETTLED_AT_ONCE = 0.05  # seconds; others wait then
 _LARGE_WAL = 16 * 1024 * 1024  # bytes; a checkpoint costs less, the more commits it is for
@@ -46,6 +47,7 @@ class Store:
         self._writer: sqlite3.Connection | None = None
         self._users = Interner("user", "user_id")
         self._pages = Interner("page", "name")
+        self._remembering: list[Interner | Loading] = [self._users, self._pages]
         self._wal_is_due = False  # to be emptied, that is
         self._data_version: int | None = None
 
@@ -122,17 +124,22 @@ class Store:
         Yields after each how many page views it held, and how many of them were not there yet; they
         are durable then. To be iterated to the end: what follows is stored only then.
         """
-        from behavstats.store.loading import insert_columns, ordered
+        from behavstats.store.loading import Loading  # and NumPy with it
 
-        with self._reading() as connection:
-            order = ordered(connection, views)
-        for start in range(0, len(order), _LOADED_AT_ONCE):
-            rows = order[start : start + _LOADED_AT_ONCE]
-            with self._turn() as connection:
-                with self._transaction(connection):
-                    added = insert_columns(connection, views, rows)
-                self._checkpoint_if_due(connection)
-            yield len(rows), added
+        loading = Loading(views)
+        self._remembering.append(loading)
+        try:
+            with self._turn() as connection, self._transaction(connection):
+                order = loading.ordered(connection)
+            for start in range(0, len(order), _LOADED_AT_ONCE):
+                rows = order[start : start + _LOADED_AT_ONCE]
+                with self._turn() as connection:
+                    with self._transaction(connection):
+                        added = loading.insert(connection, rows)
+                    self._checkpoint_if_due(connection)
+                yield len(rows), added
+        finally:
+            self._remembering.remove(loading)
 
     def summary(self, user_id: str, window: Window) -> Summary:
         """Return the summary of a user's page views in a window; UnknownUser if there is none."""
@@ -264,8 +271,8 @@ class Store:
             self._checkpoint(connection)
 
     def _forget_keys(self) -> None:
-        self._users.forget()
-        self._pages.forget()
+        for memory in self._remembering:
+            memory.forget()
 
     def _overwrite_wal(self, connection: sqlite3.Connection, deleted: str) -> None:
         self._checkpoint(connection, _PATIENCE_WITH_READERS)
