@@ -7,6 +7,7 @@ every rule and every error; so a bad line, or an unusual one, costs no other lin
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from sys import getsizeof
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -18,6 +19,7 @@ from behavstats.events import (
     MAX_NAME_BYTES,
     MAX_USER_ID_BYTES,
     Block,
+    PageView,
     Rejection,
     WireEvent,
     check_name,
@@ -53,6 +55,7 @@ class PageViews:
 
 
 _decoder = msgspec.json.Decoder(WireEvent)
+_LINES_AT_ONCE = 256
 
 
 def decode_block(block: Block, now: int) -> tuple[PageViews, list[Rejection]]:
@@ -62,27 +65,25 @@ def decode_block(block: Block, now: int) -> tuple[PageViews, list[Rejection]]:
     same as `events.decode_lines`, but for the order of the page views.
     """
     lines = [] if block.is_overlong else block.text.removesuffix(b"\n").split(b"\n")
-    events, good = _decode_json(lines)
-    user_ids, names = _Numbering(), _Numbering()
-    users = user_ids.numbers([event.user_id for event in events])
-    pages = names.numbers([event.name for event in events])
-    instants = parse_timestamps([event.timestamp for event in events])
+    decoded = _decode_json(lines)
+    good, instants = decoded.good, parse_timestamps(decoded.timestamps)
     vouched = (instants >= 0) & (instants <= now + MAX_AHEAD) & _utf8(block.text, lines)[good]
-    vouched &= _valid(user_ids, check_user_id, MAX_USER_ID_BYTES)[users]
-    vouched &= _valid(names, check_name, MAX_NAME_BYTES)[pages]
+    vouched &= _valid(decoded.user_ids, check_user_id, MAX_USER_ID_BYTES)[decoded.users]
+    vouched &= _valid(decoded.names, check_name, MAX_NAME_BYTES)[decoded.pages]
     good[good] = vouched
-    if len(lines) and good.all():
-        return PageViews([*user_ids], [*names], users, instants, pages), []
-    views, rejections = decode_lines(block, now, set(np.flatnonzero(~good).tolist()))
-    more_users = user_ids.numbers([view.user_id for view in views])
-    more_pages = names.numbers([view.name for view in views])
+    views: list[PageView] = []
+    rejections: list[Rejection] = []
+    if not lines or not good.all():
+        views, rejections = decode_lines(block, now, set(np.flatnonzero(~good).tolist()))
+    more_users = decoded.user_ids.numbers([view.user_id for view in views])
+    more_pages = decoded.names.numbers([view.name for view in views])
     more_instants = np.array([view.instant for view in views], np.int64)
     return PageViews(
-        users=np.append(users[vouched], more_users),
+        users=np.append(decoded.users[vouched], more_users),
         instants=np.append(instants[vouched], more_instants),
-        pages=np.append(pages[vouched], more_pages),
-        user_ids=[*user_ids],
-        names=[*names],
+        pages=np.append(decoded.pages[vouched], more_pages),
+        user_ids=[*decoded.user_ids],
+        names=[*decoded.names],
     ), rejections
 
 
@@ -109,19 +110,47 @@ class _Numbering(dict[str, int]):
         return np.fromiter(map(self.__getitem__, texts), np.int32, len(texts))
 
 
-def _decode_json(lines: Sequence[bytes]) -> tuple[list[WireEvent], NDArray[np.bool_]]:
-    """Return the events of those lines that have one, and for each line, whether it has."""
-    events: list[WireEvent] = []
+class _Decoded(NamedTuple):
+    """What the lines hold that are JSON, and which lines those are."""
+
+    user_ids: _Numbering
+    names: _Numbering
+    users: Numbers
+    pages: Numbers
+    timestamps: list[str]
+    good: NDArray[np.bool_]
+
+
+def _decode_json(lines: Sequence[bytes]) -> _Decoded:
+    """Decode lines, some hundred at a time: so that what is decoded is met again in the cache."""
+    user_ids, names = _Numbering(), _Numbering()
+    users, pages = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
+    timestamps: list[str] = []
+    bad: list[int] = []
+    for start in range(0, len(lines), _LINES_AT_ONCE):
+        events, bad_ones = _decode_some(lines[start : start + _LINES_AT_ONCE])
+        bad += [start + number for number in bad_ones]
+        users.append(user_ids.numbers([event.user_id for event in events]))
+        pages.append(names.numbers([event.name for event in events]))
+        timestamps += [event.timestamp for event in events]
     good = np.ones(len(lines), np.bool_)
+    good[bad] = False
+    return _Decoded(user_ids, names, np.concatenate(users), np.concatenate(pages), timestamps, good)
+
+
+def _decode_some(lines: Sequence[bytes]) -> tuple[list[WireEvent], list[int]]:
+    """Return the events of those lines that have one, and the numbers of those that have none."""
+    events: list[WireEvent] = []
+    bad: list[int] = []
     # Not the decoder's own `decode_lines`: to that, any white space is the end of a line.
     decoded = map(_decoder.decode, lines)
     while True:
         try:
             events.extend(decoded)  # which keeps what comes before a bad line
         except (ValueError, RecursionError):
-            good[len(events) + np.count_nonzero(~good)] = False
+            bad.append(len(events) + len(bad))
         else:
-            return events, good
+            return events, bad
 
 
 def _utf8(text: bytes, lines: Sequence[bytes]) -> NDArray[np.bool_]:

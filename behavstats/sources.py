@@ -10,7 +10,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
 
 from behavstats.errors import SourceError
 from behavstats.events import MAX_LINE_BYTES, Block
@@ -134,11 +134,13 @@ class _CountedStream(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        data = self._unread or self._file.read(len(buffer))
-        self._unread = b""
-        buffer[: len(data)] = data
-        self.position += len(data)
-        return len(data)
+        if self._unread:
+            length = len(self._unread)
+            buffer[:length], self._unread = self._unread, b""
+        else:
+            length = self._file.readinto(buffer)
+        self.position += length
+        return length
 
 
 def _never() -> bool:
@@ -175,11 +177,16 @@ def _chunks(name: str, stream: BinaryIO, pauses: Callable[[], bool]) -> Iterator
         raise _unreadable(name, error) from None
 
 
-def _runs_of_lines(chunks: Iterator[bytes]) -> Iterator[tuple[bytes, int]]:
-    """Yield runs of whole lines, each with its length.
+class _Run(NamedTuple):
+    """Whole lines, or the beginning of an over-long one; how many newlines, and how many bytes."""
 
-    Of an over-long line, a run of its own, only the beginning is ever held.
-    """
+    text: bytes
+    newlines: int
+    length: int
+
+
+def _runs_of_lines(chunks: Iterator[bytes]) -> Iterator[_Run]:
+    """Yield runs of whole lines; of an over-long line, only the beginning is ever held."""
     lines: list[bytes] = []
     # The line whose end was not met yet: its beginning, and its length so far. A line that lies
     # within one chunk is not over-long, so that this is the only one to look at.
@@ -188,7 +195,7 @@ def _runs_of_lines(chunks: Iterator[bytes]) -> Iterator[tuple[bytes, int]]:
         for chunk in chunks:
             if not chunk:
                 yield from _bounded(lines)
-                yield b"", 0
+                yield _Run(b"", 0, 0)
                 lines = []
                 continue
             end = chunk.find(b"\n") + 1
@@ -199,7 +206,7 @@ def _runs_of_lines(chunks: Iterator[bytes]) -> Iterator[tuple[bytes, int]]:
             last = chunk.rfind(b"\n") + 1
             if length > MAX_LINE_BYTES + 1:
                 yield from _bounded(lines)
-                yield bytes(begun[:_KEPT_OF_OVERLONG_LINE]), length - 1
+                yield _Run(bytes(begun[:_KEPT_OF_OVERLONG_LINE]), 0, length - 1)
                 lines = [chunk[end - 1 : last]]  # its newline goes with the next run
             else:
                 lines += (bytes(begun), chunk[end:last])
@@ -212,32 +219,33 @@ def _runs_of_lines(chunks: Iterator[bytes]) -> Iterator[tuple[bytes, int]]:
         raise
     if length > MAX_LINE_BYTES:
         yield from _bounded(lines)
-        yield bytes(begun[:_KEPT_OF_OVERLONG_LINE]), length
+        yield _Run(bytes(begun[:_KEPT_OF_OVERLONG_LINE]), 0, length)
     else:
         yield from _bounded([*lines, bytes(begun)])
 
 
-def _bounded(lines: list[bytes]) -> Iterator[tuple[bytes, int]]:
+def _bounded(lines: list[bytes]) -> Iterator[_Run]:
     """Join runs of lines, and halve what has too many of them: millions may be two bytes long."""
     waiting = [b"".join(lines)]
     while waiting:
         run = waiting.pop()
-        if run.count(b"\n") <= _BLOCK_LINES:
+        newlines = run.count(b"\n")
+        if newlines <= _BLOCK_LINES:
             if run:
-                yield run, len(run)
+                yield _Run(run, newlines, len(run))
             continue
         half = len(run) // 2
         cut = (run.rfind(b"\n", 0, half) if b"\n" in run[:half] else run.find(b"\n")) + 1
         waiting += (run[cut:], run[:cut])
 
 
-def _numbered(source: str, runs: Iterator[tuple[bytes, int]]) -> Iterator[Block]:
+def _numbered(source: str, runs: Iterator[_Run]) -> Iterator[Block]:
     line, offset = 1, 0
-    for run, length in runs:
-        marked = offset == 0 and run.startswith(_BYTE_ORDER_MARK)
+    for text, newlines, length in runs:
+        marked = offset == 0 and text.startswith(_BYTE_ORDER_MARK)
         mark = len(_BYTE_ORDER_MARK) if marked else 0
-        yield Block(source, line, offset + mark, run[mark:], length - mark)
-        line += run.count(b"\n")
+        yield Block(source, line, offset + mark, text[mark:], length - mark)
+        line += newlines
         offset += length
 
 

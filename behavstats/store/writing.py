@@ -11,7 +11,7 @@ import msgspec
 from behavstats.events import PageView
 from behavstats.store.settling import unsettle
 
-_ROWS = 50  # in one INSERT: twice as fast as one; more gain nothing
+_ROWS = 100  # in one INSERT: twice as fast as one; more gain nothing
 _COLUMNS = 3
 _INSERT = "INSERT OR IGNORE INTO page_view (user, ts, page) VALUES "
 _INSERT_ONE = _INSERT + "(?, ?, ?)"
