@@ -141,7 +141,11 @@ def _unsettle(connection: sqlite3.Connection, users: Keys, instants: Instants) -
     summarised = connection.execute(_SUMMARISED, among).fetchall()
     chosen = np.isin(users, [user for (user,) in summarised]) | (instants % SAMPLED == 0)
     unsettle(connection, zip(users[chosen].tolist(), instants[chosen].tolist(), strict=True))
-    days, views = np.unique(users << _DAY_BITS | instants // DAY, return_counts=True)
+    # The users come in order: those who have many page views here are found without sorting.
+    starts = np.flatnonzero(np.diff(users, prepend=-1))
+    counts = np.diff(starts, append=len(users))
+    busy = np.repeat(counts >= _MANY_HERE, counts)
+    days, views = np.unique(users[busy] << _DAY_BITS | instants[busy] // DAY, return_counts=True)
     heavy = days[views >= _MANY_HERE]
     of_users, starts = heavy >> _DAY_BITS, (heavy & ((1 << _DAY_BITS) - 1)) * DAY
     note_unsettled(connection, zip(of_users.tolist(), starts.tolist(), strict=True))
