@@ -1,8 +1,10 @@
-"""What the tests of the store share: a page view, and all page views of a user."""
+"""What the tests of the store share: a page view, ways in, and all page views of a user."""
 
+from behavstats.columns import decode_block
 from behavstats.errors import UnknownUser
-from behavstats.events import PageView
-from tests.histories import AS_OF
+from behavstats.events import Block, PageView
+from behavstats.instants import DAY
+from tests.histories import AS_OF, line
 
 VIEW = PageView("u", AS_OF, "/")
 
@@ -14,3 +16,23 @@ def export(store, user_id):
         return None
     assert [view.instant for view in views] == sorted(view.instant for view in views)
     return sorted(views, key=lambda view: (view.instant, view.name))
+
+
+def few_are_many(monkeypatch):
+    """Have summaries from three page views on, and each day looked at."""
+    monkeypatch.setattr("behavstats.store.summaries.MANY", 3)
+    monkeypatch.setattr("behavstats.store.settling.SAMPLED", 1)
+    monkeypatch.setattr("behavstats.store.loading.SAMPLED", 1)
+
+
+def columns(views):
+    """Page views in columns."""
+    lines = b"".join(map(line, views)) or b"\n"
+    decoded, rejections = decode_block(Block("history", 1, 0, lines, len(lines)), AS_OF + DAY)
+    assert rejections == []
+    return decoded
+
+
+def load(store, views):
+    """Store page views in columns; return how many were new."""
+    return sum(added for _, added in store.load(columns(views)))

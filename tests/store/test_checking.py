@@ -7,14 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from behavstats.columns import decode_block
 from behavstats.errors import UnknownUser
-from behavstats.events import Block, PageView
+from behavstats.events import PageView
 from behavstats.instants import DAY, HOUR, MINUTE
 from behavstats.profile import window
 from behavstats.store import Store
-from tests.histories import AS_OF, USERS, histories, line
-from tests.store.conftest import export
+from tests.histories import AS_OF, USERS, histories
+from tests.store.conftest import export, few_are_many, load
 
 TODAY = AS_OF - AS_OF % DAY
 VIEWS = [
@@ -27,13 +26,6 @@ VIEWS = [
 @pytest.fixture(autouse=True)
 def _few_are_many(monkeypatch):
     few_are_many(monkeypatch)
-
-
-def few_are_many(monkeypatch):
-    """Have summaries from three page views on, and each day looked at."""
-    monkeypatch.setattr("behavstats.store.summaries.MANY", 3)
-    monkeypatch.setattr("behavstats.store.settling.SAMPLED", 1)
-    monkeypatch.setattr("behavstats.store.loading.SAMPLED", 1)
 
 
 @pytest.fixture
@@ -276,13 +268,6 @@ def test_who_reads_while_summaries_are_missing_gets_the_same_answer(settled, mon
     assert settled.counts() == (10, 0)
     assert list(settled.check()) == []
     assert settled.summary("busy", wanted) == before
-
-
-def load(store, views):
-    lines = b"".join(map(line, views))
-    columns, _ = decode_block(Block("history", 1, 0, lines, len(lines)), AS_OF + DAY)
-    for _ in store.load(columns):
-        pass
 
 
 def forget(store, user):

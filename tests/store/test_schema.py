@@ -1,0 +1,87 @@
+"""The versions of a store: made anew, or led there from an older one."""
+
+import gzip
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateTable
+
+from behavstats.profile import profile, window
+from behavstats.store import Store, schema, tables
+from tests.histories import AS_OF
+from tests.store.conftest import export
+
+FILES = sorted((Path(__file__).parent / "files").glob("version-*.db.gz"))
+
+
+def words(statement):
+    return statement.replace("(", " ( ").replace(")", " ) ").replace(",", " , ").split()
+
+
+def test_the_tables_are_those_that_sqlmodel_defines(store):
+    """What is written as text, for speed, is what the classes say."""
+    with closing(sqlite3.connect(store.path)) as connection:
+        query = "SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sql%'"
+        made = {name: words(sql) for name, sql in connection.execute(query)}
+    defined = {
+        table.name: words(str(CreateTable(table).compile(dialect=sqlite.dialect())))
+        for table in tables.StoredSummary.metadata.sorted_tables
+    }
+    assert made == defined
+
+
+@pytest.fixture(params=FILES, ids=lambda path: path.name)
+def old(request, db):
+    """A store as an older version left it."""
+    db.write_bytes(gzip.decompress(request.param.read_bytes()))
+    return db
+
+
+def test_there_is_a_file_of_each_older_version():
+    """So that what follows tests them all."""
+    names = [f"version-{version}.db.gz" for version in range(1, schema.VERSION)]
+    assert [path.name for path in FILES] == names
+
+
+def test_a_store_of_an_older_version_is_led_to_the_newest_on_opening(old):
+    """With all that it held, and the summaries that it deserves."""
+    with Store.open(old, patience=10) as store:
+        assert [view.name for view in export(store, "anna")] == ["/", "/pricing"]
+        summary = store.summary("heavy", window(AS_OF))
+        assert profile("heavy", summary)["number_pages_viewed_in_the_last_7_days"] == 1_100
+        assert [bad.text for bad in store.rejections()] == [b"{"]
+        assert list(store.check()) == []
+        assert store.counts()[1] == 0
+        store.settle()
+        assert store.counts()[1] > 0
+        assert store.summary("heavy", window(AS_OF)).views == summary.views
+        assert list(store.check()) == []
+
+
+def test_several_processes_may_open_an_old_store_at_once(old):
+    """One of them leads it on; all of them find it led."""
+    code = (
+        "import sys; from pathlib import Path; from behavstats.store import Store\n"
+        f"with Store.open(Path({str(old)!r}), 20) as store: print(*store.counts())"
+    )
+    running = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    assert {process.communicate(timeout=60)[0] for process in running} == {"1103 0\n"}
+
+
+def test_a_store_of_the_newest_version_is_made_without_sqlmodel(db):
+    """Importing that takes longer than making it."""
+    code = (
+        "import sys; from pathlib import Path; from behavstats.store import Store\n"
+        f"Store.create(Path({str(db)!r}), 5).close()\n"
+        "print([m for m in ('sqlmodel', 'sqlalchemy', 'numpy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert done.stdout == b"[]\n"
