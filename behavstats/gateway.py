@@ -40,6 +40,8 @@ class Gateway:
     async def __call__(self, scope: Mapping[str, Any], receive: _Receive, send: _Send) -> None:
         """Answer one request."""
         body = await self._body(receive)
+        if body is None:
+            return
         environment = _environment(scope, body)
         if scope["method"] == "DELETE":  # it may take seconds, in which others are answered
             answer = await asyncio.to_thread(self._ask, environment)
@@ -55,22 +57,21 @@ class Gateway:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": content})
 
-    async def _body(self, receive: _Receive) -> bytes:
-        """Return a body, or of a long one the beginning.
+    async def _body(self, receive: _Receive) -> bytes | None:
+        """Return a body, or of a long one the beginning; None if it was not sent to its end.
 
         Many clients read the answer only when they have sent everything; up to a limit, let them.
         """
-        message = await receive()
-        if not message.get("more_body"):
-            return bytes(message.get("body", b""))
         body, length = bytearray(), 0
-        while message["type"] == "http.request" and length < _MOST_READ:
+        more = True
+        while more and length < _MOST_READ:
+            message = await receive()
+            if message["type"] != "http.request":  # the client has gone
+                return None
             chunk = message.get("body", b"")
             length += len(chunk)
             body += chunk[: self._most + 1 - len(body)]
-            if not message.get("more_body"):
-                break
-            message = await receive()
+            more = message.get("more_body", False)
         return bytes(body)
 
     def _ask(self, environment: _Environment) -> _Answer:

@@ -8,7 +8,6 @@ from functools import partial
 from behavstats.events import PageView
 
 _MOST = 1_000  # who shares a transaction
-_A_WHILE = 1.0  # seconds
 
 _Waiting = tuple[Sequence[PageView], "asyncio.Future[None]"]
 
@@ -20,22 +19,12 @@ class GroupCommit:
     process: what was acknowledged is committed by then.
     """
 
-    def __init__(
-        self,
-        commit: Callable[[Sequence[PageView]], object],
-        afterwards: Callable[[], bool] = lambda: False,
-    ) -> None:
-        """`commit` makes page views durable, all or none; one thread calls it, again and again.
-
-        The same one calls `afterwards` a second after a commit, and a second later again as long as
-        it returns True: for what would keep those waiting who wait for a commit.
-        """
+    def __init__(self, commit: Callable[[Sequence[PageView]], object]) -> None:
+        """`commit` makes page views durable, all or none; one thread calls it, again and again."""
         self._commit = commit
-        self._afterwards = afterwards
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="group-commit")
         self._waiting: list[_Waiting] = []
         self._is_committing = False
-        self._afterwards_is_due = False
 
     def add(self, views: Sequence[PageView]) -> "asyncio.Future[None]":
         """Return what is done once the page views are durable, or failed as `commit` has."""
@@ -47,11 +36,13 @@ class GroupCommit:
         return durable
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        group, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
-        self._is_committing = True
+        group = self._waiting[:_MOST]
         views = [view for views, _ in group for view in views]
         committed = loop.run_in_executor(self._thread, self._commit, views)
         committed.add_done_callback(partial(self._finish, loop, group))
+        # Now that it has begun: if it cannot, the next who comes tries again.
+        self._is_committing = True
+        del self._waiting[:_MOST]
 
     def _finish(
         self,
@@ -68,19 +59,5 @@ class GroupCommit:
                 durable.set_result(None)
             else:
                 durable.set_exception(error)
-        self._have_afterwards(loop)
         if self._waiting:
             self._begin(loop)
-
-    def _have_afterwards(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Let `afterwards` be called in a while, and again as long as it says so."""
-        if not self._afterwards_is_due:
-            self._afterwards_is_due = True
-            loop.call_later(_A_WHILE, self._begin_afterwards, loop)
-
-    def _begin_afterwards(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._afterwards_is_due = False
-        finished = loop.run_in_executor(self._thread, self._afterwards)
-        finished.add_done_callback(
-            lambda finished: self._have_afterwards(loop) if finished.result() else None
-        )

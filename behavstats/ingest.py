@@ -20,6 +20,7 @@ _EXAMPLES = 5
 # touches for each page view.
 _MOST_VIEWS = 1_000_000
 _MOST_BYTES = 24 * 1024 * 1024  # of texts
+_REJECTION = 300  # bytes that a rejected line takes beside its text, roughly
 
 
 @dataclass(slots=True)
@@ -105,7 +106,7 @@ def _batches(decoded: Iterable[Decoded]) -> Iterator[Decoded]:
         parts.append(part)
         rejections += rejected
         views += len(part)
-        size += part.size + sum(len(rejection.text) for rejection in rejected)
+        size += part.size + sum(len(rejection.text) + _REJECTION for rejection in rejected)
         # A block without anything says that the source pauses: time to store what came.
         if views >= _MOST_VIEWS or size >= _MOST_BYTES or not (len(part) or rejected):
             yield concatenated(parts), rejections

@@ -61,10 +61,10 @@ class SecondProcess:
         if self._theirs.closed or cores() < 2:
             return
         # It has nothing but the connection: it cannot disturb the output, and Ctrl-C at the
-        # terminal is for this process to deal with.
+        # terminal is for this process to deal with. -P: what lies in the current folder is data.
         with self._theirs as theirs, suppress(OSError):
             self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", "behavstats.second", str(theirs.fileno())],
+                [sys.executable, "-P", "-m", "behavstats.second", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -120,6 +120,8 @@ class SecondProcess:
 
 def cores() -> int:
     """Return how many processes can work at once."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 

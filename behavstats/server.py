@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from functools import partial
 
 from granian.constants import Interfaces, Loops
@@ -31,6 +32,7 @@ _HANDLERS = {
 
 _log = logging.getLogger(__name__)
 
+_SETTLING = 1.0  # seconds between two rounds
 _SECONDS_TO_FINISH = 10
 """For requests under way when the server is told to stop; a client may never send its last byte."""
 
@@ -71,20 +73,21 @@ def _load(settings: Settings) -> Gateway:
     store = Store.open(settings.db, settings.patience)
     # Neither is closed: when the process ends, all that was acknowledged is committed, and the
     # process that supervises it truncates the WAL.
-    commits = GroupCommit(store.add, partial(_settle, store))
-    app = make_app(store, commits.add, settings.clock)
+    threading.Thread(target=_keep_settled, args=(store,), name="settling", daemon=True).start()
+    app = make_app(store, GroupCommit(store.add).add, settings.clock)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     print(f"behavstats serves {settings.db} on http://{host}:{settings.port}", file=sys.stderr)
     return Gateway(app, MAX_BODY_BYTES)
 
 
-def _settle(store: Store) -> bool:
-    """Work for a moment on what is not settled; return whether there is more of it."""
-    try:
-        return store.settle(seconds=0)
-    except StoreError as error:
-        _log.warning("summaries will be made later: %s", error)
-        return True
+def _keep_settled(store: Store) -> None:
+    """Have the summaries made that page views have dropped, each second for a moment."""
+    while True:
+        try:
+            store.settle(seconds=0)
+        except StoreError as error:
+            _log.warning("summaries will be made later: %s", error)
+        time.sleep(_SETTLING)
 
 
 def _end_with_parent() -> None:

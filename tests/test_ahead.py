@@ -100,6 +100,17 @@ def test_a_second_process_that_fails_at_once_is_done_without(monkeypatch):
         assert seen(decoding) == expected(30)
 
 
+def test_what_lies_in_the_current_folder_is_not_run(tmp_path):
+    """A module of the same name as one of ours may be there, among the data."""
+    for name in ("numpy.py", "behavstats.py", "subprocess.py"):
+        (tmp_path / name).write_text("open('was-run', 'w')")
+    with SecondProcess() as other:
+        decoding = Ahead(blocks(30), lambda: CLOCK, other)
+        next(iter(decoding))
+        until_ready(decoding)
+    assert not (tmp_path / "was-run").exists()
+
+
 def test_at_its_end_the_second_process_is_gone():
     """Also if not all blocks were taken."""
     with SecondProcess() as other:

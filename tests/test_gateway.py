@@ -12,8 +12,8 @@ from behavstats.gateway import DURABLE, FAILED, Gateway
 MOST = 100
 
 
-def ask(app, method="GET", path=b"/", body=(b"",), query=b"", headers=()):
-    """Send one request through a gateway; return status, headers and body of the answer."""
+def ask(app, method="GET", path=b"/", body=(b"",), query=b"", headers=(), ends=True):
+    """Send one request through a gateway; return status, headers and body of an answer."""
     scope = {
         "type": "http",
         "http_version": "1.1",
@@ -30,12 +30,15 @@ def ask(app, method="GET", path=b"/", body=(b"",), query=b"", headers=()):
     async def receive():
         if not parts:
             return {"type": "http.disconnect"}
-        return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
+        part = parts.pop(0)
+        return {"type": "http.request", "body": part, "more_body": bool(parts) or not ends}
 
     async def send(message):
         sent.append(message)
 
     asyncio.run(Gateway(app, MOST)(scope, receive, send))
+    if not sent:
+        return None
     start, content = sent
     return start["status"], dict(start["headers"]), content["body"]
 
@@ -67,6 +70,16 @@ def test_a_request_comes_through_as_it_was_sent(app):
 def test_of_a_long_body_only_so_much_is_held_that_it_is_seen_to_be_long(app, body):
     """However it comes; all of it is read, so that the client hears the answer."""
     assert b", 101, " in ask(app, "POST", body=body)[2]
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+@pytest.mark.parametrize("body", [[], [b'{"user_id": ']])
+def test_a_request_that_was_not_sent_to_its_end_is_no_request(app, method, body):
+    """What came of it may look whole."""
+    asked = []
+    app.add_hook("before_request", lambda: asked.append(True))
+    assert ask(app, method, body=body, ends=False) is None
+    assert asked == []
 
 
 def test_a_request_is_answered_in_the_thread_of_the_loop_but_for_one_that_takes_long(app):

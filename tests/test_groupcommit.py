@@ -79,25 +79,19 @@ def test_who_has_gone_keeps_nobody_else_from_being_answered():
     assert committed == VIEWS
 
 
-def test_afterwards_is_called_a_while_after_a_commit_and_as_long_as_it_asks_for_it(monkeypatch):
-    """Once for any number of commits."""
-    monkeypatch.setattr("behavstats.groupcommit._A_WHILE", 0.05)
-    answers = [True, True, False]
-    called = []
-
-    def afterwards():
-        called.append(threading.current_thread().name)
-        return answers.pop(0)
+def test_a_thread_that_cannot_be_started_is_an_error_for_one_and_not_for_ever(monkeypatch):
+    """Where no more are allowed for a moment."""
 
     async def send():
-        group = GroupCommit(lambda _views: None, afterwards)
-        for view in VIEWS:
-            await group.add([view])
-        assert called == []
-        while answers:
-            await asyncio.sleep(0.01)
-        await asyncio.sleep(0.2)
+        group = GroupCommit(lambda _views: None)
+        loop = asyncio.get_running_loop()
+        with monkeypatch.context() as patched:
+            patched.setattr(type(loop), "run_in_executor", refuse)
+            with pytest.raises(RuntimeError):
+                group.add(VIEWS[:1])
+        await asyncio.wait_for(group.add(VIEWS[1:]), 10)
+
+    def refuse(*_):
+        raise RuntimeError("can't start new thread")
 
     asyncio.run(send())
-    assert len(called) == 3
-    assert set(called) == {"group-commit_0"}

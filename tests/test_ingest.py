@@ -125,3 +125,20 @@ def test_the_clock_is_asked_again_for_each_block(store, tmp_path):
     times = iter([AS_OF - 25 * 3_600_000, AS_OF])
     report = ingest(map(str, paths), store, lambda: next(times))
     assert (report.added, report.rejected) == (1, {"invalid_timestamp": 1})
+
+
+def test_very_many_bad_lines_are_stored_in_parts(store, tmp_path, monkeypatch):
+    """So that they are not all held at once."""
+    added = []
+    add = Store.add
+
+    def spy(store, views, rejections=()):
+        added.append(len(rejections))
+        return add(store, views, rejections)
+
+    monkeypatch.setattr(Store, "add", spy)
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b"x\n" * 300_000)
+    report = ingest([str(path)], store, clock)
+    assert report.rejected == {"invalid_json": 300_000}
+    assert max(added) <= 200_000

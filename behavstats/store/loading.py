@@ -38,10 +38,12 @@ class Loading:
     """Page views on their way into the store, part by part, each in a write transaction.
 
     What it knows of keys holds until another connection changes the file, so `forget` must be
-    called then, and whenever a transaction is rolled back (as for an `Interner`).
+    called then, and whenever a transaction is rolled back (as for an `Interner`). That others have
+    written on this connection it sees itself.
     """
 
     def __init__(self, views: PageViews) -> None:
+        self._changes = -1  # on the connection, up to the end of the last part
         self._views = views
         self._users = _Keys("user", "user_id", views.user_ids)
         self._pages = _Keys("page", "name", views.names)
@@ -57,6 +59,7 @@ class Loading:
         So that each page of the file is met once. Users without a key come last, in the order in
         which they will get one. Within a user, the order in which they came is good enough.
         """
+        self._changes = connection.total_changes
         keys = self._users.found(connection, np.arange(len(self._views.user_ids)))
         new = self._users.by_text(np.flatnonzero(keys == _NONE))
         keys[new] = keys.max(initial=0) + 1 + np.arange(len(new))
@@ -64,6 +67,8 @@ class Loading:
 
     def insert(self, connection: sqlite3.Connection, rows: Order) -> int:
         """Insert some of the page views; return how many were not there yet."""
+        if connection.total_changes != self._changes:
+            self.forget()
         users = self._users.of(connection, self._views.users[rows])
         pages = self._pages.of(connection, self._views.pages[rows])
         instants = self._views.instants[rows]
@@ -74,7 +79,8 @@ class Loading:
             for start in range(0, len(table), _ROWS_AT_ONCE)
         )
         if added:
-            _unsettle(connection, users, instants)
+            _unsettle_columns(connection, users, instants)
+        self._changes = connection.total_changes
         return added
 
 
@@ -135,7 +141,7 @@ class _Keys:
         return msgspec.json.encode([self._texts[number] for number in numbers.tolist()]).decode()
 
 
-def _unsettle(connection: sqlite3.Connection, users: Keys, instants: Instants) -> None:
+def _unsettle_columns(connection: sqlite3.Connection, users: Keys, instants: Instants) -> None:
     """Do as `unsettle`, without a look at each page view, and note the days that have many here."""
     among = (int(users.min()), int(users.max()))
     summarised = connection.execute(_SUMMARISED, among).fetchall()

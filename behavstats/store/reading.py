@@ -68,7 +68,8 @@ def _read_long_summary(connection: sqlite3.Connection, user_id: str, window: Win
         pages = {page: PageTally(*tally) for page, *tally in zip(*columns, strict=True)}
         names = connection.execute(_NAMES, (msgspec.json.encode([*pages]).decode(),)).fetchall()
     finally:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # which SQLite ends itself where it fails badly
+            connection.execute("ROLLBACK")
     return msgspec.structs.replace(run.summary, pages={name: pages[page] for page, name in names})
 
 

@@ -58,6 +58,29 @@ FROM page_view JOIN user ON user.id = page_view.user JOIN page ON page.id = page
 """,
 )
 
+# Day by day of those who have many page views: sorting all of them would take memory for all.
+NOTE_BUSY_DAYS = """
+INSERT INTO unsettled_day (user, start)
+WITH RECURSIVE day (user, start) AS (
+    SELECT user, min(ts) - min(ts) % 86400000
+    FROM page_view GROUP BY user HAVING count(*) >= {many}
+    UNION ALL
+    SELECT user, (
+        SELECT ts - ts % 86400000 FROM page_view
+        WHERE page_view.user = day.user AND ts >= day.start + 86400000 ORDER BY ts LIMIT 1
+    )
+    FROM day WHERE start IS NOT NULL
+)
+SELECT user, start FROM day
+WHERE start IS NOT NULL AND {many} <= (
+    SELECT count(*) FROM (
+        SELECT 1 FROM page_view
+        WHERE page_view.user = day.user AND ts >= day.start AND ts < day.start + 86400000
+        LIMIT {many}
+    )
+)
+"""
+
 # Summaries of the hours and days in which a user has many page views, and the days in which some
 # may be missing: at first, all that deserve one.
 _SUMMARIES = (
@@ -84,10 +107,7 @@ CREATE TABLE unsettled_day (
     FOREIGN KEY(user) REFERENCES user (id)
 ) WITHOUT ROWID
 """,
-    """
-INSERT INTO unsettled_day
-SELECT user, ts - ts % 86400000 FROM page_view GROUP BY 1, 2 HAVING count(*) >= 1024
-""",
+    NOTE_BUSY_DAYS.format(many=1024),
 )
 
 _STEPS = (_FIRST, _SUMMARIES)

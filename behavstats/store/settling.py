@@ -9,35 +9,23 @@ the time it is.
 import sqlite3
 import time
 from collections.abc import Iterable
+from contextlib import suppress
+
+import msgspec
 
 from behavstats.instants import DAY, HOUR
+from behavstats.store.schema import NOTE_BUSY_DAYS
 
 SAMPLED = 1021
 """Of the page views, those whose instant this divides; a prime, for instants in whole seconds."""
 
+# CROSS JOIN, so that it is the users that are gone through.
+_SUMMARISED = """
+SELECT DISTINCT user FROM json_each(?) AS asked CROSS JOIN summary ON user = asked.value
+"""
 _DROP = "DELETE FROM summary WHERE user = ? AND span = ? AND start = ?"
 _NOTE = "INSERT OR IGNORE INTO unsettled_day (user, start) VALUES (?, ?)"
 _NOTED = "SELECT user, start FROM unsettled_day LIMIT 1000"
-# Day by day of those who have many page views: sorting all of them would take memory for all.
-_NOTE_ALL = f"""
-INSERT INTO unsettled_day (user, start)
-WITH RECURSIVE day (user, start) AS (
-    SELECT user, min(ts) - min(ts) % {DAY} FROM page_view GROUP BY user HAVING count(*) >= :many
-    UNION ALL
-    SELECT user, (
-        SELECT ts - ts % {DAY} FROM page_view
-        WHERE page_view.user = day.user AND ts >= day.start + {DAY} ORDER BY ts LIMIT 1
-    )
-    FROM day WHERE start IS NOT NULL
-)
-SELECT user, start FROM day
-WHERE start IS NOT NULL AND :many <= (
-    SELECT count(*) FROM (
-        SELECT 1 FROM page_view
-        WHERE page_view.user = day.user AND ts >= day.start AND ts < day.start + {DAY} LIMIT :many
-    )
-)
-"""  # noqa: S608
 _SETTLED = "DELETE FROM unsettled_day WHERE user = ? AND start = ?"
 
 
@@ -46,12 +34,11 @@ def unsettle(connection: sqlite3.Connection, added: Iterable[tuple[int, int]]) -
 
     Within the write transaction that adds them.
     """
-    hours = set()
-    days = set()
-    for user, instant in added:
-        hours.add((user, instant - instant % HOUR))
-        if instant % SAMPLED == 0:
-            days.add((user, instant - instant % DAY))
+    added = [*added]
+    users = msgspec.json.encode([*{user for user, _ in added}]).decode()
+    summarised = {user for (user,) in connection.execute(_SUMMARISED, (users,))}
+    hours = {(user, instant - instant % HOUR) for user, instant in added if user in summarised}
+    days = {(user, instant - instant % DAY) for user, instant in added if not instant % SAMPLED}
     for user, hour in hours:
         day = hour - hour % DAY
         spans = ((user, HOUR, hour), (user, DAY, day))
@@ -74,7 +61,12 @@ def unsettle_all(connection: sqlite3.Connection) -> None:
 
     connection.execute("DELETE FROM summary")
     connection.execute("DELETE FROM unsettled_day")
-    connection.execute(_NOTE_ALL, {"many": MANY})
+    connection.execute(NOTE_BUSY_DAYS.format(many=MANY))
+
+
+def is_unsettled(connection: sqlite3.Connection) -> bool:
+    """Return whether there is a day in which a summary may be missing."""
+    return connection.execute("SELECT 1 FROM unsettled_day LIMIT 1").fetchone() is not None
 
 
 def settle(connection: sqlite3.Connection, seconds: float) -> bool:
@@ -89,7 +81,8 @@ def settle(connection: sqlite3.Connection, seconds: float) -> bool:
 
     deadline = time.monotonic() + seconds
     for day in days:
-        settle_day(connection, *day)
+        with suppress(sqlite3.DataError):  # damage, which must not keep others out; `check` tells
+            settle_day(connection, *day)
         connection.execute(_SETTLED, day)
         if time.monotonic() > deadline:
             break

@@ -9,7 +9,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from behavstats.errors import NoStore, StoreBusy, StoreUnavailable, UnknownUser
+from behavstats.errors import NoStore, NotAStore, StoreBusy, StoreUnavailable, UnknownUser
 from behavstats.events import PageView, Rejection
 from behavstats.profile import Summary, Window
 from behavstats.store import database, rejects
@@ -17,7 +17,7 @@ from behavstats.store.erasing import Receipt, erase_user
 from behavstats.store.lock import StoreLock
 from behavstats.store.reading import read_page_views, read_summary
 from behavstats.store.schema import VERSION, migrate
-from behavstats.store.settling import settle, unsettle_all
+from behavstats.store.settling import is_unsettled, settle, unsettle_all
 from behavstats.store.writing import Interner, insert_page_views
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class Store:
     def __init__(self, path: Path, patience: float) -> None:
         """Do not call; see `open` and `create`."""
         self.path = path
+        self._patience = patience
         self._lock = StoreLock(path, patience)
         self._idle: list[sqlite3.Connection] = []  # connections that read, while they do not
         self._writer: sqlite3.Connection | None = None
@@ -95,8 +96,7 @@ class Store:
 
         Where another process holds the store, its WAL is that one's to empty.
         """
-        while self._idle:
-            self._idle.pop().close()
+        self._close_idle()
         if self._writer is not None:
             # The last connection to close makes a checkpoint, too: under the lock, therefore. Where
             # that is not to be had, whoever has it has a connection, and ours is not the last.
@@ -127,9 +127,9 @@ class Store:
         from behavstats.store.loading import Loading  # and NumPy with it
 
         loading = Loading(views)
-        self._remembering.append(loading)
         try:
             with self._turn() as connection, self._transaction(connection):
+                self._remembering.append(loading)
                 order = loading.ordered(connection)
             for start in range(0, len(order), _LOADED_AT_ONCE):
                 rows = order[start : start + _LOADED_AT_ONCE]
@@ -139,7 +139,8 @@ class Store:
                     self._checkpoint_if_due(connection)
                 yield len(rows), added
         finally:
-            self._remembering.remove(loading)
+            with suppress(ValueError):
+                self._remembering.remove(loading)
 
     def summary(self, user_id: str, window: Window) -> Summary:
         """Return the summary of a user's page views in a window; UnknownUser if there is none."""
@@ -154,12 +155,18 @@ class Store:
     def settle(self, seconds: float = math.inf) -> bool:
         """Make the summaries that are missing, in short transactions, for about so many seconds.
 
-        At least one transaction; returns whether there may be more to do.
+        One transaction at least, if there are any, and one for as long as a day takes; returns
+        whether there may be more to do.
         """
         deadline = time.monotonic() + seconds
+        with self._reading() as connection:  # nobody waits for the lock if there is nothing to do
+            if not is_unsettled(connection):
+                return False
         while True:
-            with self._turn() as connection, self._transaction(connection):
-                more = settle(connection, _SETTLED_AT_ONCE)
+            with self._turn() as connection:
+                with self._transaction(connection):
+                    more = settle(connection, _SETTLED_AT_ONCE)
+                self._checkpoint_if_due(connection)
             if not more or time.monotonic() >= deadline:
                 return more
 
@@ -254,6 +261,7 @@ class Store:
                 # bytes in the WAL if it could not be emptied then.
                 self._forget_keys()
                 self._wal_is_due = True
+                self._check_still_ours(connection)
                 self._data_version = data_version
             yield
             connection.execute("COMMIT")
@@ -263,15 +271,52 @@ class Store:
                 connection.execute("ROLLBACK")
             raise
 
+    def _check_still_ours(self, connection: sqlite3.Connection) -> None:
+        """Raise NotAStore if a newer program has led the store on since it was opened."""
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version != VERSION:
+            raise NotAStore(f"{self.path} is of version {version} now, which this program is not")
+
     def _migrate(self) -> None:
+        """Lead an older store to the newest version, while nobody else has it open.
+
+        A program of that older version does not know what it would have to keep right.
+        """
+        self._close_idle()
         with self._turn() as connection:
-            version = database.check_version(connection, self.path)  # another may have been first
-            with self._transaction(connection):
+            version = database.check_version(connection, self.path)
+            if version == VERSION:  # another process was first
+                return
+            self._wait_until_alone(connection)
+            connection.execute("BEGIN IMMEDIATE")
+            try:
                 migrate(connection, version)
-            self._checkpoint(connection)
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                connection.execute("PRAGMA journal_mode = WAL")
+
+    def _wait_until_alone(self, connection: sqlite3.Connection) -> None:
+        """Leave WAL mode, which SQLite allows only who is alone; StoreBusy if it takes too long."""
+        deadline = time.monotonic() + min(self._patience, _PATIENCE_WITH_READERS)
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode = DELETE")
+            except sqlite3.OperationalError:
+                if time.monotonic() > deadline:
+                    message = "it is of an older version, and a program still has it open; end that"
+                    raise StoreBusy(f"the store {self.path} is busy: {message}") from None
+                time.sleep(0.01)
+            else:
+                return
+
+    def _close_idle(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
 
     def _forget_keys(self) -> None:
-        for memory in self._remembering:
+        for memory in [*self._remembering]:  # a load in another thread may be at its end
             memory.forget()
 
     def _overwrite_wal(self, connection: sqlite3.Connection, deleted: str) -> None:

@@ -48,6 +48,18 @@ def test_what_others_add_between_two_transactions_of_a_load_is_kept(
 
 
 @settings(max_examples=40)
+@given(histories(), histories())
+def test_what_is_added_through_the_same_store_meanwhile_is_kept(tmp_path_factory, views, others):
+    """As by another thread."""
+    path = tmp_path_factory.mktemp("s") / "store.db"
+    with loading_by_five(path) as (store, _):
+        for _ in store.load(columns(views)):
+            store.add(others)
+        assert stored(store) == set(views) | set(others if views else ())
+        assert list(store.check()) == []
+
+
+@settings(max_examples=40)
 @given(histories())
 def test_who_is_forgotten_between_two_transactions_of_a_load_gets_a_new_key(
     tmp_path_factory, views

@@ -11,10 +11,11 @@ import pytest
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateTable
 
+from behavstats.errors import NotAStore, StoreBusy
 from behavstats.profile import profile, window
 from behavstats.store import Store, schema, tables
 from tests.histories import AS_OF
-from tests.store.conftest import export
+from tests.store.conftest import VIEW, export
 
 FILES = sorted((Path(__file__).parent / "files").glob("version-*.db.gz"))
 
@@ -61,6 +62,36 @@ def test_a_store_of_an_older_version_is_led_to_the_newest_on_opening(old):
         assert store.counts()[1] > 0
         assert store.summary("heavy", window(AS_OF)).views == summary.views
         assert list(store.check()) == []
+
+
+def test_an_old_store_that_a_program_has_open_is_busy(old):
+    """An older program would add page views and leave summaries as they are."""
+    with closing(sqlite3.connect(old)) as older:
+        older.execute("SELECT * FROM page_view").fetchone()
+        with pytest.raises(StoreBusy, match="older version"):
+            Store.open(old, patience=0.2)
+        assert older.execute("PRAGMA user_version").fetchone() == (1,)
+    with Store.open(old, patience=10) as store:
+        assert export(store, "anna")
+
+
+def test_a_store_that_a_newer_program_has_led_on_is_not_written_to(store):
+    """As this one does not know what to keep right."""
+    store.add([VIEW])
+    with closing(sqlite3.connect(store.path)) as newer:
+        newer.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
+    for _ in range(2):
+        with pytest.raises(NotAStore, match="version"):
+            store.add([VIEW])
+
+
+def test_leading_on_sorts_nothing():
+    """Of a large store, that would take all memory."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        schema.migrate(connection, 0)
+        query = "EXPLAIN QUERY PLAN " + schema.NOTE_BUSY_DAYS.format(many=1024)
+        plan = [row[3] for row in connection.execute(query)]
+    assert not any("TEMP B-TREE" in step for step in plan)
 
 
 def test_several_processes_may_open_an_old_store_at_once(old):

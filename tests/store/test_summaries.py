@@ -195,6 +195,35 @@ def test_no_statement_of_a_read_goes_through_a_whole_table(store, query):
     assert any(step.startswith("SEARCH") for step in plan)
 
 
+def test_a_group_of_posts_takes_as_many_statements_for_many_users_as_for_few(store):
+    """Those who have no summaries are told with one."""
+
+    def statements_for(count):
+        views = [PageView(f"light{n}", AS_OF, "/") for n in range(count)]
+        store.add(views)  # whose keys are remembered then
+        executed = []
+        store._writer.set_trace_callback(executed.append)
+        store.add([PageView(view.user_id, AS_OF + count, "/") for view in views])
+        store._writer.set_trace_callback(None)
+        return [text for text in executed if "INTO page_view" not in text]
+
+    assert len(statements_for(99)) == len(statements_for(9))
+
+
+def test_a_damaged_page_view_keeps_nobody_else_from_being_settled(busy):
+    """Check tells of it."""
+    busy.add(busy_hours("other", 2))
+    busy.add([PageView("busy", AS_OF - 1, "/late")])
+    with closing(sqlite3.connect(busy.path)) as connection:
+        connection.execute("UPDATE page_view SET ts = ts + 0.5 WHERE user = 1 AND page = 3")
+        connection.commit()
+    load(busy, busy_hours("other", 2, views=1_500))
+    busy.settle()
+    with closing(sqlite3.connect(busy.path)) as connection:
+        assert connection.execute("SELECT count(*) FROM summary WHERE user = 2").fetchone() > (0,)
+    assert list(busy.check())
+
+
 def test_after_forget_no_summary_of_the_user_is_left(busy):
     """Nor a day that is to be settled."""
     busy.add([PageView("busy", AS_OF - 1, "/late")])
