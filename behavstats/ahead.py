@@ -9,8 +9,8 @@ from behavstats.second import SecondProcess, Task
 
 Decoded = tuple[PageViews, list[Rejection]]
 
-_WORTH_A_PROCESS = 4 * 1024 * 1024  # bytes of a block
-_AHEAD = 12  # blocks: what bounds the memory
+_WORTH_A_PROCESS = 1024 * 1024  # bytes of a block
+_AHEAD = 16 * 1024 * 1024  # bytes of blocks, or of what they were decoded to
 
 
 class Ahead:
@@ -60,8 +60,7 @@ class Ahead:
         """Decode the next block here, rather than wait for the second process."""
         task = self._next_task()
         if task is not None:
-            block, _ = task.question
-            if block.length >= _WORTH_A_PROCESS:
+            if task.size >= _WORTH_A_PROCESS:
                 self._second.start()
             task.decode()
 
@@ -70,7 +69,7 @@ class Ahead:
 
         Then, what came before has to be dealt with first.
         """
-        if self._pausing or len(self._tasks) >= _AHEAD:
+        if self._pausing or sum(task.size for task in self._tasks) >= _AHEAD:
             return None
         block = next(self._blocks, None)
         if block is None:

@@ -60,6 +60,9 @@ def main() -> None:
     except BehavstatsError as error:
         _complain(error)
         sys.exit(_exit_code(error))
+    except MemoryError:
+        _complain("there is not enough memory")
+        sys.exit(UNUSABLE)
     except OSError as error:
         _leave(sys.stdout)
         if isinstance(error, BrokenPipeError):  # as `| head` does: nothing to complain about

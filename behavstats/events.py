@@ -54,6 +54,11 @@ class Rejection(NamedTuple):
     message: str
     text: bytes
 
+    @property
+    def size(self) -> int:
+        """Roughly the bytes of memory that it takes."""
+        return 2 * (len(self.text) + 600)
+
 
 class WireEvent(msgspec.Struct, gc=False):
     """A page view as it comes over the wire; other keys are skipped."""

@@ -43,7 +43,9 @@ class Gateway:
         if body is None:
             return
         environment = _environment(scope, body)
-        if scope["method"] == "DELETE":  # it may take seconds, in which others are answered
+        if (
+            environment["REQUEST_METHOD"] == "DELETE"
+        ):  # it may take seconds, in which others are answered
             answer = await asyncio.to_thread(self._ask, environment)
         else:
             answer = self._ask(environment)
@@ -92,7 +94,7 @@ def _environment(scope: Mapping[str, Any], body: bytes) -> _Environment:
     path = unquote_to_bytes(scope["raw_path"]).decode("latin-1")
     host, port = scope["server"]
     environment = {
-        "REQUEST_METHOD": scope["method"],
+        "REQUEST_METHOD": scope["method"].upper(),
         "SCRIPT_NAME": "",
         "PATH_INFO": path,
         "QUERY_STRING": scope["query_string"].decode("latin-1"),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from behavstats.errors import StoreBusy
 from behavstats.events import PageView
 
 _MOST = 1_000  # who shares a transaction
@@ -52,6 +53,8 @@ class GroupCommit:
     ) -> None:
         self._is_committing = False
         error = committed.exception()
+        if isinstance(error, StoreBusy):  # those who came meanwhile would wait as long once more
+            group, self._waiting = group + self._waiting, []
         for _, durable in group:
             if durable.cancelled():  # whoever sent it has gone
                 continue

@@ -19,8 +19,7 @@ _EXAMPLES = 5
 # A batch ends where it reaches one of these. The larger it is, the fewer pages of the store it
 # touches for each page view.
 _MOST_VIEWS = 1_000_000
-_MOST_BYTES = 24 * 1024 * 1024  # of texts
-_REJECTION = 300  # bytes that a rejected line takes beside its text, roughly
+_MOST_BYTES = 32 * 1024 * 1024  # of memory, roughly
 
 
 @dataclass(slots=True)
@@ -106,7 +105,7 @@ def _batches(decoded: Iterable[Decoded]) -> Iterator[Decoded]:
         parts.append(part)
         rejections += rejected
         views += len(part)
-        size += part.size + sum(len(rejection.text) + _REJECTION for rejection in rejected)
+        size += part.size + sum(rejection.size for rejection in rejected)
         # A block without anything says that the source pauses: time to store what came.
         if views >= _MOST_VIEWS or size >= _MOST_BYTES or not (len(part) or rejected):
             yield concatenated(parts), rejections

@@ -19,17 +19,28 @@ if TYPE_CHECKING:
 
 
 class Task:
-    """A block to be decoded at an instant of the clock, and what it was decoded to, once it was."""
+    """A block to be decoded at an instant of the clock, and what it was decoded to, once it was.
+
+    `size` is what it takes in memory, in bytes: of the block, and later of what came of it.
+    """
 
     def __init__(self, block: "Block", now: int) -> None:
-        self.question = block, now
+        self.question: tuple[Block, int] | None = (block, now)
         self.decoded: Decoded | None = None
+        self.size = len(block.text)
 
     def decode(self) -> None:
         """Decode it here."""
         from behavstats.columns import decode_block
 
-        self.decoded = decode_block(*self.question)
+        if self.question is not None:
+            self.finish(decode_block(*self.question))
+
+    def finish(self, decoded: "Decoded") -> None:
+        """Take what it was decoded to; the block is not held any longer."""
+        self.decoded, self.question = decoded, None
+        views, rejections = decoded
+        self.size = views.size + sum(rejection.size for rejection in rejections)
 
 
 class SecondProcess:
@@ -106,8 +117,9 @@ class SecondProcess:
             self._give_up()
             return
         self._is_ready = True
-        if self._task is not None:
-            self._task.decoded, self._task = decoded, None
+        if self._task is not None and decoded is not None:
+            self._task.finish(decoded)
+            self._task = None
 
     def _give_up(self) -> None:
         """Let it be: what it was to do is done here, and it is not asked again."""

@@ -82,6 +82,8 @@ def _load(settings: Settings) -> Gateway:
 
 def _keep_settled(store: Store) -> None:
     """Have the summaries made that page views have dropped, each second for a moment."""
+    import behavstats.store.summaries  # noqa: F401  NumPy, now, and not while others wait
+
     while True:
         try:
             store.settle(seconds=0)

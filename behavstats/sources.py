@@ -23,7 +23,7 @@ else:
 STANDARD_INPUT = "-"
 
 _CHUNK_BYTES = 1024 * 1024
-_BLOCK_BYTES = 8 * 1024 * 1024
+_BLOCK_BYTES = 2 * 1024 * 1024
 _BLOCK_LINES = 100_000
 _PAUSE = 0.5  # seconds for which a pipe gives nothing
 _LONGEST_RUN = 2.0  # seconds of a pipe that does not pause

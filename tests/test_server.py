@@ -1,5 +1,6 @@
 """The server as a process: start, signals, several writers on one store."""
 
+import gzip
 import itertools
 import json
 import os
@@ -274,3 +275,19 @@ def test_a_killed_worker_ends_the_server_with_an_error(serve):
     server.process.stderr.close()
     assert "behavstats: the server's process ended unexpectedly" in stderr
     assert "Traceback" not in stderr
+
+
+def test_what_is_not_settled_is_settled_by_a_server_without_any_post(serve, db):
+    """As of a store of an older version, which has no summaries yet."""
+    old = Path(__file__).parent / "store" / "files" / "version-1.db.gz"
+    db.write_bytes(gzip.decompress(old.read_bytes()))
+    server = serve()
+    assert server.get("heavy", "?as_of=2024-03-01T00:00:00Z")[0] == 200
+    with Store.open(db, patience=10) as store:
+        deadline = time.monotonic() + 20
+        while store.counts()[1] == 0:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert list(store.check()) == []
+    status, body = server.get("heavy", "?as_of=2024-03-01T00:00:00Z")
+    assert (status, body["number_pages_viewed_in_the_last_7_days"]) == (200, 1_100)

@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 _PATIENCE_WITH_READERS = 2.0  # seconds; others wait for their turn meanwhile
 _LOADED_AT_ONCE = 50_000  # page views; others wait for a twentieth of a second then
 _COUNTS = "SELECT (SELECT count(*) FROM page_view), (SELECT count(*) FROM summary)"
-_SETTLED_AT_ONCE = 0.05  # seconds; others wait then
-_LARGE_WAL = 16 * 1024 * 1024  # bytes; a checkpoint costs less, the more commits it is for
+_SETTLED_AT_ONCE = 0.01  # seconds; others wait then
+# Bytes of a WAL that is copied into the database. That costs less, the more commits it is for; but
+# those who post wait meanwhile.
+_LARGE_WAL = 1536 * 1024
+_LARGE_WAL_OF_A_LOAD = 16 * 1024 * 1024
 
 
 class Store:
@@ -63,6 +66,7 @@ class Store:
         store = cls(path, patience)
         with ExitStack() as on_failure:
             on_failure.callback(store.close)
+            store._finish_interrupted()
             with store._reading() as connection:
                 version = database.check_version(connection, path)
             if version == 0:
@@ -115,7 +119,7 @@ class Store:
             with self._transaction(connection):
                 added = insert_page_views(connection, self._users, self._pages, views)
                 rejects.insert_rejections(connection, rejections)
-            self._checkpoint_if_due(connection)
+            self._checkpoint_if_due(connection, _LARGE_WAL)
         return added
 
     def load(self, views: "PageViews") -> Iterator[tuple[int, int]]:
@@ -136,7 +140,7 @@ class Store:
                 with self._turn() as connection:
                     with self._transaction(connection):
                         added = loading.insert(connection, rows)
-                    self._checkpoint_if_due(connection)
+                    self._checkpoint_if_due(connection, _LARGE_WAL_OF_A_LOAD)
                 yield len(rows), added
         finally:
             with suppress(ValueError):
@@ -166,7 +170,7 @@ class Store:
             with self._turn() as connection:
                 with self._transaction(connection):
                     more = settle(connection, _SETTLED_AT_ONCE)
-                self._checkpoint_if_due(connection)
+                self._checkpoint_if_due(connection, _LARGE_WAL)
             if not more or time.monotonic() >= deadline:
                 return more
 
@@ -182,7 +186,7 @@ class Store:
         with self._turn() as connection:
             with self._transaction(connection):
                 unsettle_all(connection)
-            self._checkpoint_if_due(connection)
+            self._checkpoint_if_due(connection, _LARGE_WAL)
         self.settle()
 
     def counts(self) -> tuple[int, int]:
@@ -271,6 +275,15 @@ class Store:
                 connection.execute("ROLLBACK")
             raise
 
+    def _finish_interrupted(self) -> None:
+        """Have SQLite undo a transaction whose process was killed, if it was not in WAL mode.
+
+        As when a store is made, or led to a new version. Connections that only read cannot.
+        """
+        if os.path.exists(f"{self.path}-journal"):
+            with self._turn() as connection:
+                connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
+
     def _check_still_ours(self, connection: sqlite3.Connection) -> None:
         """Raise NotAStore if a newer program has led the store on since it was opened."""
         (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -325,8 +338,8 @@ class Store:
             message = f"{deleted} were deleted, but the write-ahead log still holds them"
             raise StoreBusy(f"{message}: another program reads it; ask again, to have it emptied")
 
-    def _checkpoint_if_due(self, connection: sqlite3.Connection) -> None:
-        if self._wal_is_due or os.path.getsize(f"{self.path}-wal") > _LARGE_WAL:
+    def _checkpoint_if_due(self, connection: sqlite3.Connection, large: int) -> None:
+        if self._wal_is_due or os.path.getsize(f"{self.path}-wal") > large:
             self._checkpoint(connection)
 
     def _checkpoint(self, connection: sqlite3.Connection, wait: float = 0.0) -> None:

@@ -1,6 +1,8 @@
 """Which files are opened as a store, which are made, and which are refused."""
 
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -96,3 +98,26 @@ def test_a_store_reached_by_a_link_is_the_same_store_with_the_same_lock(store, d
         linked.add([VIEW])
         store.add([VIEW])
     assert not list(db.parent.glob("link.db-*"))
+
+
+def test_a_store_whose_making_was_killed_is_opened_all_the_same(db):
+    """SQLite's journal of it is there yet; connections that only read cannot undo it."""
+    Store.create(db, patience=5).close()
+    code = (
+        "import os, sqlite3, sys\n"
+        "connection = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "connection.execute('PRAGMA journal_mode = DELETE')\n"
+        "connection.execute('PRAGMA cache_spill = 1')\n"
+        "connection.execute('PRAGMA cache_size = 1')\n"
+        "connection.execute('BEGIN')\n"
+        "connection.executemany('INSERT INTO page (name) VALUES (?)',\n"
+        "    ((f'/{number}' * 100,) for number in range(2_000)))\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(db)], check=False)
+    assert db.with_name(db.name + "-journal").exists()
+    with Store.open(db, patience=5) as store:
+        store.add([VIEW])
+        assert list(store.check()) == []
+    with closing(sqlite3.connect(db)) as connection:
+        assert connection.execute("SELECT count(*) FROM page").fetchone() == (1,)
