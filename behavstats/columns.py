@@ -51,12 +51,16 @@ class PageViews:
     @property
     def size(self) -> int:
         """Roughly the bytes of memory that they take."""
-        texts = sum(map(getsizeof, self.user_ids)) + sum(map(getsizeof, self.names))
-        # Each text is met again in a dictionary, or in a question to the store.
-        return 2 * texts + self.users.nbytes + self.instants.nbytes + self.pages.nbytes
+        return self.nbytes + sum(map(getsizeof, self.user_ids)) + sum(map(getsizeof, self.names))
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of the arrays."""
+        return self.users.nbytes + self.instants.nbytes + self.pages.nbytes
 
 
 _decoder = msgspec.json.Decoder(WireEvent)
+_ENTRY = 150  # bytes that a text takes beside itself: in a dictionary, and as it is asked for
 _LINES_AT_ONCE = 256
 
 
@@ -89,18 +93,6 @@ def decode_block(block: Block, now: int) -> tuple[PageViews, list[Rejection]]:
     ), rejections
 
 
-def concatenated(parts: Sequence[PageViews]) -> PageViews:
-    """Return the page views of all parts, of at least one, one part after the other."""
-    user_ids, names = _Numbering(), _Numbering()
-    return PageViews(
-        users=np.concatenate([user_ids.numbers(part.user_ids)[part.users] for part in parts]),
-        instants=np.concatenate([part.instants for part in parts]),
-        pages=np.concatenate([names.numbers(part.names)[part.pages] for part in parts]),
-        user_ids=[*user_ids],
-        names=[*names],
-    )
-
-
 class _Numbering(dict[str, int]):
     """Numbers texts in the order in which they are first met."""
 
@@ -110,6 +102,51 @@ class _Numbering(dict[str, int]):
 
     def numbers(self, texts: Sequence[str]) -> Numbers:
         return np.fromiter(map(self.__getitem__, texts), np.int32, len(texts))
+
+
+class Gathering:
+    """Page views of many blocks, put together one after the other; each text is held once.
+
+    `size` is what they take in memory, in bytes, roughly.
+    """
+
+    def __init__(self) -> None:
+        self._user_ids, self._names = _Numbering(), _Numbering()
+        self._users = [np.empty(0, np.int32)]
+        self._instants = [np.empty(0, np.int64)]
+        self._pages = [np.empty(0, np.int32)]
+        self._length = 0
+        self.size = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def add(self, views: PageViews) -> None:
+        """Add page views behind those that are there."""
+        users = self._renumbered(self._user_ids, views.user_ids)
+        pages = self._renumbered(self._names, views.names)
+        self._users.append(users[views.users])
+        self._instants.append(views.instants)
+        self._pages.append(pages[views.pages])
+        self._length += len(views)
+        self.size += views.nbytes
+
+    def page_views(self) -> PageViews:
+        """Return all that was added."""
+        return PageViews(
+            users=np.concatenate(self._users),
+            instants=np.concatenate(self._instants),
+            pages=np.concatenate(self._pages),
+            user_ids=[*self._user_ids],
+            names=[*self._names],
+        )
+
+    def _renumbered(self, numbering: _Numbering, texts: list[str]) -> Numbers:
+        known = len(numbering)
+        numbers = numbering.numbers(texts)
+        new = (text for text, number in zip(texts, numbers, strict=True) if number >= known)
+        self.size += sum(map(getsizeof, new)) + _ENTRY * (len(numbering) - known)
+        return numbers
 
 
 class _Decoded(NamedTuple):

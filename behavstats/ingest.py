@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 from behavstats.ahead import Ahead, Decoded
-from behavstats.columns import PageViews, concatenated
+from behavstats.columns import Gathering
 from behavstats.errors import SourceError
 from behavstats.events import Block, Rejection
 from behavstats.second import SecondProcess
@@ -98,20 +98,17 @@ def _blocks(
 
 def _batches(decoded: Iterable[Decoded]) -> Iterator[Decoded]:
     """Join what was decoded of some blocks, and maybe of several sources."""
-    parts: list[PageViews] = []
-    rejections: list[Rejection] = []
-    views = size = 0
-    for part, rejected in decoded:
-        parts.append(part)
-        rejections += rejected
-        views += len(part)
-        size += part.size + sum(rejection.size for rejection in rejected)
+    views, rejections, rejected = Gathering(), list[Rejection](), 0
+    for part, bad in decoded:
+        views.add(part)
+        rejections += bad
+        rejected += sum(rejection.size for rejection in bad)
         # A block without anything says that the source pauses: time to store what came.
-        if views >= _MOST_VIEWS or size >= _MOST_BYTES or not (len(part) or rejected):
-            yield concatenated(parts), rejections
-            parts, rejections, views, size = [], [], 0, 0
-    if parts:
-        yield concatenated(parts), rejections
+        pauses = not (len(part) or bad)
+        if len(views) >= _MOST_VIEWS or views.size + rejected >= _MOST_BYTES or pauses:
+            yield views.page_views(), rejections
+            views, rejections, rejected = Gathering(), [], 0
+    yield views.page_views(), rejections
 
 
 def _stored(store: Store, batch: Decoded, report: Report) -> Iterator[None]:

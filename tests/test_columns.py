@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from behavstats.columns import concatenated, decode_block
+from behavstats.columns import Gathering, decode_block
 from behavstats.events import Block, decode_lines
 from behavstats.instants import parse_instant
 from tests.histories import histories, line, listed
@@ -94,7 +94,11 @@ def test_an_over_long_line_is_rejected_whatever_it_begins_with():
 def test_parts_put_together_hold_the_page_views_of_each(parts):
     """In the order of the parts, with each text once; also after a way through a pipe."""
     blocks = [decode_block(block(b"".join(map(line, part)) or b"\n"), 1 << 60)[0] for part in parts]
-    together = concatenated(pickle.loads(pickle.dumps(blocks)))
+    gathering = Gathering()
+    for views in pickle.loads(pickle.dumps(blocks)):
+        gathering.add(views)
+    together = gathering.page_views()
+    assert len(gathering) == len(together)
     assert listed(together) == [view for part in parts for view in part]
     assert len(set(together.user_ids)) == len(together.user_ids)
     assert len(set(together.names)) == len(together.names)

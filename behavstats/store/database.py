@@ -20,9 +20,12 @@ _OLDEST_SQLITE = (3, 38)  # RETURNING, and JSON built in
 _SMALLEST_PAGE = 512  # bytes
 
 # Temporary tables and journals stay in memory: no copy of anything outside the store's files.
-_PRAGMAS = ("PRAGMA temp_store = MEMORY", "PRAGMA cache_size = -16384")
+_PRAGMAS = ("PRAGMA temp_store = MEMORY",)
+# Reads jump about in the store; writes come in its order.
+_READER_PRAGMAS = ("PRAGMA cache_size = -65536",)
 # A commit is on disk when it returns; what is deleted is overwritten; checkpoints are ours to make.
 _WRITER_PRAGMAS = (
+    "PRAGMA cache_size = -16384",
     "PRAGMA synchronous = FULL",
     "PRAGMA secure_delete = ON",
     "PRAGMA wal_autocheckpoint = 0",
@@ -40,7 +43,7 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
     )
     with ExitStack() as on_failure:
         on_failure.enter_context(closing(connection))
-        for pragma in _PRAGMAS if mode == "ro" else (*_PRAGMAS, *_WRITER_PRAGMAS):
+        for pragma in (*_PRAGMAS, *(_READER_PRAGMAS if mode == "ro" else _WRITER_PRAGMAS)):
             connection.execute(pragma)
         on_failure.pop_all()
     return connection

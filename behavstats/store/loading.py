@@ -18,7 +18,7 @@ Keys = NDArray[np.int64]
 Order = NDArray[np.intp]
 
 _ROWS_AT_ONCE = 500
-_ASKED_AT_ONCE = 2_000  # texts; bounds the memory that they and their keys take on the way
+_ASKED_AT_ONCE = 1_000  # texts; bounds the memory that they and their keys take on the way
 
 # CROSS JOIN, so that it is the texts that are gone through.
 _FIND = """
