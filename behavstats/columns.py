@@ -144,8 +144,8 @@ class Gathering:
     def _renumbered(self, numbering: _Numbering, texts: list[str]) -> Numbers:
         known = len(numbering)
         numbers = numbering.numbers(texts)
-        new = (text for text, number in zip(texts, numbers, strict=True) if number >= known)
-        self.size += sum(map(getsizeof, new)) + _ENTRY * (len(numbering) - known)
+        new = np.flatnonzero(numbers >= known).tolist()
+        self.size += sum(getsizeof(texts[number]) + _ENTRY for number in new)
         return numbers
 
 
