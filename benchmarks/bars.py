@@ -77,4 +77,5 @@ def shown(value: float, unit: str) -> str:
 
 def notes() -> Mapping[str, str]:
     """Return what was tried where a bar is not reached, by the bar's key; kept by hand."""
-    return tomllib.loads(NOTES.read_text(encoding="utf-8")) if NOTES.exists() else {}
+    kept = tomllib.loads(NOTES.read_text(encoding="utf-8")) if NOTES.exists() else {}
+    return {key: " ".join(note.split()) for key, note in kept.items()}

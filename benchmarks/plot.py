@@ -20,11 +20,12 @@ def draw(growth: Sequence[dict[str, float]], target: Path) -> None:
     _line(rate, growth, "rate", 1_000, "ingest, 1,000 page views a second")
     _line(size, growth, "bytes", 1, "bytes a page view")
     for axes in (rate, size):
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
     for key, label in _READS.items():
         _line(read, growth, key, 1, "a profile, µs", label)
     read.set_yscale("log")
-    read.legend(frameon=False, loc="center right")
+    read.set_ylim(10, 20_000)
+    read.legend(frameon=False, loc="upper center", ncols=2, fontsize="small")
     figure.savefig(target, metadata={"Date": None})
     plt.close(figure)
 

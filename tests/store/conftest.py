@@ -1,10 +1,14 @@
 """What the tests of the store share: a page view, ways in, and all page views of a user."""
 
+import pytest
+
 from behavstats.columns import decode_block
 from behavstats.errors import UnknownUser
 from behavstats.events import Block, PageView
 from behavstats.instants import DAY
-from tests.histories import AS_OF, line
+from behavstats.profile import detailed_profile, window
+from tests import oracle
+from tests.histories import AS_OF, comparable_detail, expected_detail, line, triples
 
 VIEW = PageView("u", AS_OF, "/")
 
@@ -36,3 +40,17 @@ def columns(views):
 def load(store, views):
     """Store page views in columns; return how many were new."""
     return sum(added for _, added in store.load(columns(views)))
+
+
+def check_profile(store, views, user_id, as_of, days):
+    """Compare a profile and its detail with what the oracle makes of all page views."""
+    wanted = window(as_of, days)
+    expected = oracle.profile(triples(views), user_id, as_of, days)
+    if expected is None:
+        with pytest.raises(UnknownUser):
+            store.summary(user_id, wanted)
+        return
+    answer = detailed_profile(user_id, store.summary(user_id, wanted), wanted)
+    assert list(answer.items())[:5] == list(expected.items())
+    detail = oracle.detail(triples(views), user_id, as_of, days)
+    assert comparable_detail(answer) == expected_detail(detail)

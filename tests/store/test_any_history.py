@@ -8,11 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from behavstats.errors import UnknownUser
-from behavstats.profile import detailed_profile, window
 from behavstats.store import Store
-from tests import oracle
-from tests.histories import USERS, as_ofs, batches, comparable_detail, expected_detail, triples
-from tests.store.conftest import export
+from tests.histories import USERS, as_ofs, batches
+from tests.store.conftest import check_profile, export
 
 
 @settings(max_examples=150)
@@ -25,16 +23,7 @@ def test_a_profile_from_the_store_is_what_the_oracle_says(tmp_path_factory, batc
         assert sum(added) == len(set(views))
         for user_id in USERS:
             for as_of in as_ofs:
-                expected = oracle.profile(triples(views), user_id, as_of, days)
-                wanted = window(as_of, days)
-                if expected is None:
-                    with pytest.raises(UnknownUser):
-                        store.summary(user_id, wanted)
-                    continue
-                answer = detailed_profile(user_id, store.summary(user_id, wanted), wanted)
-                assert list(answer.items())[:5] == list(expected.items())
-                detail = oracle.detail(triples(views), user_id, as_of, days)
-                assert comparable_detail(answer) == expected_detail(detail)
+                check_profile(store, views, user_id, as_of, days)
 
 
 @settings(max_examples=50)

@@ -10,19 +10,15 @@ from hypothesis import strategies as st
 from behavstats.errors import UnknownUser
 from behavstats.events import PageView
 from behavstats.instants import DAY, HOUR
-from behavstats.profile import detailed_profile, window
+from behavstats.profile import window
 from behavstats.store import Store, reading, summaries
-from tests import oracle
 from tests.histories import (
     AS_OF,
     USERS,
     as_ofs,
-    comparable_detail,
-    expected_detail,
     histories,
-    triples,
 )
-from tests.store.conftest import few_are_many, load
+from tests.store.conftest import check_profile, few_are_many, load
 
 TODAY = AS_OF - AS_OF % DAY
 
@@ -62,19 +58,6 @@ def test_a_profile_out_of_summaries_is_what_the_oracle_says(tmp_path_factory, st
         for user_id in USERS:
             for as_of in as_ofs:
                 check_profile(store, views, user_id, as_of, days)
-
-
-def check_profile(store, views, user_id, as_of, days):
-    wanted = window(as_of, days)
-    expected = oracle.profile(triples(views), user_id, as_of, days)
-    if expected is None:
-        with pytest.raises(UnknownUser):
-            store.summary(user_id, wanted)
-        return
-    answer = detailed_profile(user_id, store.summary(user_id, wanted), wanted)
-    assert list(answer.items())[:5] == list(expected.items())
-    detail = oracle.detail(triples(views), user_id, as_of, days)
-    assert comparable_detail(answer) == expected_detail(detail)
 
 
 def busy_hours(user, hours, views=summaries.MANY):
