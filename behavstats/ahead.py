@@ -10,7 +10,7 @@ from behavstats.second import SecondProcess, Task
 Decoded = tuple[PageViews, list[Rejection]]
 
 _WORTH_A_PROCESS = 1024 * 1024  # bytes of a block
-_AHEAD = 16 * 1024 * 1024  # bytes of blocks, or of what they were decoded to
+_AHEAD = 12 * 1024 * 1024  # bytes of blocks, or of what they were decoded to
 
 
 class Ahead:

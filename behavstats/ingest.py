@@ -19,7 +19,7 @@ _EXAMPLES = 5
 # A batch ends where it reaches one of these. The larger it is, the fewer pages of the store it
 # touches for each page view.
 _MOST_VIEWS = 1_000_000
-_MOST_BYTES = 32 * 1024 * 1024  # of memory, roughly
+_MOST_BYTES = 28 * 1024 * 1024  # of memory, roughly
 
 
 @dataclass(slots=True)
