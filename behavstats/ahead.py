@@ -3,11 +3,9 @@
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from behavstats.columns import PageViews
-from behavstats.events import Block, Rejection
+from behavstats.columns import Decoded
+from behavstats.events import Block
 from behavstats.second import SecondProcess, Task
-
-Decoded = tuple[PageViews, list[Rejection]]
 
 _WORTH_A_PROCESS = 1024 * 1024  # bytes of a block
 _AHEAD = 12 * 1024 * 1024  # bytes of blocks, or of what they were decoded to

@@ -59,12 +59,15 @@ class PageViews:
         return self.users.nbytes + self.instants.nbytes + self.pages.nbytes
 
 
+Decoded = tuple[PageViews, list[Rejection]]
+"""What a block of lines comes to."""
+
 _decoder = msgspec.json.Decoder(WireEvent)
 _ENTRY = 150  # bytes that a text takes beside itself: in a dictionary, and as it is asked for
 _LINES_AT_ONCE = 256
 
 
-def decode_block(block: Block, now: int) -> tuple[PageViews, list[Rejection]]:
+def decode_block(block: Block, now: int) -> Decoded:
     """Return the page views of a block of lines, and its bad lines; blank lines are neither.
 
     `now` is the clock, in ms. Every line counts for itself: one bad line rejects nothing else. The

@@ -6,8 +6,8 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 
-from behavstats.ahead import Ahead, Decoded
-from behavstats.columns import Gathering
+from behavstats.ahead import Ahead
+from behavstats.columns import Decoded, Gathering
 from behavstats.errors import SourceError
 from behavstats.events import Block, Rejection
 from behavstats.second import SecondProcess

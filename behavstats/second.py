@@ -12,10 +12,8 @@ from multiprocessing.connection import Connection, Pipe
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from behavstats.columns import PageViews
-    from behavstats.events import Block, Rejection
-
-    Decoded = tuple[PageViews, list[Rejection]]
+    from behavstats.columns import Decoded
+    from behavstats.events import Block
 
 
 class Task:

@@ -46,6 +46,15 @@ def until_ready(decoding):
         time.sleep(0.01)
 
 
+def fed(decoding):
+    """Yield what is decoded, with a second process that is ready after the first, and fed."""
+    for number, decoded in enumerate(decoding):
+        if number == 0:
+            until_ready(decoding)
+        decoding.feed()
+        yield decoded
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 50])
 def test_blocks_come_out_decoded_in_their_order(count):
     """Whoever decoded them."""
@@ -59,11 +68,8 @@ def test_the_second_process_takes_its_part():
     with SecondProcess() as other:
         decoding = Ahead(blocks(30), lambda: CLOCK, other)
         found = []
-        for number, decoded in enumerate(decoding):
+        for number, decoded in enumerate(fed(decoding)):
             found.append(decoded)
-            if number == 0:
-                until_ready(decoding)
-            decoding.feed()
             if number == 3:
                 assert decoding._tasks
         assert seen(found) == expected(30)
@@ -74,13 +80,10 @@ def test_a_second_process_that_is_killed_loses_nothing():
     with SecondProcess() as other:
         decoding = Ahead(blocks(200), lambda: CLOCK, other)
         found = []
-        for number, decoded in enumerate(decoding):
+        for number, decoded in enumerate(fed(decoding)):
             found.append(decoded)
-            if number == 0:
-                until_ready(decoding)
-            decoding.feed()
             if number == 20:
-                os.kill(decoding._second._process.pid, signal.SIGKILL)
+                os.kill(other._process.pid, signal.SIGKILL)
         assert seen(found) == expected(200)
 
 

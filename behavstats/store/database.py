@@ -1,10 +1,12 @@
 """The SQLite file: opening it, its connections, and what its errors mean."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from behavstats.errors import NoStore, NotAStore, StoreBusy, StoreError, StoreUnavailable
 from behavstats.store.schema import APPLICATION_ID, VERSION
@@ -113,6 +115,11 @@ def check_version(connection: sqlite3.Connection, path: Path) -> int:
     if application_id or foreign:
         raise NotAStore(f"{path} is a database of another program")
     return 0
+
+
+def json_array(values: Iterable[str] | Iterable[int]) -> str:
+    """Return values as one that a statement takes: a JSON array, for `json_each`."""
+    return msgspec.json.encode([*values]).decode()
 
 
 @contextmanager

@@ -3,12 +3,12 @@
 import sqlite3
 from collections.abc import Sequence
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from behavstats.columns import Numbers, PageViews
 from behavstats.instants import DAY
+from behavstats.store.database import json_array
 from behavstats.store.settling import SAMPLED, note_unsettled, unsettle
 from behavstats.store.summaries import MANY
 from behavstats.store.writing import insert_rows
@@ -138,7 +138,7 @@ class _Keys:
         return [numbers[start : start + _ASKED_AT_ONCE] for start in starts]
 
     def _json(self, numbers: Order) -> str:
-        return msgspec.json.encode([self._texts[number] for number in numbers.tolist()]).decode()
+        return json_array(self._texts[number] for number in numbers.tolist())
 
 
 def _unsettle_columns(connection: sqlite3.Connection, users: Keys, instants: Instants) -> None:

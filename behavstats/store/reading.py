@@ -8,6 +8,7 @@ import msgspec
 from behavstats.errors import UnknownUser
 from behavstats.events import PageView
 from behavstats.profile import PageTally, Summary, Window, summarise
+from behavstats.store.database import json_array
 
 # One statement is one snapshot; one row, since the interpreter's lock changes hands at each. Names
 # hold no NUL. Of a user who has summaries, only that.
@@ -66,7 +67,7 @@ def _read_long_summary(connection: sqlite3.Connection, user_id: str, window: Win
         run = joined([*runs_of(connection, user, window.start + 1, window.as_of + 1)])
         columns = (column.tolist() for column in foremost(run.tallies))
         pages = {page: PageTally(*tally) for page, *tally in zip(*columns, strict=True)}
-        names = connection.execute(_NAMES, (msgspec.json.encode([*pages]).decode(),)).fetchall()
+        names = connection.execute(_NAMES, (json_array(pages),)).fetchall()
     finally:
         if connection.in_transaction:  # which SQLite ends itself where it fails badly
             connection.execute("ROLLBACK")

@@ -11,9 +11,8 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 
-import msgspec
-
 from behavstats.instants import DAY, HOUR
+from behavstats.store.database import json_array
 from behavstats.store.schema import NOTE_BUSY_DAYS
 
 SAMPLED = 1021
@@ -35,7 +34,7 @@ def unsettle(connection: sqlite3.Connection, added: Iterable[tuple[int, int]]) -
     Within the write transaction that adds them.
     """
     added = [*added]
-    users = msgspec.json.encode([*{user for user, _ in added}]).decode()
+    users = json_array({user for user, _ in added})
     summarised = {user for (user,) in connection.execute(_SUMMARISED, (users,))}
     hours = {(user, instant - instant % HOUR) for user, instant in added if user in summarised}
     days = {(user, instant - instant % DAY) for user, instant in added if not instant % SAMPLED}

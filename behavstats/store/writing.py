@@ -1,14 +1,13 @@
 """Adding page views: text to keys, rows user by user, many rows a statement."""
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from operator import itemgetter
 from sys import getsizeof
 
-import msgspec
-
 from behavstats.events import PageView
+from behavstats.store.database import json_array
 from behavstats.store.settling import unsettle
 
 _ROWS = 100  # in one INSERT: twice as fast as one; more gain nothing
@@ -50,7 +49,7 @@ class Interner:
         for statement in (self._find, self._add):
             missing = sorted(text for text in texts if text not in self._keys)
             if missing:
-                found = connection.execute(statement, (_json(missing),)).fetchall()
+                found = connection.execute(statement, (json_array(missing),)).fetchall()
                 self._keys.update(found)
                 self._size += sum(getsizeof(text) + _ENTRY for text, _ in found)
         return self._keys
@@ -94,7 +93,3 @@ def insert_rows(connection: sqlite3.Connection, values: list[int]) -> int:
         (values[start : start + _COLUMNS] for start in range(in_bulk, len(values), _COLUMNS)),
     )
     return connection.total_changes - before
-
-
-def _json(texts: Iterable[str]) -> str:
-    return msgspec.json.encode(list(texts)).decode()
