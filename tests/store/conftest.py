@@ -7,6 +7,7 @@ from behavstats.errors import UnknownUser
 from behavstats.events import Block, PageView
 from behavstats.instants import DAY
 from behavstats.profile import detailed_profile, window
+from behavstats.store import loading, settling, summaries
 from tests import oracle
 from tests.histories import AS_OF, comparable_detail, expected_detail, line, triples
 
@@ -23,10 +24,14 @@ def export(store, user_id):
 
 
 def few_are_many(monkeypatch):
-    """Have summaries from three page views on, and each day looked at."""
-    monkeypatch.setattr("behavstats.store.summaries.MANY", 3)
-    monkeypatch.setattr("behavstats.store.settling.SAMPLED", 1)
-    monkeypatch.setattr("behavstats.store.loading.SAMPLED", 1)
+    """Have summaries from three page views on, and each day looked at.
+
+    The modules are imported above: one that was imported while another is patched would keep a
+    patched value for good.
+    """
+    monkeypatch.setattr(summaries, "MANY", 3)
+    monkeypatch.setattr(settling, "SAMPLED", 1)
+    monkeypatch.setattr(loading, "SAMPLED", 1)
 
 
 def columns(views):
