@@ -1,0 +1,43 @@
+"""The command line: options in, one call, a value shown; heavy imports in their commands."""
+
+import os
+import sys
+from io import TextIOWrapper
+
+from behavstats.commands import ingesting, profiles, serving  # noqa: F401  their commands
+from behavstats.commands.common import PARTLY, UNUSABLE, USAGE, app, complain, leave
+from behavstats.errors import BehavstatsError, InvalidInput, UnknownUser
+
+__all__ = ["app", "main"]
+
+
+def main() -> None:
+    """Run the command line; an expected failure is one line on standard error and an exit code."""
+    # Closed by whoever started us, they are None.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # what the locale cannot show
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except BehavstatsError as error:
+        complain(error)
+        sys.exit(_exit_code(error))
+    except MemoryError:
+        complain("there is not enough memory")
+        sys.exit(UNUSABLE)
+    except OSError as error:
+        leave(sys.stdout)
+        if isinstance(error, BrokenPipeError):  # as `| head` does: nothing to complain about
+            sys.exit(PARTLY)
+        complain(error.strerror or error)
+        sys.exit(UNUSABLE)
+
+
+def _exit_code(error: BehavstatsError) -> int:
+    if isinstance(error, UnknownUser):
+        return PARTLY
+    return USAGE if isinstance(error, InvalidInput) else UNUSABLE

@@ -1,0 +1,60 @@
+"""What the commands share: the Typer application, exit codes, options, and a way to complain."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+
+from behavstats.settings import Settings
+
+if TYPE_CHECKING:
+    from behavstats.store import Store
+
+DONE, PARTLY, USAGE, UNUSABLE, INTERRUPTED = 0, 1, 2, 3, 130
+"""The exit codes; README says what they stand for."""
+
+app = typer.Typer(
+    help="Page views in, exact behavioural profiles of users out, in real time.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Database = Annotated[
+    Path, typer.Option("--db", envvar="BEHAVSTATS_DB", metavar="PATH", help="The store's file.")
+]
+DEFAULT_DB = Path("behavstats.db")
+User = Annotated[str, typer.Argument(metavar="USER", help="The user's id.")]
+
+
+def existing_store(settings: Settings) -> "Store":
+    """Open the store that is there; StoreError if there is none, or none that can be used."""
+    from behavstats.store import Store
+
+    return Store.open(settings.db, settings.patience)
+
+
+def write(data: bytes) -> None:
+    """Write bytes to standard output as they are, whatever the locale, and all of them."""
+    rest = memoryview(data)
+    while rest:  # with PYTHONUNBUFFERED, a write may take less than it is given
+        rest = rest[sys.stdout.buffer.write(rest) :]
+    sys.stdout.buffer.flush()
+
+
+def complain(*complaints: object) -> None:
+    """Say on standard error, a line for each, what went wrong."""
+    try:
+        for complaint in complaints:
+            # One line for each, whatever is in a file's name.
+            print("behavstats:", " ".join(str(complaint).splitlines()), file=sys.stderr)
+    except OSError:
+        leave(sys.stderr)  # nobody can be told
+
+
+def leave(stream: TextIO) -> None:
+    """Let a stream lead nowhere, so that the interpreter does not fail again as it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

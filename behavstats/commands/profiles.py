@@ -1,0 +1,82 @@
+"""Commands about one user: the profile, all page views, erasure."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from behavstats.commands.common import (
+    DEFAULT_DB,
+    INTERRUPTED,
+    Database,
+    User,
+    app,
+    complain,
+    existing_store,
+    write,
+)
+from behavstats.settings import Settings
+
+
+@app.command(epilog="Example: behavstats profile 019mr8mf4r --days 30 --as-of 2026-11-15T00:00:00Z")
+def profile(
+    user: User,
+    days: Annotated[int, typer.Option(help="The window's length, 1 to 90.")] = 7,
+    as_of: Annotated[
+        str | None, typer.Option(metavar="TIME", help="The window's end, RFC 3339.  [default: now]")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print what the API returns.")] = False,
+    db: Database = DEFAULT_DB,
+) -> None:
+    """Print what a user did in the last days."""
+    from behavstats.events import check_user_id
+    from behavstats.instants import parse_instant
+    from behavstats.profile import encode, profile, window
+
+    settings = Settings(db)
+    wanted = window(settings.clock() if as_of is None else parse_instant(as_of, "as_of"), days)
+    with existing_store(settings) as store:
+        summary = store.summary(check_user_id(user), wanted)
+    if json:
+        write(encode(profile(user, summary, days)) + b"\n")
+        return
+    from behavstats import display
+
+    display.console(sys.stdout).print(display.profile_tables(user, summary, wanted))
+
+
+@app.command(epilog="Example: behavstats export 019mr8mf4r > user.jsonl")
+def export(user: User, db: Database = DEFAULT_DB) -> None:
+    """Print all page views of a user as JSON lines, which ingest reads again."""
+    from behavstats.events import check_user_id, encode_lines
+
+    with existing_store(Settings(db)) as store:
+        for views in store.page_views(check_user_id(user)):
+            write(encode_lines(views))
+
+
+@app.command(epilog="Example: behavstats forget 019mr8mf4r")
+def forget(
+    user: User,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    db: Database = DEFAULT_DB,
+) -> None:
+    """Erase a user: all page views, and whatever else the store holds of them."""
+    from behavstats import display
+    from behavstats.events import check_user_id
+
+    check_user_id(user)
+    with existing_store(Settings(db)) as store:
+        if not yes and sys.stdin and sys.stdin.isatty():
+            _confirm(f"Erase all that {db} holds of user {display.printable(user)}?")
+        receipt = store.forget(user)
+    display.console(sys.stdout).print(display.receipt_table(receipt))
+
+
+def _confirm(question: str) -> None:
+    try:
+        typer.confirm(question, abort=True, err=True)
+    except typer.Abort:
+        print(file=sys.stderr)
+        complain("nothing was erased")
+        raise typer.Exit(INTERRUPTED) from None

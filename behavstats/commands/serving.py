@@ -1,0 +1,79 @@
+"""Commands for whoever runs the store: check it, serve it."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from behavstats.commands.common import (
+    DEFAULT_DB,
+    UNUSABLE,
+    Database,
+    app,
+    complain,
+    existing_store,
+)
+from behavstats.errors import StoreUnavailable
+from behavstats.settings import Settings
+
+if TYPE_CHECKING:
+    from behavstats.store import Store
+
+_LISTED = 100  # differences
+
+
+@app.command(epilog="Example: behavstats check --repair")
+def check(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Make anew what is derived, if anything is wrong.")
+    ] = False,
+    db: Database = DEFAULT_DB,
+) -> None:
+    """Verify the store: the file, and whatever is derived against the page views."""
+    with existing_store(Settings(db)) as store:
+        count = _print_differences(store.check())
+        advice = "behavstats check --repair makes anew what is derived from page views"
+        if count and repair:
+            count = _repair(store)
+            advice = "the file and its page views are not repaired: restore them from a backup"
+        if not count:
+            page_views, summaries = store.counts()
+            print(f"the store is sound: {page_views:,} page views, {summaries:,} summaries")
+            return
+    complain(f"differences found: {count:,}; {advice}")
+    raise typer.Exit(UNUSABLE)
+
+
+@app.command(epilog="Example: behavstats serve --port 8080")
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
+    db: Database = DEFAULT_DB,
+) -> None:
+    """Serve the store over HTTP until SIGINT or SIGTERM."""
+    from behavstats.server import serve
+
+    serve(Settings(db, host=host, port=port, patience=5.0))
+
+
+def _print_differences(differences: Iterator[str]) -> int:
+    """Print the first of them, a line each; return how many there are."""
+    from behavstats.display import printable
+
+    count = 0
+    for count, difference in enumerate(differences, start=1):
+        if count <= _LISTED:
+            print(printable(difference))
+    if count > _LISTED:
+        print(f"and {count - _LISTED:,} more")
+    return count
+
+
+def _repair(store: "Store") -> int:
+    """Make anew what is derived, as far as that is possible; return how many differences stay."""
+    try:
+        store.repair()
+        print("what is derived was made anew; checking again")
+    except StoreUnavailable as error:  # damage, which is among the differences
+        print(f"what is derived could not be made anew: {error}")
+    return _print_differences(store.check())
