@@ -82,7 +82,7 @@ def _dangling(connection: sqlite3.Connection) -> Iterator[str]:
 
 
 def _erased(connection: sqlite3.Connection) -> Iterator[str]:
-    for table in ("page_view", "summary", "unsettled_day"):
+    for table in ("page_view", "summary", "unsettled_day", "dated_by_arrival"):
         for user, count in connection.execute(_OF_ERASED_USERS.format(table=table)):
             yield f"{table}: rows of user {user}, who was erased: {count:,}"
     for user, count in connection.execute(_OF_ERASED_PAGES):

@@ -58,8 +58,8 @@ def _erase_page_views(connection: sqlite3.Connection, user: int) -> tuple[int, i
     """Erase a user's row and page views; return how many those were, and how many names went."""
     page_names = connection.execute(_ERASE_PAGE_NAMES, {"user": user}).rowcount
     page_views = connection.execute("DELETE FROM page_view WHERE user = ?", (user,)).rowcount
-    connection.execute("DELETE FROM summary WHERE user = ?", (user,))
-    connection.execute("DELETE FROM unsettled_day WHERE user = ?", (user,))
+    for table in ("summary", "unsettled_day", "dated_by_arrival"):
+        connection.execute(f"DELETE FROM {table} WHERE user = ?", (user,))  # noqa: S608
     connection.execute("UPDATE user SET user_id = NULL WHERE id = ?", (user,))
     # An index holds its texts in order, so growing moved some of them to other pages of the file;
     # rebuilt, it leaves no copies of what is gone (see `tables`).

@@ -110,7 +110,19 @@ CREATE TABLE unsettled_day (
     NOTE_BUSY_DAYS.format(many=1024),
 )
 
-_STEPS = (_FIRST, _SUMMARIES)
+# Messages whose page view is dated by when they arrived: sent again, they would be dated anew.
+_ARRIVALS = (
+    """
+CREATE TABLE dated_by_arrival (
+    user INTEGER NOT NULL,
+    message BLOB NOT NULL,
+    PRIMARY KEY (user, message),
+    FOREIGN KEY(user) REFERENCES user (id)
+) WITHOUT ROWID
+""",
+)
+
+_STEPS = (_FIRST, _SUMMARIES, _ARRIVALS)
 VERSION = len(_STEPS)
 """Of the tables, as this program knows them."""
 

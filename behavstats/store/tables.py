@@ -100,3 +100,16 @@ class UnsettledDay(_Base, table=True):
 
     user: int = Field(primary_key=True, foreign_key="user.id")
     start: int = Field(primary_key=True)
+
+
+class DatedByArrival(_Base, table=True):
+    """A message of a user whose page view has its instant from when the message arrived.
+
+    Sent again, it would have another one. `message` is a digest of the id that its sender gave it.
+    """
+
+    __tablename__ = "dated_by_arrival"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    user: int = Field(primary_key=True, foreign_key="user.id")
+    message: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
