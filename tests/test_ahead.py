@@ -31,7 +31,7 @@ def blocks(count):
 
 
 def seen(decoded):
-    return [(listed(views), rejections) for views, rejections in decoded]
+    return [(listed(views), rejections, others) for views, rejections, others in decoded]
 
 
 def expected(count):
