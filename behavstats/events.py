@@ -11,7 +11,7 @@ import msgspec
 
 from behavstats.errors import InvalidInput
 from behavstats.instants import HOUR, MINUTE, format_instant, parse_instant
-from behavstats.wire import THEIRS, Message, WireEvent
+from behavstats.wire import PAGES, THEIRS, Message, WireEvent
 
 MAX_USER_ID_BYTES = 512
 MAX_NAME_BYTES = 2048
@@ -20,7 +20,6 @@ MAX_AHEAD = 24 * HOUR
 """How far ahead of the clock, in ms, a page view may be."""
 
 _WRONG_CLOCK = 5 * MINUTE
-_PAGES = ("page", "screen")
 
 
 class PageView(msgspec.Struct, frozen=True, gc=False):
@@ -102,7 +101,7 @@ _decoder = msgspec.json.Decoder(WireEvent)
 _message_decoder = msgspec.json.Decoder(Message)
 _encoder = msgspec.json.Encoder()
 _raw_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_FIELD = re.compile(r"at `\$\.(\w+)")  # in what msgspec says
+_MISFIT = re.compile(r"(.*) - at `\$\.(\w+).*`")  # what msgspec says
 
 
 def check_user_id(user_id: str) -> str:
@@ -224,16 +223,15 @@ def _as_message(body: bytes) -> Message | None:
 
 def _unfit_message(misfit: str) -> InvalidInput:
     """Say which value of a Segment message is none that it could be."""
-    field = _FIELD.search(misfit)
-    if field is None:
+    found = _MISFIT.fullmatch(misfit)
+    if found is None:
         return InvalidInput("wrong_type", misfit)
-    message = f"{field[1]} is not what it has to be: {misfit}"
-    return InvalidInput("wrong_type", message, field[1])
+    return InvalidInput("wrong_type", f"{found[2]}: {found[1].replace('`', '')}", found[2])
 
 
 def _from_message(message: Message, now: int, arrival: Arrival | None) -> PageView | Other:
     kind = message.kind(arrival.kind if arrival else None)
-    if kind not in _PAGES:
+    if kind not in PAGES:
         return Other(kind)
     instant, is_by_arrival = _dated(message, arrival)
     return PageView(

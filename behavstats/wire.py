@@ -13,7 +13,25 @@ from msgspec import Meta
 from behavstats.errors import InvalidInput
 
 KINDS = ("page", "screen", "track", "identify", "group", "alias")
-"""What a message can be; the first two are page views."""
+"""What a message can be."""
+
+PAGES = KINDS[:2]
+"""Those of them that are page views."""
+
+# What these values are, for a schema; whether they are, `events` checks.
+USER_ID = Meta(
+    description="1 to 512 UTF-8 bytes, without NUL.",
+    extra_json_schema={"minLength": 1, "maxLength": 512, "format": "user-id"},
+)
+NAME = Meta(
+    description="1 to 2,048 UTF-8 bytes, without NUL.",
+    extra_json_schema={"minLength": 1, "maxLength": 2048, "format": "page-name"},
+)
+TIMESTAMP = Meta(
+    description="RFC 3339 with Z or an offset, from 1970 to 24 hours from now; digits finer than "
+    "a millisecond are cut off.",
+    extra_json_schema={"format": "date-time"},
+)
 
 THEIRS = ("userId", "anonymousId", "type", "messageId")
 """Keys that mark a Segment message; but `user_id` marks ours."""
@@ -25,9 +43,9 @@ _Optional = Annotated[_Part | list[Any] | None, Meta(description="An array count
 class WireEvent(msgspec.Struct, gc=False):
     """A page view as it comes over the wire; other keys are skipped."""
 
-    user_id: str
-    name: str
-    timestamp: str
+    user_id: Annotated[str, USER_ID]
+    name: Annotated[str, NAME]
+    timestamp: Annotated[str, TIMESTAMP]
 
 
 class _Page(msgspec.Struct, gc=False):
