@@ -22,6 +22,7 @@ from behavstats.instants import format_instant
 
 _MOST_WAITING = 10_000  # lines
 _ROUND = 0.05  # seconds between two writes
+_LAST_ROUND = 1.0  # seconds for the last one
 
 
 class Log(logging.Handler):
@@ -37,8 +38,9 @@ class Log(logging.Handler):
         self._line = _as_text if self._stream.isatty() else _as_json
         self._waiting: deque[Mapping[str, object]] = deque()
         self._dropped = 0
-        self._writing = threading.Lock()
-        threading.Thread(target=self._keep_writing, name="log", daemon=True).start()
+        self._is_ending = threading.Event()
+        self._thread = threading.Thread(target=self._keep_writing, name="log", daemon=True)
+        self._thread.start()
         Finalize(None, self._finish, exitpriority=0)
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -58,32 +60,32 @@ class Log(logging.Handler):
         if len(self._waiting) >= _MOST_WAITING:
             self._dropped += 1
             return
-        self._waiting.append({"time": time.time_ns() // 1_000_000, "level": level, **fields})
-
-    def flush(self) -> None:
-        """Write all lines that wait."""
-        with self._writing:
-            lines = [self._line(self._waiting.popleft()) for _ in range(len(self._waiting))]
-            if self._dropped:
-                dropped, self._dropped = self._dropped, 0
-                message = f"{dropped:,} log lines were dropped: nobody reads them"
-                now = time.time_ns() // 1_000_000
-                lines.append(self._line({"time": now, "level": "warning", "message": message}))
-            if lines:
-                self._stream.write("".join(lines))
-                self._stream.flush()
-
-    def _finish(self) -> None:
-        with suppress(OSError, ValueError):
-            self.flush()
+        self._waiting.append(_stamped(level, **fields))
 
     def _keep_writing(self) -> None:
-        while True:
-            time.sleep(_ROUND)
-            try:
-                self.flush()
-            except (OSError, ValueError):  # nobody can be told
-                return
+        with suppress(OSError, ValueError):  # nobody can be told
+            while not self._is_ending.wait(_ROUND):
+                self._write_waiting()
+            self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        lines = [self._line(self._waiting.popleft()) for _ in range(len(self._waiting))]
+        if self._dropped:
+            dropped, self._dropped = self._dropped, 0
+            message = f"{dropped:,} log lines were dropped: nobody read them"
+            lines.append(self._line(_stamped("warning", message=message)))
+        if lines:
+            self._stream.write("".join(lines))
+            self._stream.flush()
+
+    def _finish(self) -> None:
+        """Write what waits as the process ends, unless nobody reads it."""
+        self._is_ending.set()
+        self._thread.join(_LAST_ROUND)
+
+
+def _stamped(level: str, **fields: object) -> Mapping[str, object]:
+    return {"time": time.time_ns() // 1_000_000, "level": level, **fields}
 
 
 def _as_json(line: Mapping[str, object]) -> str:
