@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from bench import Bench
 from measure import MeasureError, in_pairs, peak_of_family
 from peers import BEHAVSTATS
-from serving import served
+from serving import running
 
 _VIEWS = 500
 _MEGABYTE = 1_000_000
@@ -24,7 +24,7 @@ def batches(bench: Bench) -> None:
 
     def posted() -> float:
         folder = bench.stores.empty("batches")
-        with served(bench, "behavstats", folder) as (url, _):
+        with running("behavstats", folder) as (url, _):
             taken = _post(url, source, views)
         BEHAVSTATS.check(folder, views)
         return views / taken
@@ -42,7 +42,7 @@ def memory(bench: Bench) -> None:
     """Look at the server's memory after ten million page views in batches."""
     views = _LONG_RUN * bench.scale.views
     folder = bench.stores.empty("batches-memory")
-    with served(bench, "behavstats", folder) as (url, pid):
+    with running("behavstats", folder) as (url, pid):
         taken = _post(url, bench.data.large, views)
         peak = peak_of_family(pid) / _MEGABYTE
     BEHAVSTATS.check(folder, views)

@@ -156,13 +156,19 @@ def _count(store: Path) -> int:
 def served(bench: Bench, kind: str, store: Path | None = None) -> Iterator[tuple[str, int]]:
     """Run a server on a store, by default a fresh copy of the live one; lend address and pid."""
     store = store or bench.stores.copy(bench.stores.live, f"served-{kind}")
+    with running(kind, store) as (url, pid):
+        bench.load.send(_profiles(bench) if kind == "behavstats" else _hello(bench), url, 1)
+        yield url, pid
+
+
+@contextmanager
+def running(kind: str, store: Path) -> Iterator[tuple[str, int]]:
+    """Run a server on a store, which may be empty; lend its address and its process's number."""
     port = _free_port()
     process = start([PYTHON, HERE / "servers.py", kind, store / "store.db", str(port)])
     try:
         _wait_for(process, port)
-        url = f"http://127.0.0.1:{port}"
-        bench.load.send(_profiles(bench) if kind == "behavstats" else _hello(bench), url, 1)
-        yield url, process.pid
+        yield f"http://127.0.0.1:{port}", process.pid
     finally:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=_ENDS_WITHIN)
