@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Container, Iterable
-from contextlib import suppress
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -11,7 +10,7 @@ import msgspec
 
 from behavstats.errors import InvalidInput
 from behavstats.instants import HOUR, MINUTE, format_instant, parse_instant
-from behavstats.wire import PAGES, THEIRS, Message, WireEvent
+from behavstats.wire import PAGES, THEIRS, Message, WireEvent, may_be_ours
 
 MAX_USER_ID_BYTES = 512
 MAX_NAME_BYTES = 2048
@@ -42,13 +41,13 @@ class Other(NamedTuple):
 
 
 class Arrival(NamedTuple):
-    """How a message came: when, in ms, and when it was sent by its sender's clock, if known.
+    """How a message came: when, and by how much its sender's clock is behind, both in ms.
 
     `kind` is what a message is that does not say so.
     """
 
     instant: int
-    sent_at: str | None = None
+    behind: int = 0
     kind: str | None = None
 
 
@@ -112,6 +111,22 @@ def check_user_id(user_id: str) -> str:
 def check_name(name: str) -> str:
     """Return `name`, or raise InvalidInput unless it is 1 to 2,048 UTF-8 bytes without NUL."""
     return _check_text("name", name, MAX_NAME_BYTES)
+
+
+def clock_behind(arrived: int, sent_at: object) -> int:
+    """Return by how many ms a sender's clock is behind ours; 0 unless it is plainly wrong.
+
+    `arrived` is ours, in ms; `sent_at` what the sender told at the same time, if it is a timestamp.
+    Up to five minutes may be the way here: https://segment.com/docs/connections/spec/common/ would
+    correct these, too, and so change the order of what was sent apart.
+    """
+    if not isinstance(sent_at, str):
+        return 0
+    try:
+        behind = arrived - parse_instant(sent_at)
+    except InvalidInput:
+        return 0
+    return behind if abs(behind) > _WRONG_CLOCK else 0
 
 
 def decode_event(body: bytes, now: int, arrival: Arrival | None = None) -> PageView | Other:
@@ -189,7 +204,7 @@ def _overlong(block: Block) -> Rejection:
 
 def _decoded(body: bytes) -> WireEvent | Message:
     """Return what JSON holds, in the format that its keys mark; InvalidInput if it fits neither."""
-    if b'"user_id"' not in body:  # most likely, therefore
+    if not may_be_ours(body):
         message = _as_message(body)
         if message is not None and message.is_marked:
             return message
@@ -243,11 +258,7 @@ def _from_message(message: Message, now: int, arrival: Arrival | None) -> PageVi
 
 
 def _dated(message: Message, arrival: Arrival | None) -> tuple[int, bool]:
-    """Return when a message happened, in ms, and whether that depends on when it arrived.
-
-    As Segment has it, time = arrival - (sent - timestamp), but only where the sender's clock is
-    plainly wrong: else it would add the network's delay to each time, and change their order.
-    """
+    """Return when a message happened, in ms, and whether that depends on when it arrived."""
     if message.time is None:
         if arrival is None:
             raise InvalidInput("missing_key", "timestamp is missing", "timestamp")
@@ -255,22 +266,11 @@ def _dated(message: Message, arrival: Arrival | None) -> tuple[int, bool]:
     instant = parse_instant(message.time)
     if arrival is None:
         return instant, False
-    behind = arrival.instant - _sent(message, arrival)
-    if abs(behind) <= _WRONG_CLOCK:
-        return instant, False
-    corrected = instant + behind
-    if corrected < 0:
+    told = message.sent_at
+    behind = arrival.behind if told is None else clock_behind(arrival.instant, told)
+    if instant + behind < 0:
         raise InvalidInput("invalid_timestamp", "timestamp is before 1970", "timestamp")
-    return corrected, True
-
-
-def _sent(message: Message, arrival: Arrival) -> int:
-    """Return when a message was sent, by its sender's clock; if that is not told, it just was."""
-    sent_at = message.sent_at or arrival.sent_at
-    if isinstance(sent_at, str):
-        with suppress(InvalidInput):
-            return parse_instant(sent_at)
-    return arrival.instant
+    return instant + behind, behind != 0
 
 
 def _digest(message_id: object) -> bytes:
