@@ -189,7 +189,8 @@ def _overlong(block: Block) -> Rejection:
 
 def _decoded(body: bytes) -> WireEvent | Message:
     """Return what JSON holds, in the format that its keys mark; InvalidInput if it fits neither."""
-    if b'"user_id"' not in body:  # most likely, therefore
+    # Most likely a message, then; unless the key is there, but written with escapes.
+    if b'"user_id"' not in body and b"\\u00" not in body:
         message = _as_message(body)
         if message is not None and message.is_marked:
             return message

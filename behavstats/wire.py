@@ -120,7 +120,7 @@ class Message(msgspec.Struct, gc=False, rename="camel"):
     @property
     def time(self) -> str | None:
         """When it happened, by the sender's clock, if that is told."""
-        return self.timestamp or self.original_timestamp
+        return self.timestamp or self.original_timestamp or None
 
 
 def _is_text(value: object) -> bool:
