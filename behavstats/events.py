@@ -24,14 +24,16 @@ _WRONG_CLOCK = 5 * MINUTE
 class PageView(msgspec.Struct, frozen=True, gc=False):
     """One validated page view; `instant` in whole ms since the epoch, UTC.
 
-    `dated_by` is a digest of its message's id where the instant comes from when that arrived: the
-    message, sent again, would be another page view by its instant.
+    Where the instant comes from when its message arrived, the message, sent again, would be another
+    page view by its instant; so `dated_by` is a digest that tells the message, and `told` what it
+    says of the instant itself, if anything.
     """
 
     user_id: str
     instant: int
     name: str
     dated_by: bytes = b""
+    told: int | None = None
 
 
 class Other(NamedTuple):
@@ -248,33 +250,34 @@ def _from_message(message: Message, now: int, arrival: Arrival | None) -> PageVi
     kind = message.kind(arrival.kind if arrival else None)
     if kind not in PAGES:
         return Other(kind)
-    instant, is_by_arrival = _dated(message, arrival)
-    return PageView(
-        check_user_id(message.user),
-        _check_instant(instant, now),
-        check_name(message.page),
-        _digest(message.message_id) if is_by_arrival and message.message_id else b"",
-    )
+    told = None if message.time is None else parse_instant(message.time)
+    instant = _dated(message, told, arrival)
+    user, page = check_user_id(message.user), check_name(message.page)
+    _check_instant(instant, now)
+    if instant == told:
+        return PageView(user, instant, page)
+    return PageView(user, instant, page, _digest(message, told, page), told)
 
 
-def _dated(message: Message, arrival: Arrival | None) -> tuple[int, bool]:
-    """Return when a message happened, in ms, and whether that depends on when it arrived."""
-    if message.time is None:
+def _dated(message: Message, told: int | None, arrival: Arrival | None) -> int:
+    """Return when a message happened, in ms: what is told, unless that depends on its arrival."""
+    if told is None:
         if arrival is None:
             raise InvalidInput("missing_key", "timestamp is missing", "timestamp")
-        return arrival.instant, True
-    instant = parse_instant(message.time)
+        return arrival.instant
     if arrival is None:
-        return instant, False
-    told = message.sent_at
-    behind = arrival.behind if told is None else clock_behind(arrival.instant, told)
-    if instant + behind < 0:
+        return told
+    sent_at = message.sent_at
+    behind = clock_behind(arrival.instant, sent_at) if sent_at else arrival.behind
+    if told + behind < 0:
         raise InvalidInput("invalid_timestamp", "timestamp is before 1970", "timestamp")
-    return instant + behind, behind != 0
+    return told + behind
 
 
-def _digest(message_id: object) -> bytes:
-    return blake2b(str(message_id).encode(errors="surrogatepass"), digest_size=16).digest()
+def _digest(message: Message, told: int | None, page: str) -> bytes:
+    """Return what tells a message of a user from others; nothing, if nothing does."""
+    known = message.message_id or (None if told is None else (told, page))
+    return b"" if known is None else blake2b(repr(known).encode(), digest_size=16).digest()
 
 
 def _check_text(field: str, text: str, most: int) -> str:

@@ -129,12 +129,12 @@ class Message(msgspec.Struct, gc=False, rename="camel"):
     @property
     def time(self) -> str | None:
         """When it happened, by the sender's clock, if that is told."""
-        return self.timestamp or self.original_timestamp
+        return self.timestamp or self.original_timestamp or None
 
 
 def may_be_ours(text: bytes) -> bool:
     """Return whether JSON may have the key that marks our format, be it written with escapes."""
-    return b'"user_id"' in text or b"\\u" in text
+    return b'"user_id"' in text or b"\\u00" in text
 
 
 def _is_text(value: object) -> bool:
