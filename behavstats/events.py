@@ -45,11 +45,11 @@ class Other(NamedTuple):
 class Arrival(NamedTuple):
     """How a message came: when, and by how much its sender's clock is behind, both in ms.
 
-    `kind` is what a message is that does not say so.
+    That is None if it is not told. `kind` is what a message is that does not say so.
     """
 
     instant: int
-    behind: int = 0
+    behind: int | None = None
     kind: str | None = None
 
 
@@ -115,19 +115,20 @@ def check_name(name: str) -> str:
     return _check_text("name", name, MAX_NAME_BYTES)
 
 
-def clock_behind(arrived: int, sent_at: object) -> int:
+def clock_behind(arrived: int, sent_at: object) -> int | None:
     """Return by how many ms a sender's clock is behind ours; 0 unless it is plainly wrong.
 
-    `arrived` is ours, in ms; `sent_at` what the sender told at the same time, if it is a timestamp.
+    `arrived` is ours, in ms; `sent_at` what the sender told at the same time. None if that is no
+    timestamp.
     Up to five minutes may be the way here: https://segment.com/docs/connections/spec/common/ would
     correct these, too, and so change the order of what was sent apart.
     """
     if not isinstance(sent_at, str):
-        return 0
+        return None
     try:
         behind = arrived - parse_instant(sent_at)
     except InvalidInput:
-        return 0
+        return None
     return behind if abs(behind) > _WRONG_CLOCK else 0
 
 
@@ -267,8 +268,9 @@ def _dated(message: Message, told: int | None, arrival: Arrival | None) -> int:
         return arrival.instant
     if arrival is None:
         return told
-    sent_at = message.sent_at
-    behind = clock_behind(arrival.instant, sent_at) if sent_at else arrival.behind
+    # What was sent again may be marked on the batch alone: the later one counts.
+    behinds = (arrival.behind, clock_behind(arrival.instant, message.sent_at))
+    behind = min((behind for behind in behinds if behind is not None), default=0)
     if told + behind < 0:
         raise InvalidInput("invalid_timestamp", "timestamp is before 1970", "timestamp")
     return told + behind

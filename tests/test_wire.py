@@ -209,7 +209,7 @@ def test_all_that_may_be_null_may_be_null():
     assert decoded(PAGE | nulls | {"messageId": None, "integrations": None}).name == "Home"
 
 
-def test_a_clock_is_corrected_by_the_message_s_own_sent_at_before_the_batch_s():
+def test_a_clock_is_corrected_by_the_later_of_the_message_s_sent_at_and_the_batch_s():
     """Only if it is more than five minutes off, and then by all of it."""
     behind = format_instant(NOW - 2 * HOUR)
     told = PAGE | {"timestamp": format_instant(NOW - 3 * HOUR)}
@@ -218,7 +218,8 @@ def test_a_clock_is_corrected_by_the_message_s_own_sent_at_before_the_batch_s():
         (told, None, NOW - 3 * HOUR),
         (told, in_time, NOW - 3 * HOUR),
         (told, behind, NOW - HOUR),
-        (told | {"sentAt": behind}, in_time, NOW - HOUR),
+        (told | {"sentAt": behind}, in_time, NOW - 3 * HOUR),
+        (told | {"sentAt": behind}, None, NOW - HOUR),
         (told | {"sentAt": in_time}, behind, NOW - 3 * HOUR),
         (told | {"sentAt": None}, behind, NOW - HOUR),
         (told | {"sentAt": "yesterday"}, None, NOW - 3 * HOUR),

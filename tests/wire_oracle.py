@@ -5,6 +5,7 @@ in the plainest way, and answers with (user_id, instant, name), with the kind of
 no page view, or with None for what has to be rejected.
 """
 
+from contextlib import suppress
 from typing import Any
 
 from tests import oracle
@@ -65,7 +66,7 @@ def _theirs(
     name = _name(message)
     if not user or not name:
         return None
-    instant = _instant(message, arrival, message.get("sentAt") or sent_at)
+    instant = _instant(message, arrival, (message.get("sentAt"), sent_at))
     return None if instant is None else _checked(user, instant, name, now)
 
 
@@ -100,7 +101,7 @@ def _path(url: str | None) -> str | None:
     return slash + path or "/"
 
 
-def _instant(message: dict[str, Any], arrival: int | None, sent_at: Any) -> int | None:
+def _instant(message: dict[str, Any], arrival: int | None, sent: tuple[Any, Any]) -> int | None:
     """When it happened by its sender's clock; by ours, if that clock is plainly wrong or absent."""
     told = message.get("timestamp") or message.get("originalTimestamp")
     if told is None or told == "":
@@ -108,10 +109,11 @@ def _instant(message: dict[str, Any], arrival: int | None, sent_at: Any) -> int 
     instant = oracle.instant(told)
     if arrival is None:
         return instant
-    try:
-        skew = arrival - oracle.instant(sent_at) if isinstance(sent_at, str) else 0
-    except ValueError:
-        skew = 0
+    told_to_be_sent = []
+    for sent_at in sent:
+        with suppress(ValueError):
+            told_to_be_sent += [oracle.instant(sent_at)] if isinstance(sent_at, str) else []
+    skew = arrival - max(told_to_be_sent, default=arrival)
     return instant + skew if abs(skew) > FIVE_MINUTES else instant
 
 
