@@ -22,6 +22,9 @@ MAX_BODY_BYTES = 4 * 1024 * 1024
 MAX_INFLATED_BYTES = 16 * 1024 * 1024
 MAX_MESSAGES = 2_500
 
+_MANY_COMMAS = 250_000  # what has fewer is decoded into so few objects that they may be counted
+_LONGEST_TEXT = 1_024  # bytes of what stands around messages
+
 _GZIP = b"\x1f\x8b"
 _GZIP_FORMAT = 16 + zlib.MAX_WBITS
 _KEPT_OF_LONG_MESSAGE = 4 * 1024
@@ -29,11 +32,24 @@ _WORTH_COLUMNS = 20  # messages
 _BESIDE = 600  # bytes that a message takes beside its text
 
 
+_absent: Any = msgspec.field(default_factory=Raw)
+
+
 class Envelope(msgspec.Struct, gc=False, rename="camel"):
     """What stands around the messages of a request, or within its only one, and is not theirs."""
 
-    write_key: Annotated[Any, Meta(description="The key, where no header has it.")] = None
-    sent_at: Annotated[Any, Meta(description="When it was sent, by the sender's clock.")] = None
+    write_key: Annotated[Raw, Meta(description="The key, where no header has it.")] = _absent
+    sent_at: Annotated[Raw, Meta(description="When it was sent, by the sender's clock.")] = _absent
+
+    @property
+    def key(self) -> str | None:
+        """The key, if it is a text."""
+        return _text(self.write_key)
+
+    @property
+    def sent(self) -> str | None:
+        """When it was sent, if that is a text."""
+        return _text(self.sent_at)
 
 
 _GOOD = [{"$ref": f"#/components/schemas/{name}"} for name in ("WireEvent", "Message")]
@@ -64,6 +80,7 @@ class Intake(NamedTuple):
 
 _envelope_decoder = msgspec.json.Decoder(Envelope)
 _batch_decoder = msgspec.json.Decoder(Batch)
+_text_decoder = msgspec.json.Decoder(str)
 
 
 def inflated(body: bytes) -> bytes:
@@ -103,17 +120,48 @@ def open_batch(text: bytes) -> Batch:
 
     Raises InvalidInput if it is no JSON object with a `batch`, TooLarge if that has over 2,500.
     """
+    if text.count(b",") > _MANY_COMMAS:
+        return _split(text)
     try:
-        batch = _batch_decoder.decode(text)
+        batch = _decoded_batch(text)
+    except InvalidInput as error:
+        if error.code == "invalid_batch":
+            raise
+        return _split(text)  # one message may be at fault: that rejects no other
+    if len(batch.batch) > MAX_MESSAGES:
+        raise TooLarge("batch", MAX_MESSAGES, "messages")
+    return batch
+
+
+def _decoded_batch(text: bytes) -> Batch:
+    try:
+        return _batch_decoder.decode(text)
     except msgspec.ValidationError as error:
         raise InvalidInput("invalid_batch", f"the body is no batch: {error}", "batch") from None
     except RecursionError:
         raise InvalidInput("too_deep", "the JSON is nested too deep") from None
     except ValueError as error:
         raise InvalidInput("invalid_json", str(error)) from None
-    if len(batch.batch) > MAX_MESSAGES:
-        raise TooLarge("batch", MAX_MESSAGES, "messages")
+
+
+def _split(text: bytes) -> Batch:
+    """Decode what is around the messages alone."""
+    from behavstats.splitting import split_batch
+
+    split = split_batch(text, MAX_MESSAGES)
+    batch = _decoded_batch(split.around)
+    batch.batch = [*map(Raw, split.messages)]
     return batch
+
+
+def _text(value: Raw) -> str | None:
+    """Return a short JSON string as text; None for anything else."""
+    if not 0 < memoryview(value).nbytes <= _LONGEST_TEXT:
+        return None
+    try:
+        return _text_decoder.decode(value)
+    except ValueError:
+        return None
 
 
 def take_in(source: str, messages: Sequence[Raw | bytes], arrival: Arrival) -> Intake:
