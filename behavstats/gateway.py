@@ -23,7 +23,7 @@ from urllib.parse import unquote_to_bytes
 import bottle
 
 from behavstats.errors import Overloaded, SlowClient
-from behavstats.intake import MAX_BODY_BYTES, Intake
+from behavstats.intake import GZIP, MAX_BODY_BYTES, Intake
 
 INTAKE = "behavstats.intake"
 """Key in the environment of a request: what has to be durable before the answer is true."""
@@ -31,11 +31,16 @@ INTAKE = "behavstats.intake"
 FAILED = "behavstats.failed"
 """Key in the environment of a request: the error that it meets, whatever it asks."""
 
+REQUEST_ID = "behavstats.request_id"
+"""Key in the environment of a request: what tells it from all others, in its answer and the log."""
+
 _MOST_REQUESTS = 1_000  # under way
 _MOST_HELD = 64 * 1024 * 1024  # bytes of their bodies
+_SMALL = 16 * 1024  # bytes of a body that is held also beyond that: slow large ones are in no way
 _MOST_READ = 16 * 1024 * 1024  # bytes of a body; what the application would refuse is dropped
 _SECONDS_TO_SEND = 60.0
 _LARGE = 256 * 1024  # bytes of a body
+_LARGE_OF_GZIP = 4 * 1024  # that may be a thousand times as many
 _BODY = "behavstats.body"
 _NO_ROUTE = ("other", "none")
 
@@ -91,7 +96,8 @@ class Gateway:
     async def __call__(self, scope: Mapping[str, Any], receive: _Receive, send: _Send) -> None:
         """Answer one request."""
         begin = time.perf_counter()
-        environment = _environment(scope)
+        request_id = f"{self._process}-{next(self._numbers):x}"
+        environment = _environment(scope) | {REQUEST_ID: request_id}
         self._requests += 1
         try:
             if not await self._has_body(environment, receive):
@@ -100,7 +106,6 @@ class Gateway:
         finally:
             self._requests -= 1
             self._drop_body(environment)
-        request_id = f"{self._process}-{next(self._numbers):x}"
         headers += (*_HEADERS, (b"x-request-id", request_id.encode()))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": content})
@@ -140,7 +145,7 @@ class Gateway:
             length += len(chunk)
             more = message.get("more_body", False)
             part = chunk[: MAX_BODY_BYTES + 1 - len(body)]
-            if self._held + len(part) > _MOST_HELD:
+            if self._held + len(part) > _MOST_HELD and len(body) + len(part) > _SMALL:
                 environment[FAILED] = Overloaded("too many bytes are under way")
             if FAILED in environment:
                 self._drop_body(environment)
@@ -157,7 +162,8 @@ class Gateway:
         body = environment[_BODY]
         environment["wsgi.input"] = io.BytesIO(body)
         environment["CONTENT_LENGTH"] = str(len(body))
-        if len(body) > _LARGE or self._is_slow(
+        large = _LARGE_OF_GZIP if body.startswith(GZIP) else _LARGE
+        if len(body) > large or self._is_slow(
             environment["REQUEST_METHOD"], environment["PATH_INFO"]
         ):
             answer = await asyncio.to_thread(self._ask, environment)
@@ -170,7 +176,8 @@ class Gateway:
             try:
                 await self._add(intake)
             except Exception as error:  # the application knows what each means
-                return self._ask(_environment(scope) | {FAILED: error})
+                again = {FAILED: error, REQUEST_ID: environment[REQUEST_ID]}
+                return self._ask(_environment(scope) | again)
             self._observer.took_in(intake)
         return answer
 

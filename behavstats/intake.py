@@ -25,7 +25,9 @@ MAX_MESSAGES = 2_500
 _MANY_COMMAS = 250_000  # what has fewer is decoded into so few objects that they may be counted
 _LONGEST_TEXT = 1_024  # bytes of what stands around messages
 
-_GZIP = b"\x1f\x8b"
+GZIP = b"\x1f\x8b"
+"""How gzip begins."""
+
 _GZIP_FORMAT = 16 + zlib.MAX_WBITS
 _KEPT_OF_LONG_MESSAGE = 4 * 1024
 _WORTH_COLUMNS = 20  # messages
@@ -89,7 +91,7 @@ def inflated(body: bytes) -> bytes:
     Raises TooLarge as soon as there is more than 16 MiB, and InvalidInput (`invalid_gzip`) if it is
     damaged or cut off.
     """
-    if not body.startswith(_GZIP):
+    if not body.startswith(GZIP):
         return body
     parts, length = [], 0
     try:

@@ -209,6 +209,7 @@ def test_requests_over_the_limits_are_refused_and_all_that_was_held_is_let_go(
 ):
     """Three bodies of a hundred bytes fit; the fourth and fifth wait for nothing."""
     monkeypatch.setattr(gateway, *limit)
+    monkeypatch.setattr(gateway, "_SMALL", 0)
 
     async def send_five():
         served = Gateway(storing, stored, lambda *_: False, Notes())
