@@ -1,6 +1,5 @@
 """Access: who may ask for what, by the kind of their key, and from which web pages."""
 
-import binascii
 import secrets
 from base64 import b64decode
 from collections.abc import Iterable, Mapping
@@ -80,13 +79,13 @@ def given_key(environ: Mapping[str, str], query: Mapping[str, str]) -> str | Non
 
     The first of: the user name of Basic, Bearer, `X-Write-Key`, `?writeKey=`.
     """
-    scheme, _, credentials = environ.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
+    scheme, _, credentials = _text(environ.get("HTTP_AUTHORIZATION", "")).strip().partition(" ")
     shown = ""
     if scheme.lower() == "basic":
         shown = _user_name(credentials.strip())
     elif scheme.lower() == "bearer":
         shown = credentials.strip()
-    return shown or environ.get("HTTP_X_WRITE_KEY") or query.get("writeKey") or None
+    return shown or _text(environ.get("HTTP_X_WRITE_KEY", "")) or query.get("writeKey") or None
 
 
 class Origins:
@@ -160,10 +159,20 @@ def _origin(text: str) -> str:
     return f"{parts.scheme}://{parts.netloc}".lower()
 
 
+def _text(header: str) -> str:
+    """Return the text of a header, which comes as bytes (PEP 3333): UTF-8, if it is that."""
+    if header.isascii():
+        return header
+    try:
+        return header.encode("latin-1").decode()
+    except ValueError:
+        return header
+
+
 def _user_name(credentials: str) -> str:
     try:
         return b64decode(credentials, validate=True).decode().partition(":")[0]
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # no base64, not even of ASCII, or not of UTF-8
         return ""
 
 
