@@ -1,5 +1,6 @@
 """Access: who may ask for what, by the kind of their key, and from which web pages."""
 
+import re
 import secrets
 from base64 import b64decode
 from collections.abc import Iterable, Mapping
@@ -8,7 +9,6 @@ from functools import lru_cache
 from hashlib import blake2b
 from hmac import compare_digest
 from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from behavstats.errors import AccessDenied, InvalidInput, NotAuthenticated
 
@@ -16,6 +16,9 @@ SHORTEST_KEY = 16
 """Characters."""
 
 ANY_ORIGIN = "*"
+
+_ORIGIN = re.compile(r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+])(:[0-9]+)?/?")
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 class Need(IntEnum):
@@ -149,14 +152,15 @@ def _host_name(host: str) -> str:
 
 
 def _origin(text: str) -> str:
-    """Return an origin as browsers write it."""
+    """Return an origin as browsers write it; InvalidInput if none of theirs can be meant."""
     if text == ANY_ORIGIN:
         return text
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/"):
+    found = _ORIGIN.fullmatch(text.lower())
+    if found is None:
         message = f"{text!r} is no origin, such as https://example.org, nor *"
         raise InvalidInput("invalid_cors_origin", message)
-    return f"{parts.scheme}://{parts.netloc}".lower()
+    scheme, host, port = found.groups("")
+    return f"{scheme}://{host}{'' if port == _DEFAULT_PORTS[scheme] else port}"
 
 
 def _text(header: str) -> str:
