@@ -75,8 +75,9 @@ class Answers:
     def post_message(self, operation: Operation) -> Done:
         """Take a single message; the answer is true once it is durable."""
         text = self._sent()
-        arrival = Arrival(self._clock(), kind=operation.kind)
-        self._take(operation, [text] if text.strip() else [], arrival)
+        if not text.strip():
+            raise InvalidInput("invalid_json", "the body is empty")
+        self._take(operation, [text], Arrival(self._clock(), kind=operation.kind))
         return Done()
 
     def post_batch(self, operation: Operation) -> Counted:

@@ -176,13 +176,13 @@ OPERATIONS = (
 )
 """All of them; one without a summary is not for anybody to call."""
 
-_SLOW = [
-    (operation.method, operation.path.partition("{")[0])
-    for operation in OPERATIONS
-    if operation.is_slow
-]
+_SLOW = [op for op in OPERATIONS if op.is_slow]
+_BEGINNINGS = {
+    method: tuple(op.path.partition("{")[0] for op in _SLOW if op.method == method)
+    for method in {op.method for op in _SLOW}
+}
 
 
 def is_slow(method: str, path: str) -> bool:
     """Return whether a request may take seconds."""
-    return any(method == slow and path.startswith(beginning) for slow, beginning in _SLOW)
+    return path.startswith(_BEGINNINGS.get(method, ()))

@@ -105,12 +105,11 @@ class _Observer:
 
     def __init__(self, metrics: Metrics, log: Log) -> None:
         self.took_in = metrics.took_in
-        self._count = metrics.answered
-        self._write = log.write
+        self._count, self._write = metrics.answered, log.answered
 
     def answered(self, answered: Answered) -> None:
         self._count(answered)
-        self._write("info", **answered._replace(seconds=round(answered.seconds, 6))._asdict())
+        self._write(answered)
 
 
 def _allow_connections() -> None:
