@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test test-contract check lint types format bench clean
+.PHONY: demo test test-clients test-contract check lint types format bench clean
 
 demo: $(READY)
 	rm -rf build/demo && mkdir -p build/demo
@@ -16,6 +16,13 @@ test: $(READY)
 # Some minutes of requests by schemathesis, of which `make test` makes the first half a minute.
 test-contract: $(READY)
 	IN_FULL=1 $(BIN)/pytest tests/test_contract.py
+
+# Published Segment and RudderStack clients against a real server. They mostly wait: for back-offs, and
+# for what is out of order on purpose. So there are more of them at a time than cores.
+test-clients: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,clients]'
+	tests/clients/install
+	$(BIN)/pytest tests/clients --numprocesses=8
 
 check: lint types test
 
