@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test test-clients check lint types format bench clean
+.PHONY: demo test test-clients test-contract check lint types format bench clean
 
 demo: $(READY)
 	rm -rf build/demo && mkdir -p build/demo
@@ -12,6 +12,10 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/pytest
+
+# Some minutes of requests by schemathesis, of which `make test` makes the first half a minute.
+test-contract: $(READY)
+	IN_FULL=1 $(BIN)/pytest tests/test_contract.py
 
 # Published Segment and RudderStack clients against a real server. They mostly wait: for back-offs, and
 # for what is out of order on purpose. So there are more of them at a time than cores.

@@ -1,6 +1,6 @@
 """Access: who may ask for what, by the kind of their key, and from which web pages."""
 
-import binascii
+import re
 import secrets
 from base64 import b64decode
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,6 @@ from functools import lru_cache
 from hashlib import blake2b
 from hmac import compare_digest
 from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from behavstats.errors import AccessDenied, InvalidInput, NotAuthenticated
 
@@ -17,6 +16,9 @@ SHORTEST_KEY = 16
 """Characters."""
 
 ANY_ORIGIN = "*"
+
+_ORIGIN = re.compile(r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+])(:[0-9]+)?/?")
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 class Need(IntEnum):
@@ -80,13 +82,13 @@ def given_key(environ: Mapping[str, str], query: Mapping[str, str]) -> str | Non
 
     The first of: the user name of Basic, Bearer, `X-Write-Key`, `?writeKey=`.
     """
-    scheme, _, credentials = environ.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
+    scheme, _, credentials = _text(environ.get("HTTP_AUTHORIZATION", "")).strip().partition(" ")
     shown = ""
     if scheme.lower() == "basic":
         shown = _user_name(credentials.strip())
     elif scheme.lower() == "bearer":
         shown = credentials.strip()
-    return shown or environ.get("HTTP_X_WRITE_KEY") or query.get("writeKey") or None
+    return shown or _text(environ.get("HTTP_X_WRITE_KEY", "")) or query.get("writeKey") or None
 
 
 class Origins:
@@ -150,20 +152,31 @@ def _host_name(host: str) -> str:
 
 
 def _origin(text: str) -> str:
-    """Return an origin as browsers write it."""
+    """Return an origin as browsers write it; InvalidInput if none of theirs can be meant."""
     if text == ANY_ORIGIN:
         return text
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/"):
+    found = _ORIGIN.fullmatch(text.lower())
+    if found is None:
         message = f"{text!r} is no origin, such as https://example.org, nor *"
         raise InvalidInput("invalid_cors_origin", message)
-    return f"{parts.scheme}://{parts.netloc}".lower()
+    scheme, host, port = found.groups("")
+    return f"{scheme}://{host}{'' if port == _DEFAULT_PORTS[scheme] else port}"
+
+
+def _text(header: str) -> str:
+    """Return the text of a header, which comes as bytes (PEP 3333): UTF-8, if it is that."""
+    if header.isascii():
+        return header
+    try:
+        return header.encode("latin-1").decode()
+    except ValueError:
+        return header
 
 
 def _user_name(credentials: str) -> str:
     try:
         return b64decode(credentials, validate=True).decode().partition(":")[0]
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # no base64, not even of ASCII, or not of UTF-8
         return ""
 
 

@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, UnsetType
 from behavstats.access import Need
 from behavstats.intake import Batch
 from behavstats.profile import MAX_DAYS, Profile
-from behavstats.wire import KINDS, PAGES, TIMESTAMP, USER_ID, Message, WireEvent
+from behavstats.wire import INSTANT, KINDS, PAGES, USER_ID, Message, WireEvent
 
 
 class Done(msgspec.Struct):
@@ -83,7 +83,7 @@ class Parameter(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """One method of one path, what it takes and what it gives: types of JSON, or `str` of text.
+    """One method of one path; types of what it takes and gives, or the media type of a text.
 
     `answer` names the application's method for it. `kind` is what a message is that does not say
     so. `is_slow` marks what may take seconds.
@@ -111,7 +111,7 @@ _USER_ID = Parameter(
 _WINDOW = (
     Parameter("days", "query", Annotated[int, Meta(ge=1, le=MAX_DAYS)], "The window's length.", 30),
     Parameter(
-        "as_of", "query", Annotated[str, TIMESTAMP], "The window's end.", "2026-11-15T00:00:00Z"
+        "as_of", "query", Annotated[str, INSTANT], "The window's end.", "2026-11-15T00:00:00Z"
     ),
     Parameter("detail", "query", bool, "Whether to add visits, days and pages.", True),
 )
@@ -122,9 +122,9 @@ def _intake() -> Iterator[Operation]:
     for path in ("/v1/batch", "/v1/b", "/v1/import", "/beacon/v1/batch"):
         summary = "Send a batch of messages"
         yield Operation("POST", path, "post_batch", summary, Need.SENDING, (Batch,), Counted)
+    takes = (WireEvent, Message)  # what it is, is told by its keys, wherever it comes
     for kind in KINDS:
         summary = "Send a page view" if kind in PAGES else f"Send a message that is counted: {kind}"
-        takes = (WireEvent, Message) if kind == "page" else (Message,)
         for path in (f"/v1/{kind}", f"/v1/{kind[0]}"):
             yield Operation("POST", path, "post_message", summary, Need.SENDING, takes, kind=kind)
 
@@ -167,12 +167,14 @@ OPERATIONS = (
         "get_metrics",
         "Counts and times, for Prometheus",
         Need.EVERYTHING,
-        gives=str,
+        gives="text/plain",
         is_slow=True,
     ),
     Operation("GET", "/openapi.json", "get_openapi", "This document", gives=dict[str, Any]),
-    Operation("GET", "/docs", "get_docs", "This document, to be read in a browser", gives=str),
-    Operation("GET", "/docs/{file}", "get_docs_file", "", gives=str),
+    Operation(
+        "GET", "/docs", "get_docs", "This document, to be read in a browser", gives="text/html"
+    ),
+    Operation("GET", "/docs/{file}", "get_docs_file", "", gives="text/*"),
 )
 """All of them; one without a summary is not for anybody to call."""
 

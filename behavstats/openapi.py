@@ -9,10 +9,10 @@ import msgspec
 import behavstats
 from behavstats.contract import OPERATIONS, Counted, Done, Erased, Failure, Operation, Project
 from behavstats.intake import Batch
+from behavstats.messages import Schema, message_schemas
 from behavstats.profile import FIELDS, Details, Profile, Summary, profile
-from behavstats.wire import Message, WireEvent
+from behavstats.wire import PAGES, Message, WireEvent
 
-_Schema = dict[str, Any]
 _REF = "#/components/schemas/{name}"
 _TYPES = (WireEvent, Message, Batch, Done, Counted, Erased, Failure, Project, Details)
 
@@ -28,8 +28,7 @@ Where the server has keys, a write key may only send, a secret key everything. W
 it answers this machine alone.
 """
 _EVENT = {"user_id": "019mr8mf4r", "name": "/pricing", "timestamp": "2026-11-15T12:34:56.789Z"}
-_PAGE = {
-    "type": "page",
+_CALL = {
     "userId": "019mr8mf4r",
     "category": "Shop",
     "name": "Pricing",
@@ -37,16 +36,7 @@ _PAGE = {
     "messageId": "ajs-next-1763210096789-9b1c",
     "timestamp": "2026-11-15T12:34:56.789Z",
 }
-_EXAMPLES: Mapping[Any, Mapping[str, Any]] = {
-    (WireEvent, Message): {"ours": _EVENT, "segment": _PAGE},
-    (Message,): {"segment": _PAGE},
-    (Batch,): {
-        "ours": {"batch": [_EVENT]},
-        "segment": {"batch": [_PAGE], "sentAt": _EVENT["timestamp"]},
-    },
-    (Profile,): {"profile": profile("019mr8mf4r", Summary(), 7)},
-}
-_SECURITY: Mapping[str, _Schema] = {
+_SECURITY: Mapping[str, Schema] = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "basic": {"type": "http", "scheme": "basic", "description": "The key as the user's name."},
     "header": {"type": "apiKey", "in": "header", "name": "X-Write-Key"},
@@ -54,13 +44,14 @@ _SECURITY: Mapping[str, _Schema] = {
 }
 _RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
 _CHALLENGE = {"WWW-Authenticate": {"schema": {"type": "string"}}}
+_USER = "/v1/user/{user_id}"
 _AS_WORD = str.maketrans("/{}.", "____")
 
 
 @cache
-def document() -> _Schema:
+def document() -> Schema:
     """Return the document."""
-    paths: dict[str, _Schema] = {}
+    paths: dict[str, Schema] = {}
     for operation in OPERATIONS:
         if operation.summary:
             paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
@@ -78,9 +69,9 @@ def document() -> _Schema:
     }
 
 
-def _operation(operation: Operation) -> _Schema:
-    described: _Schema = {
-        "operationId": f"{operation.method.lower()}{operation.path.translate(_AS_WORD)}",
+def _operation(operation: Operation) -> Schema:
+    described: Schema = {
+        "operationId": _id(operation.method, operation.path),
         "summary": operation.summary,
         "responses": {str(status): answer for status, answer in _answers(operation)},
         "security": [{name: []} for name in _SECURITY] if operation.need else [],
@@ -98,46 +89,81 @@ def _operation(operation: Operation) -> _Schema:
             for parameter in operation.parameters
         ]
     if operation.takes:
-        described["requestBody"] = {"required": True, "content": _content(*operation.takes)}
+        described["requestBody"] = {"required": True, "content": _taken(operation)}
     return described
 
 
-def _answers(operation: Operation) -> Iterator[tuple[int, _Schema]]:
+def _answers(operation: Operation) -> Iterator[tuple[int, Schema]]:
     """Yield the statuses that an operation may answer with, and what comes with them."""
-    yield 200, {"description": "Done.", "content": _content(operation.gives)}
+    yield 200, {"description": "Done.", "content": _content(operation.gives), **_links(operation)}
     if operation.takes or operation.parameters:
         yield 400, _failing("Something in the request is wrong; sent again, it will be again.")
     if operation.need:
         yield 401, _failing("No key, or one that is not known.") | {"headers": _CHALLENGE}
     yield 403, _failing("A write key, where a secret one is needed; or a web page that may not.")
     if operation.parameters:
-        yield 404, _failing("There is nothing of this user.")
+        yield 404, _failing("Nothing is known of this user, or there is nothing at this path.")
     if operation.takes:
         yield 408, _failing("The request was not sent to its end in time.")
         yield 413, _failing("The request is too large.")
     yield 503, _failing("Not now: try again.") | {"headers": _RETRY_AFTER}
 
 
-def _failing(words: str) -> _Schema:
+def _links(operation: Operation) -> Schema:
+    """Return what can be done with the user whom an operation was about."""
+    if operation.kind == "page":
+        user_id = "$request.body#/user_id"
+    elif operation.path == _USER:
+        user_id = "$request.path.user_id"
+    else:
+        return {}
+    links = {
+        words: {"operationId": _id(method, _USER), "parameters": {"user_id": user_id}}
+        for words, method in (("read", "GET"), ("erase", "DELETE"))
+    }
+    return {"links": links}
+
+
+def _id(method: str, path: str) -> str:
+    return method.lower() + path.translate(_AS_WORD)
+
+
+def _failing(words: str) -> Schema:
     return {"description": words, "content": _content(Failure)}
 
 
-def _content(*types: Any) -> _Schema:  # noqa: ANN401  types are anything
-    """Return what a body holds that is of one of some types."""
-    if types == (str,):
-        return {"text/plain": {"schema": {"type": "string"}}}
-    if types == (Profile,):
-        schemas: tuple[_Schema, ...] = ({"$ref": _REF.format(name="Profile")},)
+def _taken(operation: Operation) -> Schema:
+    """Return what a body holds that an operation takes."""
+    call = {"type": operation.kind or "page", **_CALL}
+    values: Schema = {"segment": call, "ours": _EVENT}
+    if Batch in operation.takes:
+        schema = _reference("Batch")
+        values = {name: {"batch": [value]} for name, value in values.items()}
     else:
-        schemas, _ = msgspec.json.schema_components(types, ref_template=_REF)
-    shown: _Schema = {"schema": {"anyOf": schemas} if len(schemas) > 1 else schemas[0]}
-    if types in _EXAMPLES:
-        shown["examples"] = {name: {"value": value} for name, value in _EXAMPLES[types].items()}
-    return {"application/json": shown}
+        message = "MessageForPage" if operation.kind in PAGES else "MessageForOther"
+        schema = {"anyOf": [_reference("WireEvent"), _reference(message)]}
+    examples = {name: {"value": value} for name, value in values.items()}
+    return {"application/json": {"schema": schema, "examples": examples}}
 
 
-def _components() -> _Schema:
+def _content(kind: Any) -> Schema:  # noqa: ANN401  types are anything
+    """Return what a body holds that is of a type, or a text of a media type."""
+    if isinstance(kind, str):
+        return {kind: {"schema": {"type": "string"}}}
+    if kind is Profile:
+        example = profile("019mr8mf4r", Summary(), 7)
+        return {"application/json": {"schema": _reference("Profile"), "example": example}}
+    (schema,), _ = msgspec.json.schema_components([kind], ref_template=_REF)
+    return {"application/json": {"schema": schema}}
+
+
+def _reference(name: str) -> Schema:
+    return {"$ref": _REF.format(name=name)}
+
+
+def _components() -> Schema:
     _, components = msgspec.json.schema_components(_TYPES, ref_template=_REF)
+    components |= message_schemas(components["Message"], _reference)
     # The keys of a profile hold the number of days: there is no type that could say so.
     details = components.pop("Details")
     keys = {key.format(days="[0-9]+"): kind for key, kind in FIELDS.items()}

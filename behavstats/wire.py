@@ -32,6 +32,10 @@ TIMESTAMP = Meta(
     "a millisecond are cut off.",
     extra_json_schema={"format": "date-time"},
 )
+INSTANT = Meta(
+    description="RFC 3339 with Z or an offset, from 1970 to 9999.",
+    extra_json_schema={"format": "date-time"},
+)
 
 THEIRS = ("userId", "anonymousId", "type", "messageId")
 """Keys that mark a Segment message; but `user_id` marks ours."""

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -89,13 +90,17 @@ class ServerProcess:
         except OSError:
             return None
 
-    def request(self, method: str, path: str, body: bytes | None = None) -> tuple[int, Any, Any]:
+    def request(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, Any] = {}
+    ) -> tuple[int, Any, Any]:
         """Make a request on a connection of its own; return status, headers and parsed body."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
-            connection.request(method, path, body)
+            connection.request(method, path, body, headers)
             answer = connection.getresponse()
-            return answer.status, answer.headers, json.loads(answer.read() or b"null")
+            text = answer.read()
+            is_json = answer.headers.get_content_type() == "application/json"
+            return answer.status, answer.headers, json.loads(text or b"null") if is_json else text
         finally:
             connection.close()
 
@@ -111,8 +116,9 @@ class ServerProcess:
         """Stop it with a signal; return its exit code."""
         self.process.send_signal(signal_number)
         code = self.process.wait(timeout=30)
-        self.stderr = self.process.stderr.read().decode()  # type: ignore[union-attr]
-        self.process.stderr.close()  # type: ignore[union-attr]
+        if self.process.stderr is not None:
+            self.stderr = self.process.stderr.read().decode()
+            self.process.stderr.close()
         return code
 
 
