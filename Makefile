@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test check lint types format bench clean
+.PHONY: demo test test-faults check lint types format bench clean
 
 demo: $(READY)
 	rm -rf build/demo && mkdir -p build/demo
@@ -12,6 +12,10 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/pytest
+
+# Minutes: kills, full disks, power cuts and crowds, against real processes.
+test-faults: $(READY)
+	$(BIN)/pytest tests/faults
 
 check: lint types test
 
