@@ -44,7 +44,8 @@ def serve(settings: Settings) -> None:
     the store cannot be opened or the address is not to be had.
     """
     address = _address(settings.host, settings.port)
-    Store.create(settings.db, settings.patience).close()
+    with Store.create(settings.db, settings.patience) as store:
+        store.check_writable()
     server = Server(
         "behavstats",
         address=address,

@@ -23,8 +23,12 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+# A file that may not be read is an unusable store, as others are: not a usage error of Typer's.
 Database = Annotated[
-    Path, typer.Option("--db", envvar="BEHAVSTATS_DB", metavar="PATH", help="The store's file.")
+    Path,
+    typer.Option(
+        "--db", envvar="BEHAVSTATS_DB", metavar="PATH", help="The store's file.", readable=False
+    ),
 ]
 DEFAULT_DB = Path("behavstats.db")
 User = Annotated[str, typer.Argument(metavar="USER", help="The user's id.")]

@@ -94,6 +94,15 @@ def check_file(path: Path) -> None:
             # The file may be shorter than its first page says: the rest is still in the WAL.
             connection.execute("PRAGMA writable_schema = ON")
             check_version(connection, path)
+            (page,) = connection.execute("PRAGMA page_size").fetchone()
+    # SQLite notices where whole pages are missing; of a part of one, it would read zeros.
+    if path.stat().st_size % page and not _has_wal(path):
+        raise StoreUnavailable(f"the store {path} cannot be used: the file was cut short")
+
+
+def _has_wal(path: Path) -> bool:
+    wal = Path(f"{path}-wal")
+    return wal.exists() and wal.stat().st_size > 0
 
 
 def check_version(connection: sqlite3.Connection, path: Path) -> int:
