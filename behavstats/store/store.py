@@ -342,6 +342,12 @@ class Store:
         if self._wal_is_due:
             message = f"{deleted} were deleted, but the write-ahead log still holds them"
             raise StoreBusy(f"{message}: another program reads it; ask again, to have it emptied")
+        # SQLite leaves that to the system: after a power cut, the log could be there again.
+        wal = os.open(f"{self.path}-wal", os.O_RDONLY)
+        try:
+            os.fsync(wal)
+        finally:
+            os.close(wal)
 
     def _checkpoint_if_due(self, connection: sqlite3.Connection, large: int) -> None:
         if self._wal_is_due or os.path.getsize(f"{self.path}-wal") > large:
