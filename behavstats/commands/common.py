@@ -38,7 +38,12 @@ def existing_store(settings: Settings) -> "Store":
     """Open the store that is there; StoreError if there is none, or none that can be used."""
     from behavstats.store import Store
 
-    return Store.open(settings.db, settings.patience)
+    return Store.open(settings.db, settings.patience, say_that_it_waits)
+
+
+def say_that_it_waits() -> None:
+    """Tell whoever wonders why nothing happens."""
+    complain("waiting for another process that is writing to the store")
 
 
 def write(data: bytes) -> None:

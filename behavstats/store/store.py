@@ -4,7 +4,7 @@ import math
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -42,11 +42,11 @@ class Store:
     store cannot do it. Close it, or use it as a context manager.
     """
 
-    def __init__(self, path: Path, patience: float) -> None:
+    def __init__(self, path: Path, patience: float, lock: StoreLock) -> None:
         """Do not call; see `open` and `create`."""
         self.path = path
         self._patience = patience
-        self._lock = StoreLock(path, patience)
+        self._lock = lock
         self._idle: list[sqlite3.Connection] = []  # connections that read, while they do not
         self._writer: sqlite3.Connection | None = None
         self._users = Interner("user", "user_id")
@@ -56,14 +56,15 @@ class Store:
         self._data_version: int | None = None
 
     @classmethod
-    def open(cls, path: Path, patience: float) -> Self:
+    def open(cls, path: Path, patience: float, on_wait: Callable[[], None] = lambda: None) -> Self:
         """Open the store at `path`; wait `patience` seconds at most for a turn to write.
 
-        Raises NoStore if there is none, and makes nothing; NotAStore if it is something else.
+        Where that takes long, `on_wait` is called. Raises NoStore if there is none, and makes
+        nothing; NotAStore if it is something else.
         """
         path = _resolved(path)
         database.check_file(path)
-        store = cls(path, patience)
+        store = cls(path, patience, StoreLock(path, patience, on_wait))
         with ExitStack() as on_failure:
             on_failure.callback(store.close)
             store._finish_interrupted()
@@ -77,17 +78,19 @@ class Store:
         return store
 
     @classmethod
-    def create(cls, path: Path, patience: float) -> Self:
+    def create(
+        cls, path: Path, patience: float, on_wait: Callable[[], None] = lambda: None
+    ) -> Self:
         """Open the store at `path`, making it if there is none."""
         path = _resolved(path)
         if not path.parent.is_dir():
             raise StoreUnavailable(f"the store {path} cannot be made: no folder {path.parent}")
         try:
-            return cls.open(path, patience)
+            return cls.open(path, patience, on_wait)
         except NoStore:
-            with StoreLock(path, patience).held(), database.translated(path):
+            with StoreLock(path, patience, on_wait).held(), database.translated(path):
                 _make(path)
-            return cls.open(path, patience)
+            return cls.open(path, patience, on_wait)
 
     def __enter__(self) -> Self:
         return self
