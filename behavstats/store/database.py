@@ -163,12 +163,16 @@ def translated(path: Path) -> Iterator[None]:
 
 def translation(error: sqlite3.Error, path: Path) -> StoreError:
     """Return what an error of SQLite means for whoever uses the store."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    extended = getattr(error, "sqlite_errorcode", 0)
+    code = extended & 0xFF
     if code in _BUSY:
         return StoreBusy(f"the store {path} is busy: {error}")
     if code == sqlite3.SQLITE_NOTADB:
         return NotAStore(f"{path} is not a behavstats store: {error}")
     if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}:
         reason = "it and its folder must be writable, even to read"
+        return StoreUnavailable(f"the store {path} cannot be used: {reason} ({error})")
+    if extended == sqlite3.SQLITE_IOERR_SHMSIZE:
+        reason = "even to read, a little room is needed, and the disk is full"
         return StoreUnavailable(f"the store {path} cannot be used: {reason} ({error})")
     return StoreUnavailable(f"the store {path} cannot be used: {error}")
