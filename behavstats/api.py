@@ -1,21 +1,31 @@
-"""The HTTP interface: a Bottle application that parses, calls the store, and answers JSON."""
+"""The HTTP interface: a Bottle application with the routes, rights and errors of the contract."""
 
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
-from urllib.parse import unquote_plus
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 import bottle
+import msgspec
+from msgspec import UNSET
 
-from behavstats.errors import BehavstatsError, InvalidInput, StoreError, TooLarge, UnknownUser
-from behavstats.events import PageView, check_user_id, decode_event
-from behavstats.gateway import DURABLE, FAILED
-from behavstats.instants import parse_instant
-from behavstats.profile import Window, detailed_profile, encode, profile, window
-from behavstats.store import Store
+from behavstats.access import Keys, Need, Origins, given_key
+from behavstats.answers import Answers, Text, query_of_request
+from behavstats.contract import OPERATIONS, Failure, Operation
+from behavstats.errors import (
+    AccessDenied,
+    BehavstatsError,
+    InvalidInput,
+    NotAuthenticated,
+    NothingThere,
+    SlowClient,
+    StoreError,
+    TooLarge,
+    UnknownUser,
+)
+from behavstats.gateway import FAILED
 
-MAX_BODY_BYTES = 1024 * 1024
 RETRY_AFTER = 1
 """Seconds after which a client is asked to try again, where the store cannot take it now."""
 
@@ -23,83 +33,118 @@ RETRY_AFTER = 1
 _STATUS: dict[type[BehavstatsError], int] = {
     TooLarge: 413,
     InvalidInput: 400,
+    NotAuthenticated: 401,
+    AccessDenied: 403,
+    SlowClient: 408,
     UnknownUser: 404,
+    NothingThere: 404,
     StoreError: 503,
 }
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 # Any character may stand in a user id: a slash, and even a newline, which `.` leaves out.
-_USER = "/v1/user/<user_id:re:(?s:.*)>"
-
-_DAYS = re.compile(r"[0-9]{1,3}")
+_PATTERNS = {"{user_id}": "<user_id:re:(?s:.*)>", "{key}": "<key>", "{file}": "<file>"}
+_HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,1000}")
+_SECONDS_OF_PREFLIGHT = 7200  # the most for which browsers remember one
 
 _log = logging.getLogger(__name__)
+_encode = msgspec.json.Encoder().encode
 
 
-def make_app(
-    store: Store, add: Callable[[Sequence[PageView]], object], clock: Callable[[], int]
-) -> bottle.Bottle:
-    """Return the application on a store.
-
-    `add` stores page views; what it returns is left for the gateway to wait for. `clock` returns ms
-    since the epoch.
-    """
+def make_app(answers: Answers, keys: Keys, origins: Origins) -> bottle.Bottle:
+    """Return the application that gives answers to those who may have them."""
     app = bottle.Bottle()
     app.uninstall("json")
     app.default_error_handler = _http_error
-    app.install(_answering)
-
-    @app.post("/v1/page")
-    def post_page() -> dict[str, object]:
-        bottle.request.environ[DURABLE] = add([decode_event(_body(), clock())])
-        return {"success": True}
-
-    @app.get(_USER)
-    def get_user(user_id: str) -> dict[str, object]:
-        query = _query()
-        wanted, detailed = _window(query, clock), _flag(query, "detail")
-        summary = store.summary(_checked(user_id), wanted)
-        if detailed:
-            return detailed_profile(user_id, summary, wanted)
-        return profile(user_id, summary, wanted.days)
-
-    @app.delete(_USER)
-    def delete_user(user_id: str) -> dict[str, object]:
-        receipt = store.forget(_checked(user_id))
-        return {"success": True, **receipt._asdict()}
-
-    @app.get("/healthz")
-    def get_health() -> dict[str, object]:
-        store.check_readable()
-        return {"success": True}
-
+    for operation in OPERATIONS:
+        path = operation.path
+        for name, pattern in _PATTERNS.items():
+            path = path.replace(name, pattern)
+        admit = partial(_admit, operation, keys, origins)
+        answer = _answering(admit, partial(getattr(answers, operation.answer), operation))
+        app.route(path, operation.method, answer, name=operation.path)
+        if operation.takes:  # the browser asks first, without a key
+            preflight = _answering(partial(_grant, origins), lambda: Text("text/plain", b""))
+            app.route(path, "OPTIONS", preflight, name=operation.path)
     return app
 
 
-def _answering(callback: Callable[..., dict[str, object]]) -> Callable[..., bytes]:
-    """Turn what a route returns, or the error it raises, into a JSON answer (a Bottle plugin)."""
+def _answering(
+    admit: Callable[[dict[str, str]], object], answer: Callable[..., Any]
+) -> Callable[..., bytes]:
+    """Turn what a method returns, or the error that it or `admit` raises, into an answer."""
 
-    @wraps(callback)
-    def answer(**arguments: str) -> bytes:
+    def respond(**arguments: str) -> bytes:
         try:
-            _raise_failed()
-            return _json(200, callback(**arguments))
+            admit(arguments)
+            return _shown(answer(**arguments))
         except tuple(_STATUS) as error:
-            status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
-            if status == 503:
-                _log.warning("the store cannot take a request now: %s", error)
-                bottle.response.set_header("Retry-After", str(RETRY_AFTER))
-            return _failure(status, error.code, str(error), getattr(error, "field", None))
+            return _refused(error)
         except Exception:
             _log.exception("a request failed")
             return _failure(500, "internal_error", "internal error")
 
-    return answer
+    return respond
 
 
-def _raise_failed() -> None:
-    failed = bottle.request.environ.get(FAILED)
-    if failed is not None:
-        raise failed
+def _admit(
+    operation: Operation, keys: Keys, origins: Origins, arguments: Mapping[str, str]
+) -> None:
+    """Raise an error unless whoever asks may have the answer, and the request is whole."""
+    environ, need = bottle.request.environ, operation.need
+    _allow_to_read(origins.allowed(need, environ.get("HTTP_ORIGIN")))
+    if FAILED in environ:
+        raise environ[FAILED]
+    origins.check(need, environ)
+    if keys and need:
+        key = given_key(environ, query_of_request()) or arguments.get("key")
+        if key is not None or not operation.takes:  # else, the body may have it
+            keys.check(need, key)
+
+
+def _grant(origins: Origins, _: Mapping[str, str]) -> None:
+    """Answer a browser's preflight: whether a page of another origin may send, and how."""
+    environ, response = bottle.request.environ, bottle.response
+    origins.check(Need.SENDING, environ)
+    origin = origins.allowed(Need.SENDING, environ.get("HTTP_ORIGIN"))
+    if origin is None:
+        raise AccessDenied("pages of this origin may not send")
+    _allow_to_read(origin)
+    response.status = 204
+    response.set_header("Access-Control-Allow-Methods", "POST")
+    # Whatever it is that a client sends along: no header gives a right, but that with the key.
+    asked = environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS")
+    if asked is not None and _HEADER_NAMES.fullmatch(asked):
+        response.set_header("Access-Control-Allow-Headers", asked)
+    response.set_header("Access-Control-Max-Age", str(_SECONDS_OF_PREFLIGHT))
+
+
+def _allow_to_read(origin: str | None) -> None:
+    """Let a script of an origin read the answer."""
+    if origin is not None:
+        response = bottle.response
+        response.set_header("Access-Control-Allow-Origin", origin)
+        response.set_header("Access-Control-Expose-Headers", "Retry-After, X-Request-Id")
+        response.set_header("Vary", "Origin")
+
+
+def _shown(value: object) -> bytes:
+    if isinstance(value, Text):
+        bottle.response.content_type = value.content_type
+        for name, header in value.headers.items():
+            bottle.response.set_header(name, header)
+        return value.body
+    bottle.response.content_type = "application/json"
+    return _encode(value)
+
+
+def _refused(error: BehavstatsError) -> bytes:
+    status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
+    if status == 503:
+        _log.warning("the store cannot take a request now: %s", error)
+        bottle.response.set_header("Retry-After", str(RETRY_AFTER))
+    if status == 401:
+        bottle.response.set_header("WWW-Authenticate", 'Bearer realm="behavstats"')
+    return _failure(status, error.code, str(error), getattr(error, "field", None))
 
 
 def _http_error(error: bottle.HTTPError) -> bytes:
@@ -111,53 +156,5 @@ def _http_error(error: bottle.HTTPError) -> bytes:
 
 
 def _failure(status: int, code: str, message: str, field: str | None = None) -> bytes:
-    named = {} if field is None else {"field": field}
-    return _json(status, {"success": False, "code": code, "message": message, **named})
-
-
-def _json(status: int, value: dict[str, object]) -> bytes:
-    if status != 200:
-        bottle.response.status = status
-    bottle.response.content_type = "application/json"
-    return encode(value)
-
-
-def _body() -> bytes:
-    # Not `request.body`, which puts what is over 100 KB into a file in /tmp.
-    body: bytes = bottle.request.environ["wsgi.input"].read(MAX_BODY_BYTES + 1)
-    if len(body) > MAX_BODY_BYTES:
-        raise TooLarge(MAX_BODY_BYTES)
-    return body
-
-
-def _checked(user_id: str) -> str:
-    # Bottle drops the bytes of a path that are not UTF-8: what is left is another user's id.
-    try:
-        bottle.request.environ["bottle.raw_path"].encode("latin-1").decode()
-    except UnicodeDecodeError:
-        raise InvalidInput("invalid_user_id", "user_id is not UTF-8", "user_id") from None
-    return check_user_id(user_id)
-
-
-def _window(query: Mapping[str, str], clock: Callable[[], int]) -> Window:
-    days, as_of = query.get("days", "7"), query.get("as_of")
-    if not _DAYS.fullmatch(days):
-        raise InvalidInput("invalid_days", f"days is not a whole number: {days!r}", "days")
-    # A blank can only come from the plus sign of an offset that was not percent-encoded.
-    instant = clock() if as_of is None else parse_instant(as_of.replace(" ", "+"), "as_of")
-    return window(instant, int(days))
-
-
-def _flag(query: Mapping[str, str], name: str) -> bool:
-    text = query.get(name, "false")
-    if text not in ("true", "false"):
-        raise InvalidInput(f"invalid_{name}", f"{name} is neither true nor false", name)
-    return text == "true"
-
-
-def _query() -> dict[str, str]:
-    # Not `request.query`, which takes a value that is not UTF-8 for one that is not there; and not
-    # `parse_qsl`, which takes as long as reading a profile.
-    text = bottle.request.query_string
-    pairs = (pair.partition("=") for pair in text.split("&")) if text else ()
-    return {unquote_plus(name): unquote_plus(value) for name, _, value in pairs}
+    bottle.response.status = status
+    return _shown(Failure(code, message, field or UNSET))

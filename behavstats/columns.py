@@ -4,6 +4,7 @@ This is the fast path. It vouches for a line or leaves it to `events.decode_even
 every rule and every error; so a bad line, or an unusual one, costs no other line its speed.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from sys import getsizeof
@@ -19,14 +20,14 @@ from behavstats.events import (
     MAX_NAME_BYTES,
     MAX_USER_ID_BYTES,
     Block,
-    PageView,
+    Lines,
     Rejection,
-    WireEvent,
     check_name,
     check_user_id,
     decode_lines,
 )
 from behavstats.timestamps import Instants, parse_timestamps
+from behavstats.wire import WireEvent
 
 Numbers = NDArray[np.int32]
 
@@ -59,8 +60,13 @@ class PageViews:
         return self.users.nbytes + self.instants.nbytes + self.pages.nbytes
 
 
-Decoded = tuple[PageViews, list[Rejection]]
-"""What a block of lines comes to."""
+class Decoded(NamedTuple):
+    """What a block of lines comes to; `others` counts messages that are no page views, by kind."""
+
+    views: PageViews
+    rejections: list[Rejection]
+    others: Counter[str]
+
 
 _decoder = msgspec.json.Decoder(WireEvent)
 _ENTRY = 150  # bytes that a text takes beside itself: in a dictionary, and as it is asked for
@@ -68,7 +74,7 @@ _LINES_AT_ONCE = 256
 
 
 def decode_block(block: Block, now: int) -> Decoded:
-    """Return the page views of a block of lines, and its bad lines; blank lines are neither.
+    """Return what a block of lines comes to; blank lines come to nothing.
 
     `now` is the clock, in ms. Every line counts for itself: one bad line rejects nothing else. The
     same as `events.decode_lines`, but for the order of the page views.
@@ -80,20 +86,20 @@ def decode_block(block: Block, now: int) -> Decoded:
     vouched &= _valid(decoded.user_ids, check_user_id, MAX_USER_ID_BYTES)[decoded.users]
     vouched &= _valid(decoded.names, check_name, MAX_NAME_BYTES)[decoded.pages]
     good[good] = vouched
-    views: list[PageView] = []
-    rejections: list[Rejection] = []
+    views, rejections, others = Lines([], [], Counter())
     if not lines or not good.all():
-        views, rejections = decode_lines(block, now, set(np.flatnonzero(~good).tolist()))
+        views, rejections, others = decode_lines(block, now, set(np.flatnonzero(~good).tolist()))
     more_users = decoded.user_ids.numbers([view.user_id for view in views])
     more_pages = decoded.names.numbers([view.name for view in views])
     more_instants = np.array([view.instant for view in views], np.int64)
-    return PageViews(
+    columns = PageViews(
         users=np.append(decoded.users[vouched], more_users),
         instants=np.append(instants[vouched], more_instants),
         pages=np.append(decoded.pages[vouched], more_pages),
         user_ids=[*decoded.user_ids],
         names=[*decoded.names],
-    ), rejections
+    )
+    return Decoded(columns, rejections, others)
 
 
 class _Numbering(dict[str, int]):
@@ -152,7 +158,7 @@ class Gathering:
         return numbers
 
 
-class _Decoded(NamedTuple):
+class _Json(NamedTuple):
     """What the lines hold that are JSON, and which lines those are."""
 
     user_ids: _Numbering
@@ -163,7 +169,7 @@ class _Decoded(NamedTuple):
     good: NDArray[np.bool_]
 
 
-def _decode_json(lines: Sequence[bytes]) -> _Decoded:
+def _decode_json(lines: Sequence[bytes]) -> _Json:
     """Decode lines, some hundred at a time: so that what is decoded is met again in the cache."""
     user_ids, names = _Numbering(), _Numbering()
     users, pages = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
@@ -177,7 +183,7 @@ def _decode_json(lines: Sequence[bytes]) -> _Decoded:
         timestamps += [event.timestamp for event in events]
     good = np.ones(len(lines), np.bool_)
     good[bad] = False
-    return _Decoded(user_ids, names, np.concatenate(users), np.concatenate(pages), timestamps, good)
+    return _Json(user_ids, names, np.concatenate(users), np.concatenate(pages), timestamps, good)
 
 
 def _decode_some(lines: Sequence[bytes]) -> tuple[list[WireEvent], list[int]]:

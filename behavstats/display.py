@@ -1,5 +1,6 @@
 """Values to rich tables and lines: what a person reads. Piped, it is plain and never wrapped."""
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import IO, Self
 
@@ -67,12 +68,18 @@ def report_table(report: Report) -> Table:
     table.add_row("read", f"{report.read:,}")
     table.add_row("added", f"{report.added:,}")
     table.add_row("duplicates", f"{report.duplicates:,}")
-    table.add_row("rejected", f"{report.rejected.total():,}")
-    for reason, count in report.rejected.most_common():
-        table.add_row(f"  {reason}", f"{count:,}")
+    if report.others:
+        _add_counts(table, "other messages, not stored", report.others)
+    _add_counts(table, "rejected", report.rejected)
     table.add_row("time", f"{report.seconds:.1f} s")
     table.add_row("rate", _rate(report))
     return table
+
+
+def _add_counts(table: Table, title: str, counts: Counter[str]) -> None:
+    table.add_row(title, f"{counts.total():,}")
+    for name, count in counts.most_common():
+        table.add_row(f"  {name}", f"{count:,}")
 
 
 def rejections_table(rejections: Iterable[Rejection]) -> Table:

@@ -2,7 +2,11 @@
 
 BehavstatsError
 ├── InvalidInput            what was given is wrong; says which field, where there is one
-│   └── TooLarge            a request body is over the limit
+│   └── TooLarge            a request, or what it holds, is over the limit
+├── AccessDenied            a key of the wrong kind, or a web page that must not ask
+│   └── NotAuthenticated    no key, or one that is not known
+├── SlowClient              a request is not sent to its end in time
+├── NothingThere            nothing is served at this path
 ├── UnknownUser             no page view of this user is stored
 ├── SourceError             an input file cannot be read, or not to its end
 ├── AddressError            the server cannot listen there
@@ -10,6 +14,7 @@ BehavstatsError
     ├── NoStore             there is no store at this path
     ├── NotAStore           the file is something else, or of a newer version
     ├── StoreBusy           somebody else holds the store; trying again later helps
+    │   └── Overloaded      more is waiting already than may
     └── StoreUnavailable    the store cannot be read or written (permissions, disk, damage)
 """
 
@@ -33,10 +38,40 @@ class InvalidInput(BehavstatsError):
 
 
 class TooLarge(InvalidInput):
-    """A request body is longer than the limit."""
+    """A request, or what it holds, is longer than the limit."""
 
-    def __init__(self, limit: int) -> None:
-        super().__init__("body_too_large", f"the body is longer than {limit:,} bytes")
+    def __init__(self, what: str, limit: int, unit: str = "bytes") -> None:
+        super().__init__(f"{what}_too_large", f"the {what} is longer than {limit:,} {unit}")
+
+
+class AccessDenied(BehavstatsError):
+    """Whoever asks may not, be it for the lack of a key or for where they ask from."""
+
+    code = "forbidden"
+
+
+class NotAuthenticated(AccessDenied):
+    """A key is needed, and there is none, or one that is not known."""
+
+    code = "unauthorized"
+
+
+class SlowClient(BehavstatsError):
+    """A client has not sent its request in time."""
+
+    code = "request_timeout"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the request was not sent to its end within {seconds:g} s")
+
+
+class NothingThere(BehavstatsError):
+    """There is nothing at this path."""
+
+    code = "not_found"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"there is no {what}")
 
 
 class UnknownUser(BehavstatsError):
@@ -85,6 +120,12 @@ class StoreBusy(StoreError):
     """Another process holds the store for longer than we were told to wait."""
 
     code = "store_busy"
+
+
+class Overloaded(StoreBusy):
+    """More requests, or bytes of them, are waiting for the store than may."""
+
+    code = "overloaded"
 
 
 class StoreUnavailable(StoreError):

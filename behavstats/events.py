@@ -1,12 +1,17 @@
-"""Page views and their wire format: one, or a block of lines, into views and rejections."""
+"""Page views: decoding one, or a block of lines, into page views, others, and rejections."""
 
+import re
+from collections import Counter
 from collections.abc import Container, Iterable
+from contextlib import suppress
+from hashlib import blake2b
 from typing import NamedTuple
 
 import msgspec
 
 from behavstats.errors import InvalidInput
-from behavstats.instants import HOUR, format_instant, parse_instant
+from behavstats.instants import HOUR, MINUTE, format_instant, parse_instant
+from behavstats.wire import PAGES, THEIRS, Message, WireEvent
 
 MAX_USER_ID_BYTES = 512
 MAX_NAME_BYTES = 2048
@@ -14,13 +19,37 @@ MAX_LINE_BYTES = 1024 * 1024
 MAX_AHEAD = 24 * HOUR
 """How far ahead of the clock, in ms, a page view may be."""
 
+_WRONG_CLOCK = 5 * MINUTE
+
 
 class PageView(msgspec.Struct, frozen=True, gc=False):
-    """One validated page view; `instant` in whole ms since the epoch, UTC."""
+    """One validated page view; `instant` in whole ms since the epoch, UTC.
+
+    `dated_by` is a digest of its message's id where the instant comes from when that arrived: the
+    message, sent again, would be another page view by its instant.
+    """
 
     user_id: str
     instant: int
     name: str
+    dated_by: bytes = b""
+
+
+class Other(NamedTuple):
+    """A message that is no page view, but, say, a `track`."""
+
+    kind: str
+
+
+class Arrival(NamedTuple):
+    """How a message came: when, in ms, and when it was sent by its sender's clock, if known.
+
+    `kind` is what a message is that does not say so.
+    """
+
+    instant: int
+    sent_at: str | None = None
+    kind: str | None = None
 
 
 class Block(NamedTuple):
@@ -60,17 +89,19 @@ class Rejection(NamedTuple):
         return 2 * (len(self.text) + 600)
 
 
-class WireEvent(msgspec.Struct, gc=False):
-    """A page view as it comes over the wire; other keys are skipped."""
+class Lines(NamedTuple):
+    """What a block of lines holds; `others` counts the messages that are no page views, by kind."""
 
-    user_id: str
-    name: str
-    timestamp: str
+    views: list[PageView]
+    rejections: list[Rejection]
+    others: Counter[str]
 
 
 _decoder = msgspec.json.Decoder(WireEvent)
+_message_decoder = msgspec.json.Decoder(Message)
 _encoder = msgspec.json.Encoder()
 _raw_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_MISFIT = re.compile(r"(.*) - at `\$\.(\w+).*`")  # what msgspec says
 
 
 def check_user_id(user_id: str) -> str:
@@ -83,19 +114,18 @@ def check_name(name: str) -> str:
     return _check_text("name", name, MAX_NAME_BYTES)
 
 
-def decode_event(body: bytes, now: int) -> PageView:
-    """Return the page view that one JSON object holds; `now` is the clock, in ms.
+def decode_event(body: bytes, now: int, arrival: Arrival | None = None) -> PageView | Other:
+    """Return the page view that one JSON object holds, in our own format or as a Segment message.
 
-    Raises InvalidInput, whose code is one of `invalid_utf8`, `invalid_json`, `too_deep`,
-    `not_an_object`, `missing_key`, `wrong_type`, `invalid_user_id`, `invalid_name` and
-    `invalid_timestamp`, and which names the field where there is one.
+    `now` is the clock, in ms. What a message's clock tells is corrected, or completed, by when and
+    how it arrived, if that is known. Raises InvalidInput, whose code is one of `invalid_utf8`,
+    `invalid_json`, `too_deep`, `not_an_object`, `missing_key`, `wrong_type`, `invalid_user_id`,
+    `invalid_name`, `invalid_timestamp` and `invalid_type`, and which names the field where there is
+    one.
     """
     try:
         body.decode()  # msgspec passes over the bytes of keys that it skips
-        try:
-            event = _decoder.decode(body)
-        except msgspec.ValidationError as error:
-            raise _misfit(body, str(error)) from None
+        event = _decoded(body)
     except UnicodeDecodeError as error:
         at = f"byte {error.start:,}"
         raise InvalidInput("invalid_utf8", f"the text is not UTF-8 ({at})") from None
@@ -103,33 +133,39 @@ def decode_event(body: bytes, now: int) -> PageView:
         raise InvalidInput("too_deep", "the JSON is nested too deep") from None
     except msgspec.DecodeError as error:
         raise InvalidInput("invalid_json", str(error)) from None
+    if isinstance(event, Message):
+        return _from_message(event, now, arrival)
     instant = _check_instant(parse_instant(event.timestamp), now)
     return PageView(check_user_id(event.user_id), instant, check_name(event.name))
 
 
-def decode_lines(
-    block: Block, now: int, chosen: Container[int] | None = None
-) -> tuple[list[PageView], list[Rejection]]:
-    """Return the page views of a block of lines, and its bad lines; blank lines are neither.
+def decode_lines(block: Block, now: int, chosen: Container[int] | None = None) -> Lines:
+    """Return what a block of lines holds; blank lines hold nothing.
 
     `now` is the clock, in ms. Of `chosen` lines alone, if given: 0 is the first of the block. Every
     line counts for itself: one bad line rejects nothing else.
     """
-    if block.is_overlong:
-        return [], [_overlong(block)]
     views: list[PageView] = []
     rejections: list[Rejection] = []
+    others = Counter[str]()
+    if block.is_overlong:
+        return Lines(views, [_overlong(block)], others)
     offset = block.offset
     for number, line in enumerate(block.text.split(b"\n")):
         text = line.removesuffix(b"\r")
         if (chosen is None or number in chosen) and text.strip(b" \t"):
             try:
-                views.append(decode_event(text, now))
+                event = decode_event(text, now)
             except InvalidInput as error:
                 where = (block.source, block.line + number, offset, len(text))
                 rejections.append(Rejection(*where, error.code, str(error), text))
+            else:
+                if isinstance(event, PageView):
+                    views.append(event)
+                else:
+                    others[event.kind] += 1
         offset += len(line) + 1
-    return views, rejections
+    return Lines(views, rejections, others)
 
 
 def encode_lines(views: Iterable[PageView]) -> bytes:
@@ -151,18 +187,94 @@ def _overlong(block: Block) -> Rejection:
     )
 
 
-def _misfit(body: bytes, message: str) -> InvalidInput:
-    """Say what is wrong with JSON without the keys of a page view; or else, `message`."""
+def _decoded(body: bytes) -> WireEvent | Message:
+    """Return what JSON holds, in the format that its keys mark; InvalidInput if it fits neither."""
+    if b'"user_id"' not in body:  # most likely, therefore
+        message = _as_message(body)
+        if message is not None and message.is_marked:
+            return message
+    try:
+        return _decoder.decode(body)
+    except msgspec.ValidationError as error:
+        misfit = str(error)
     try:
         values = _raw_decoder.decode(body)
     except msgspec.ValidationError:
-        return InvalidInput("not_an_object", "the JSON is not an object")
+        raise InvalidInput("not_an_object", "the JSON is not an object") from None
+    if "user_id" not in values and any(key in values for key in THEIRS):
+        try:
+            return _message_decoder.decode(body)
+        except msgspec.ValidationError as error:
+            raise _unfit_message(str(error)) from None
     for key in WireEvent.__struct_fields__:
         if key not in values:
-            return InvalidInput("missing_key", f"{key} is missing", key)
+            raise InvalidInput("missing_key", f"{key} is missing", key)
         if not bytes(values[key]).startswith(b'"'):
-            return InvalidInput("wrong_type", f"{key} is not a string", key)
-    return InvalidInput("wrong_type", message)
+            raise InvalidInput("wrong_type", f"{key} is not a string", key)
+    raise InvalidInput("wrong_type", misfit)
+
+
+def _as_message(body: bytes) -> Message | None:
+    try:
+        return _message_decoder.decode(body)
+    except msgspec.ValidationError:
+        return None
+
+
+def _unfit_message(misfit: str) -> InvalidInput:
+    """Say which value of a Segment message is none that it could be."""
+    found = _MISFIT.fullmatch(misfit)
+    if found is None:
+        return InvalidInput("wrong_type", misfit)
+    return InvalidInput("wrong_type", f"{found[2]}: {found[1].replace('`', '')}", found[2])
+
+
+def _from_message(message: Message, now: int, arrival: Arrival | None) -> PageView | Other:
+    kind = message.kind(arrival.kind if arrival else None)
+    if kind not in PAGES:
+        return Other(kind)
+    instant, is_by_arrival = _dated(message, arrival)
+    return PageView(
+        check_user_id(message.user),
+        _check_instant(instant, now),
+        check_name(message.page),
+        _digest(message.message_id) if is_by_arrival and message.message_id else b"",
+    )
+
+
+def _dated(message: Message, arrival: Arrival | None) -> tuple[int, bool]:
+    """Return when a message happened, in ms, and whether that depends on when it arrived.
+
+    As Segment has it, time = arrival - (sent - timestamp), but only where the sender's clock is
+    plainly wrong: else it would add the network's delay to each time, and change their order.
+    """
+    if message.time is None:
+        if arrival is None:
+            raise InvalidInput("missing_key", "timestamp is missing", "timestamp")
+        return arrival.instant, True
+    instant = parse_instant(message.time)
+    if arrival is None:
+        return instant, False
+    behind = arrival.instant - _sent(message, arrival)
+    if abs(behind) <= _WRONG_CLOCK:
+        return instant, False
+    corrected = instant + behind
+    if corrected < 0:
+        raise InvalidInput("invalid_timestamp", "timestamp is before 1970", "timestamp")
+    return corrected, True
+
+
+def _sent(message: Message, arrival: Arrival) -> int:
+    """Return when a message was sent, by its sender's clock; if that is not told, it just was."""
+    sent_at = message.sent_at or arrival.sent_at
+    if isinstance(sent_at, str):
+        with suppress(InvalidInput):
+            return parse_instant(sent_at)
+    return arrival.instant
+
+
+def _digest(message_id: object) -> bytes:
+    return blake2b(str(message_id).encode(errors="surrogatepass"), digest_size=16).digest()
 
 
 def _check_text(field: str, text: str, most: int) -> str:

@@ -3,78 +3,176 @@
 Requests are answered one at a time in the thread of the loop. Threads could not read side by side
 anyway, since most of a read holds the interpreter's lock; but SQLite gives that up at each step,
 and threads that wrangle for it lose half of their time. What has to wait, waits without a thread:
-for the rest of a body, and for the commit that makes a page view durable.
+for the rest of a body, and for the commit that makes page views durable. Only what may take long
+(erasing, a large body) has a thread, so that others are answered meanwhile.
+
+Nothing here grows without bounds: not the requests under way, nor the bytes of their bodies, nor
+the time that a client may take to send one.
 """
 
 import asyncio
 import io
+import os
 import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from itertools import count
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import unquote_to_bytes
 
 import bottle
 
-DURABLE = "behavstats.durable"
-"""Key in the environment of a request: a future to wait for before the answer is true."""
+from behavstats.errors import Overloaded, SlowClient
+from behavstats.intake import MAX_BODY_BYTES, Intake
+
+INTAKE = "behavstats.intake"
+"""Key in the environment of a request: what has to be durable before the answer is true."""
 
 FAILED = "behavstats.failed"
-"""Key in the environment of a request that is repeated: the error that its future met."""
+"""Key in the environment of a request: the error that it meets, whatever it asks."""
 
-_MOST_READ = 16 * 1024 * 1024  # bytes of a body; the application refuses far smaller ones
+_MOST_REQUESTS = 1_000  # under way
+_MOST_HELD = 64 * 1024 * 1024  # bytes of their bodies
+_MOST_READ = 16 * 1024 * 1024  # bytes of a body; what the application would refuse is dropped
+_SECONDS_TO_SEND = 60.0
+_LARGE = 256 * 1024  # bytes of a body
+_BODY = "behavstats.body"
+_NO_ROUTE = ("other", "none")
+
+# Nothing that is answered is for a cache, or for a browser to take for something else.
+_HEADERS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 
 _Environment = dict[str, Any]
 _Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 _Send = Callable[[dict[str, Any]], Awaitable[None]]
 _Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
+_Add = Callable[[Intake], Awaitable[None]]
+_IsSlow = Callable[[str, str], bool]
+
+
+class Observer(Protocol):
+    """Whoever is told what happens."""
+
+    def took_in(self, intake: Intake) -> None:
+        """Take note of what is durable now."""
+
+    def answered(self, answered: "Answered") -> None:
+        """Take note of a request that was answered."""
+
+
+class Answered(NamedTuple):
+    """A request that was answered: by which route (names stand for values), and how fast."""
+
+    request_id: str
+    method: str
+    route: str
+    status: int
+    seconds: float
 
 
 class Gateway:
     """An ASGI application that asks a Bottle application for its answers."""
 
-    def __init__(self, app: bottle.Bottle, most: int) -> None:
-        """Of bodies, `most` bytes and one more are passed on."""
+    def __init__(self, app: bottle.Bottle, add: _Add, is_slow: _IsSlow, observer: Observer) -> None:
+        """Answer with `app`.
+
+        `add` returns what is done once all of an intake is durable; it may raise Overloaded.
+        `is_slow` says of a method and a path whether the answer may take long.
+        """
         self._app = app
-        self._most = most
+        self._add = add
+        self._is_slow = is_slow
+        self._observer = observer
+        self._requests = 0
+        self._held = 0
+        # Told apart by a number; and from those of other processes, by what comes before it.
+        self._process, self._numbers = os.urandom(6).hex(), count()
 
     async def __call__(self, scope: Mapping[str, Any], receive: _Receive, send: _Send) -> None:
         """Answer one request."""
-        body = await self._body(receive)
-        if body is None:
-            return
-        environment = _environment(scope, body)
-        if (
-            environment["REQUEST_METHOD"] == "DELETE"
-        ):  # it may take seconds, in which others are answered
-            answer = await asyncio.to_thread(self._ask, environment)
-        else:
-            answer = self._ask(environment)
-        durable = environment.get(DURABLE)
-        if durable is not None:
-            try:
-                await durable
-            except Exception as error:  # the application knows what each means
-                answer = self._ask(_environment(scope, body) | {FAILED: error})
-        status, headers, content = answer
+        begin = time.perf_counter()
+        environment = _environment(scope)
+        self._requests += 1
+        try:
+            if not await self._has_body(environment, receive):
+                return
+            status, headers, content = await self._answer(scope, environment)
+        finally:
+            self._requests -= 1
+            self._drop_body(environment)
+        request_id = f"{self._process}-{next(self._numbers):x}"
+        headers += (*_HEADERS, (b"x-request-id", request_id.encode()))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": content})
+        method, route = environment["REQUEST_METHOD"], environment.get("bottle.route")
+        method, name = (method, route.name) if route else _NO_ROUTE  # whatever was asked for there
+        seconds = time.perf_counter() - begin
+        self._observer.answered(Answered(request_id, method, name, status, seconds))
 
-    async def _body(self, receive: _Receive) -> bytes | None:
-        """Return a body, or of a long one the beginning; None if it was not sent to its end.
+    async def _has_body(self, environment: _Environment, receive: _Receive) -> bool:
+        """Read the body, if there is one; False if the client went before it was sent to its end.
+
+        What is wrong with it, the answer will tell.
+        """
+        if "HTTP_CONTENT_LENGTH" not in environment and "HTTP_TRANSFER_ENCODING" not in environment:
+            return True
+        if self._requests > _MOST_REQUESTS:
+            environment[FAILED] = Overloaded("too many requests are under way")
+        try:
+            async with asyncio.timeout(_SECONDS_TO_SEND):
+                return await self._read(environment, receive)
+        except TimeoutError:
+            environment[FAILED] = SlowClient(_SECONDS_TO_SEND)
+            return True
+
+    async def _read(self, environment: _Environment, receive: _Receive) -> bool:
+        """Read a body; of a long one, or one that will not be looked at, keep the beginning.
 
         Many clients read the answer only when they have sent everything; up to a limit, let them.
         """
-        body, length = bytearray(), 0
-        more = True
+        body = environment[_BODY]
+        length, more = 0, True
         while more and length < _MOST_READ:
             message = await receive()
-            if message["type"] != "http.request":  # the client has gone
-                return None
+            if message["type"] != "http.request":
+                return False
             chunk = message.get("body", b"")
             length += len(chunk)
-            body += chunk[: self._most + 1 - len(body)]
             more = message.get("more_body", False)
-        return bytes(body)
+            part = chunk[: MAX_BODY_BYTES + 1 - len(body)]
+            if self._held + len(part) > _MOST_HELD:
+                environment[FAILED] = Overloaded("too many bytes are under way")
+            if FAILED in environment:
+                self._drop_body(environment)
+            else:
+                body += part
+                self._held += len(part)
+        return True
+
+    def _drop_body(self, environment: _Environment) -> None:
+        self._held -= len(environment[_BODY])
+        environment[_BODY] = bytearray()
+
+    async def _answer(self, scope: Mapping[str, Any], environment: _Environment) -> _Answer:
+        body = environment[_BODY]
+        environment["wsgi.input"] = io.BytesIO(body)
+        environment["CONTENT_LENGTH"] = str(len(body))
+        if len(body) > _LARGE or self._is_slow(
+            environment["REQUEST_METHOD"], environment["PATH_INFO"]
+        ):
+            answer = await asyncio.to_thread(self._ask, environment)
+        else:
+            answer = self._ask(environment)
+        del environment["wsgi.input"]
+        self._drop_body(environment)
+        intake = environment.get(INTAKE)
+        if intake is not None:
+            try:
+                await self._add(intake)
+            except Exception as error:  # the application knows what each means
+                return self._ask(_environment(scope) | {FAILED: error})
+            self._observer.took_in(intake)
+        return answer
 
     def _ask(self, environment: _Environment) -> _Answer:
         answer: list[Any] = []
@@ -88,12 +186,12 @@ class Gateway:
         return status, headers, content
 
 
-def _environment(scope: Mapping[str, Any], body: bytes) -> _Environment:
+def _environment(scope: Mapping[str, Any]) -> _Environment:
     """Return a request as WSGI has it (PEP 3333), for what the application looks at."""
     # Not scope["path"], in which bytes that are not UTF-8 are replaced: another user's id, maybe.
     path = unquote_to_bytes(scope["raw_path"]).decode("latin-1")
     host, port = scope["server"]
-    environment = {
+    environment: _Environment = {
         "REQUEST_METHOD": scope["method"].upper(),
         "SCRIPT_NAME": "",
         "PATH_INFO": path,
@@ -101,13 +199,13 @@ def _environment(scope: Mapping[str, Any], body: bytes) -> _Environment:
         "SERVER_NAME": host,
         "SERVER_PORT": port,
         "SERVER_PROTOCOL": "HTTP/" + scope["http_version"],
-        "CONTENT_LENGTH": str(len(body)),
+        "CONTENT_LENGTH": "0",
         "wsgi.url_scheme": scope["scheme"],
-        "wsgi.input": io.BytesIO(body),
+        "wsgi.input": io.BytesIO(),
         "wsgi.errors": sys.stderr,
+        _BODY: bytearray(),
     }
     for name, value in scope["headers"]:
-        if name != b"content-length":
-            key = "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
-            environment[key] = value.decode("latin-1")
+        key = "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
+        environment[key] = value.decode("latin-1")
     return environment

@@ -24,10 +24,15 @@ _MOST_BYTES = 28 * 1024 * 1024  # of memory, roughly
 
 @dataclass(slots=True)
 class Report:
-    """What an ingest did. `read` lines are `added`, `duplicates` or `rejected` (by reason)."""
+    """What an ingest did.
+
+    `read` lines are `added`, `duplicates`, `others` (messages that are no page views, by kind) or
+    `rejected` (by reason).
+    """
 
     added: int = 0
     duplicates: int = 0
+    others: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
     examples: list[Rejection] = field(default_factory=list)
     failures: list[SourceError] = field(default_factory=list)
@@ -37,7 +42,7 @@ class Report:
     @property
     def read(self) -> int:
         """How many lines were read and dealt with, blank ones apart."""
-        return self.added + self.duplicates + self.rejected.total()
+        return self.added + self.duplicates + self.others.total() + self.rejected.total()
 
 
 def ingest(
@@ -98,22 +103,24 @@ def _blocks(
 
 def _batches(decoded: Iterable[Decoded]) -> Iterator[Decoded]:
     """Join what was decoded of some blocks, and maybe of several sources."""
-    views, rejections, rejected = Gathering(), list[Rejection](), 0
-    for part, bad in decoded:
+    views, rejections, others, rejected = Gathering(), list[Rejection](), Counter[str](), 0
+    for part, bad, more in decoded:
         views.add(part)
         rejections += bad
+        others += more
         rejected += sum(rejection.size for rejection in bad)
         # A block without anything says that the source pauses: time to store what came.
-        pauses = not (len(part) or bad)
+        pauses = not (len(part) or bad or more)
         if len(views) >= _MOST_VIEWS or views.size + rejected >= _MOST_BYTES or pauses:
-            yield views.page_views(), rejections
-            views, rejections, rejected = Gathering(), [], 0
-    yield views.page_views(), rejections
+            yield Decoded(views.page_views(), rejections, others)
+            views, rejections, others, rejected = Gathering(), [], Counter(), 0
+    yield Decoded(views.page_views(), rejections, others)
 
 
 def _stored(store: Store, batch: Decoded, report: Report) -> Iterator[None]:
     """Store a batch; yield after each part of it, which is counted then."""
-    views, rejections = batch
+    views, rejections, others = batch
+    report.others += others
     if rejections:
         store.add([], rejections)
         report.rejected.update(rejection.reason for rejection in rejections)

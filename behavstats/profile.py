@@ -7,9 +7,10 @@ definition serves one view, a pre-aggregated hour, a late view and a whole windo
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cache
 from heapq import nsmallest
 from operator import sub
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import msgspec
 
@@ -136,26 +137,79 @@ def top_pages(summary: Summary) -> list[tuple[str, PageTally]]:
     return nsmallest(TOP_PAGES, summary.pages.items(), key=_rank)
 
 
-def profile(user_id: str, summary: Summary, days: int = 7) -> dict[str, object]:
+class Bounds(TypedDict):
+    """A window's ends: views after the one, until the other, are inside."""
+
+    after: str
+    until: str
+
+
+class DayViews(TypedDict):
+    """The views of a UTC date."""
+
+    date: str
+    views: int
+
+
+class TopPage(TypedDict):
+    """One of the most viewed pages."""
+
+    name: str
+    views: int
+    last_viewed: str
+
+
+class Details(TypedDict, total=False):
+    """What lies beneath a profile; instants are RFC 3339, in UTC."""
+
+    window: Bounds
+    seconds_on_site: float
+    visits: int
+    days: list[DayViews]
+    top_pages: list[TopPage]
+    first_view: str | None
+    last_view: str | None
+
+
+Profile = dict[str, Any]
+"""A profile, as it is shown: `FIELDS`, with the number of days in their names, and `Details`."""
+
+FIELDS: Mapping[str, Any] = {
+    "user_id": str,
+    "number_pages_viewed_in_the_last_{days}_days": int,
+    "time_spent_on_site_in_last_{days}_days": int,
+    "number_of_days_active_in_last_{days}_days": int,
+    "most_viewed_page_in_last_{days}_days": str | None,
+}
+"""The keys of a profile, in order, and the types of their values."""
+
+
+@cache
+def _keys(days: int) -> list[str]:
+    return [key.format(days=days) for key in FIELDS]
+
+
+def profile(user_id: str, summary: Summary, days: int = 7) -> Profile:
     """Read the profile out of the summary of a window of `days` days: five keys, in order."""
     most_viewed, _ = min(summary.pages.items(), key=_rank, default=(None, None))
-    return {
-        "user_id": user_id,
-        f"number_pages_viewed_in_the_last_{days}_days": summary.views,
-        f"time_spent_on_site_in_last_{days}_days": _whole_minutes(summary.time),
+    values = (
+        user_id,
+        summary.views,
+        _whole_minutes(summary.time),
         # A rolling window can touch days + 1 dates; its two partial ends make one day together.
-        f"number_of_days_active_in_last_{days}_days": min(len(summary.dates), days),
-        f"most_viewed_page_in_last_{days}_days": most_viewed,
-    }
+        min(len(summary.dates), days),
+        most_viewed,
+    )
+    return dict(zip(_keys(days), values, strict=True))
 
 
-def detailed_profile(user_id: str, summary: Summary, window: Window) -> dict[str, object]:
+def detailed_profile(user_id: str, summary: Summary, window: Window) -> Profile:
     """Read out the profile and, behind its five keys, what lies beneath it.
 
     `seconds_on_site` is exact to the millisecond; `days` has every UTC date that the window
     touches; first and last view are those in the window, or null.
     """
-    return profile(user_id, summary, window.days) | {
+    details: Details = {
         "window": {"after": format_instant(window.start), "until": format_instant(window.as_of)},
         "seconds_on_site": summary.time / SECOND,
         "visits": summary.visits,
@@ -170,6 +224,7 @@ def detailed_profile(user_id: str, summary: Summary, window: Window) -> dict[str
         "first_view": None if summary.first is None else format_instant(summary.first),
         "last_view": None if summary.last is None else format_instant(summary.last),
     }
+    return {**profile(user_id, summary, window.days), **details}
 
 
 def encode(profile: Mapping[str, object]) -> bytes:

@@ -37,8 +37,7 @@ class Task:
     def finish(self, decoded: "Decoded") -> None:
         """Take what it was decoded to; the block is not held any longer."""
         self.decoded, self.question = decoded, None
-        views, rejections = decoded
-        self.size = views.size + sum(rejection.size for rejection in rejections)
+        self.size = decoded.views.size + sum(rejection.size for rejection in decoded.rejections)
 
 
 class SecondProcess:

@@ -3,36 +3,42 @@
 import logging
 import multiprocessing
 import os
+import resource
 import signal
 import socket
-import sys
 import threading
 import time
 from functools import partial
 
-from granian.constants import Interfaces, Loops
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server
 
-from behavstats.api import MAX_BODY_BYTES, make_app
-from behavstats.errors import AddressError, BehavstatsError, StoreError
-from behavstats.gateway import Gateway
+from behavstats.access import Keys, Origins, is_loopback
+from behavstats.answers import Answers
+from behavstats.api import make_app
+from behavstats.contract import is_slow
+from behavstats.errors import AddressError, BehavstatsError, InvalidInput, StoreError
+from behavstats.gateway import Answered, Gateway
 from behavstats.groupcommit import GroupCommit
+from behavstats.logs import Log
+from behavstats.metrics import Metrics
 from behavstats.settings import Settings
 from behavstats.store import Store
 
-_HANDLERS = {
-    name: {
-        "class": "logging.StreamHandler",
-        "stream": "ext://sys.stderr",
-        "formatter": formatter,
-    }
-    for name, formatter in (("console", "generic"), ("access", "access"))
-}
+_HANDLERS = {name: {"()": "behavstats.logs.Log"} for name in ("console", "access")}
 
 _log = logging.getLogger(__name__)
 
+_KEYS_NEEDED = (
+    "without keys, only this machine may ask: make keys with `behavstats keys new`, and give them "
+    "with --write-key and --secret-key, or in BEHAVSTATS_WRITE_KEYS and BEHAVSTATS_SECRET_KEYS"
+)
 _SETTLING = 1.0  # seconds between two rounds
+_MS_FOR_HEADERS = 15_000
+_MOST_CONNECTIONS = 4_096
+_MOST_FILES = _MOST_CONNECTIONS + 256
 _SECONDS_TO_FINISH = 10
 """For requests under way when the server is told to stop; a client may never send its last byte."""
 
@@ -41,9 +47,14 @@ def serve(settings: Settings) -> None:
     """Serve the store over HTTP until SIGINT or SIGTERM; requests under way are finished.
 
     Granian supervises one process that does the work. Raises StoreError or AddressError at once if
-    the store cannot be opened or the address is not to be had.
+    the store cannot be opened or the address is not to be had, InvalidInput if the keys are none,
+    or if there are none and others than this machine could ask.
     """
     address = _address(settings.host, settings.port)
+    keys = Keys(settings.write_keys, settings.secret_keys)
+    Origins(settings.cors_origins, keys)
+    if not keys and not is_loopback(address):
+        raise InvalidInput("keys_needed", _KEYS_NEEDED)
     with Store.create(settings.db, settings.patience) as store:
         store.check_writable()
     server = Server(
@@ -53,6 +64,9 @@ def serve(settings: Settings) -> None:
         interface=Interfaces.ASGINL,
         loop=Loops.uvloop,
         websockets=False,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=_MS_FOR_HEADERS),
+        backpressure=_MOST_CONNECTIONS,
         workers_kill_timeout=_SECONDS_TO_FINISH,
         log_level=LogLevels.error,
         log_dictconfig={"handlers": _HANDLERS},
@@ -69,16 +83,44 @@ def _load(settings: Settings) -> Gateway:
     """Make the application; called in the process that does the work."""
     # Ctrl-C at a terminal is for the supervisor, which tells this process; told twice, it may hang.
     os.setpgrp()
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    _allow_connections()
+    log = Log()
+    logging.basicConfig(handlers=[log], level=logging.INFO)
     threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
     store = Store.open(settings.db, settings.patience)
     # Neither is closed: when the process ends, all that was acknowledged is committed, and the
     # process that supervises it truncates the WAL.
     threading.Thread(target=_keep_settled, args=(store,), name="settling", daemon=True).start()
-    app = make_app(store, GroupCommit(store.add).add, settings.clock)
+    metrics = Metrics(store, settings.clock)
+    group = GroupCommit(store.add, metrics.committed)
+    keys = Keys(settings.write_keys, settings.secret_keys)
+    origins = Origins(settings.cors_origins, keys)
+    answers = Answers(store, keys, metrics, group.check_room, settings.clock)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    print(f"behavstats serves {settings.db} on http://{host}:{settings.port}", file=sys.stderr)
-    return Gateway(app, MAX_BODY_BYTES)
+    _log.info("behavstats serves %s on http://%s:%d", settings.db, host, settings.port)
+    return Gateway(make_app(answers, keys, origins), group.add, is_slow, _Observer(metrics, log))
+
+
+class _Observer:
+    """Counts what happens, and writes each request that was answered to the log."""
+
+    def __init__(self, metrics: Metrics, log: Log) -> None:
+        self.took_in = metrics.took_in
+        self._count, self._write = metrics.answered, log.answered
+
+    def answered(self, answered: Answered) -> None:
+        self._count(answered)
+        self._write(answered)
+
+
+def _allow_connections() -> None:
+    """Let as many connections be open as the server takes, if the system allows that."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most == resource.RLIM_INFINITY or most > _MOST_FILES:
+        most = _MOST_FILES
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE, (most, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    )
 
 
 def _keep_settled(store: Store) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -13,14 +13,17 @@ def system_clock() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where the store is, where the server listens, and what time it is.
+    """Where the store is, where the server listens, who may ask it, and what time it is.
 
     `clock` returns ms since the epoch; `patience` is how many seconds to wait for a store that
-    another process is writing to.
+    another process is writing to; `cors_origins` are None for those that the keys make sensible.
     """
 
     db: Path
     host: str = "127.0.0.1"
     port: int = 8000
+    write_keys: tuple[str, ...] = field(default=(), repr=False)
+    secret_keys: tuple[str, ...] = field(default=(), repr=False)
+    cors_origins: tuple[str, ...] | None = None
     patience: float = 60.0
     clock: Callable[[], int] = system_clock

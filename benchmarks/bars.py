@@ -57,6 +57,9 @@ BARS = (
     Bar("post", "`POST /v1/page`, durable, against a bare Bottle route", 0.35),
     Bar("post_p99", "p99 of these posts", 25, False, "ms"),
     Bar("get_during_ingest", "GET p99 while 1 M are ingested, against without it", 3, False),
+    Bar("batch", "`POST /v1/batch`, 500 a request, one connection", 60_000, unit="a second"),
+    Bar("batch_ingest", "the same, against `behavstats ingest`", 0.5),
+    Bar("batch_memory", "the server's memory after 10 M of these", 300, False, "MB"),
     Bar("help", "`behavstats --help`, against `import typer`", 1.6, False),
     Bar(
         "profile_json",

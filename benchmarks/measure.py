@@ -110,6 +110,11 @@ def peak_memory(arguments: Sequence[str | Path], stdin: Path | None = None) -> t
     return time.perf_counter() - begin, sum(peaks.values())
 
 
+def peak_of_family(pid: int) -> int:
+    """Return the peak memory, in bytes, of a process that runs and all that it started."""
+    return sum(map(_peak, _family(pid)))
+
+
 def _family(pid: int) -> Iterator[int]:
     """Yield a process and all its descendants."""
     yield pid

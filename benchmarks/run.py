@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 
+import batches
 import growing
 import ingesting
 import reading
@@ -36,10 +37,12 @@ BENCHMARKS: dict[str, Callable[[Bench], None]] = {
     "post": serving.post,
     "heaviest": serving.heaviest,
     "during-ingest": serving.during_ingest,
+    "batches": batches.batches,
     "large": ingesting.into_large,
     "large-reads": reading.large,
     "growth": growing.growth,
     "memory": ingesting.memory,
+    "batch-memory": batches.memory,
 }
 
 _CORES = 2  # of the machine: the bars are meant for these, and processes inherit the choice

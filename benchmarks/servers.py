@@ -12,8 +12,8 @@ from pathlib import Path
 import bottle
 
 from behavstats import server
-from behavstats.api import MAX_BODY_BYTES
-from behavstats.gateway import Gateway
+from behavstats.gateway import Answered, Gateway
+from behavstats.intake import Intake
 from behavstats.settings import Settings
 
 
@@ -30,7 +30,21 @@ def bare_app(_: Settings) -> Gateway:
         bottle.request.body.read()
         return "ok"
 
-    return Gateway(app, MAX_BODY_BYTES)
+    return Gateway(app, _nothing_to_store, lambda _method, _path: False, _Nobody())
+
+
+async def _nothing_to_store(_: Intake) -> None:
+    """Store nothing: the bare routes leave nothing to be stored."""
+
+
+class _Nobody:
+    """Takes no note of anything."""
+
+    def took_in(self, intake: Intake) -> None:
+        pass
+
+    def answered(self, answered: Answered) -> None:
+        pass
 
 
 def main(kind: str, db: str, port: str) -> None:

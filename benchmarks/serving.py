@@ -28,7 +28,7 @@ _runs = count()
 
 def get(bench: Bench) -> None:
     """Compare GETs of light users' profiles with a bare hello."""
-    with _server(bench, "behavstats") as ours, _server(bench, "bare") as bare:
+    with served(bench, "behavstats") as (ours, _), served(bench, "bare") as (bare, _):
         pairs = in_pairs(
             lambda: _send(bench, _profiles(bench), ours).rate,
             lambda: _send(bench, _hello(bench), bare).rate,
@@ -47,7 +47,7 @@ def post(bench: Bench) -> None:
         latencies.append(load.p99)
         return load.rate
 
-    with _server(bench, "behavstats", store) as our_url, _server(bench, "bare") as bare_url:
+    with served(bench, "behavstats", store) as (our_url, _), served(bench, "bare") as (bare_url, _):
         pairs = in_pairs(
             lambda: ours(our_url),
             lambda: _send(bench, _posts(bench), bare_url).rate,
@@ -78,7 +78,7 @@ def heaviest(bench: Bench) -> None:
     def at_random() -> Posts:
         return Posts(user, pages, _EVER, _BEGIN - 7 * DAY + next(_runs), 7 * DAY)
 
-    with _server(bench, "behavstats", store) as url:
+    with served(bench, "behavstats", store) as (url, _):
         for key, heavy in (("post_heaviest", in_order), ("post_random", at_random)):
             pairs = in_pairs(
                 lambda heavy=heavy: _stored(bench, heavy(), url, store).rate,
@@ -95,12 +95,12 @@ def during_ingest(bench: Bench) -> None:
     def during() -> float:
         store = bench.stores.copy(bench.stores.live, "served")
         ingest = ingest_command(fresh, store)
-        with _server(bench, "behavstats", store) as url:
+        with served(bench, "behavstats", store) as (url, _):
             return bench.load.send_while(requests, url, lambda: output(ingest)).p99
 
     def without() -> float:
         store = bench.stores.copy(bench.stores.live, "served")
-        with _server(bench, "behavstats", store) as url:
+        with served(bench, "behavstats", store) as (url, _):
             return _send(bench, requests, url).p99
 
     pairs = in_pairs(during, without, bench.pairs)
@@ -153,16 +153,22 @@ def _count(store: Path) -> int:
 
 
 @contextmanager
-def _server(bench: Bench, kind: str, store: Path | None = None) -> Iterator[str]:
-    """Run a server on a store, by default a fresh copy of the live one; lend its address."""
+def served(bench: Bench, kind: str, store: Path | None = None) -> Iterator[tuple[str, int]]:
+    """Run a server on a store, by default a fresh copy of the live one; lend address and pid."""
     store = store or bench.stores.copy(bench.stores.live, f"served-{kind}")
+    with running(kind, store) as (url, pid):
+        bench.load.send(_profiles(bench) if kind == "behavstats" else _hello(bench), url, 1)
+        yield url, pid
+
+
+@contextmanager
+def running(kind: str, store: Path) -> Iterator[tuple[str, int]]:
+    """Run a server on a store, which may be empty; lend its address and its process's number."""
     port = _free_port()
     process = start([PYTHON, HERE / "servers.py", kind, store / "store.db", str(port)])
     try:
         _wait_for(process, port)
-        url = f"http://127.0.0.1:{port}"
-        bench.load.send(_profiles(bench) if kind == "behavstats" else _hello(bench), url, 1)
-        yield url
+        yield f"http://127.0.0.1:{port}", process.pid
     finally:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=_ENDS_WITHIN)

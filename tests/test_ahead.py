@@ -31,7 +31,7 @@ def blocks(count):
 
 
 def seen(decoded):
-    return [(listed(views), rejections) for views, rejections in decoded]
+    return [(listed(views), rejections, others) for views, rejections, others in decoded]
 
 
 def expected(count):
@@ -143,7 +143,7 @@ def test_what_came_before_a_pause_is_handed_out_before_more_is_read():
 
     with SecondProcess() as other:
         decoding = Ahead(pausing(), lambda: CLOCK, other)
-        for views, _ in decoding:
+        for views, _, _ in decoding:
             decoding.feed()
             if not len(views):
                 assert read == [0, 1, 2, 3]

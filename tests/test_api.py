@@ -7,8 +7,11 @@ from wsgiref.util import setup_testing_defaults
 
 import pytest
 
+from behavstats.access import Keys, Origins
+from behavstats.answers import Answers
 from behavstats.api import make_app
 from behavstats.instants import format_instant
+from behavstats.metrics import Metrics
 from behavstats.settings import system_clock
 from tests.conftest import user_path
 
@@ -172,7 +175,7 @@ def test_detail_adds_what_lies_beneath(server):
         ),
         ("POST", "/v1/page", event("u", "", "2026-11-01T00:00:00Z"), 400, "invalid_name", "name"),
         ("POST", "/v1/page", event("u", "/", "now"), 400, "invalid_timestamp", "timestamp"),
-        ("POST", "/v1/page", b" " * MIB + b" ", 413, "body_too_large", None),
+        ("POST", "/v1/page", b" " * 4 * MIB + b" ", 413, "body_too_large", None),
         ("POST", "/v1/page", b" " * 9 * MIB, 413, "body_too_large", None),
         ("GET", "/v1/user/", None, 400, "invalid_user_id", "user_id"),
         ("GET", "/v1/user/" + "x" * 513, None, 400, "invalid_user_id", "user_id"),
@@ -211,18 +214,20 @@ def test_every_error_is_json_with_a_code_and_a_message(
         assert headers["Allow"]
 
 
-def test_a_body_of_exactly_one_mebibyte_is_taken(server):
-    """Other keys are ignored, however long."""
+def test_a_message_of_exactly_one_mebibyte_is_taken(server):
+    """Other keys are ignored, however long; of a longer one, the beginning is kept."""
     body = event("long", "/", ago(0))[:-1] + b', "more": "'
     body += b"x" * (MIB - len(body) - 2) + b'"}'
     assert len(body) == MIB
     assert server.request("POST", "/v1/page", body)[0] == 200
+    status, _, answer = server.request("POST", "/v1/page", body + b" ")
+    assert (status, answer["code"]) == (413, "message_too_large")
 
 
 def test_one_connection_carries_many_requests_also_after_errors(server):
     """Each answer belongs to its request."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-    bodies = [event("kept", "/", ago(0)), b"{", event("kept", "/2", ago(0)), b" " * (MIB + 1)]
+    bodies = [event("kept", "/", ago(0)), b"{", event("kept", "/2", ago(0)), b" " * (4 * MIB + 1)]
     statuses = []
     for body in bodies:
         connection.request("POST", "/v1/page", body)
@@ -236,7 +241,7 @@ def test_a_body_may_come_in_chunks_and_without_a_length(server):
     """Transfer-Encoding: chunked, with the same limit."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     body = event("chunked", "/", ago(0))
-    for chunks, status in (((body[:9], body[9:]), 200), ((b" " * MIB, b" "), 413)):
+    for chunks, status in (((body[:9], body[9:]), 200), ((b" " * 4 * MIB, b" "), 413)):
         connection.request("POST", "/v1/page", iter(chunks), encode_chunked=True)
         answer = connection.getresponse()
         answer.read()
@@ -246,12 +251,18 @@ def test_a_body_may_come_in_chunks_and_without_a_length(server):
 
 def call(app, method, path):
     """Call the application as a server would; return status, headers and parsed body."""
-    environ = {"REQUEST_METHOD": method, "PATH_INFO": path}
+    environ = {"REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": ""}
     setup_testing_defaults(environ)
     answered = []
     body = b"".join(app(environ, lambda *answer: answered.append(answer)))
     ((status, headers, *_),) = answered
     return int(status.split()[0]), dict(headers), json.loads(body)
+
+
+def app_on(store, clock=system_clock):
+    """The application on a store, for whoever asks."""
+    answers = Answers(store, Keys(), Metrics(store, clock), lambda: None, clock)
+    return make_app(answers, Keys(), Origins(None, Keys()))
 
 
 def test_an_error_nobody_expected_is_logged_and_tells_nothing(store, caplog):
@@ -260,7 +271,7 @@ def test_an_error_nobody_expected_is_logged_and_tells_nothing(store, caplog):
     def broken_clock():
         raise RuntimeError("a secret of the inside")
 
-    status, _, body = call(make_app(store, store.add, broken_clock), "GET", "/v1/user/u")
+    status, _, body = call(app_on(store, broken_clock), "GET", "/v1/user/u")
     assert (status, body) == (
         500,
         {"success": False, "code": "internal_error", "message": "internal error"},
@@ -270,7 +281,7 @@ def test_an_error_nobody_expected_is_logged_and_tells_nothing(store, caplog):
 
 def test_health_is_an_error_when_the_store_cannot_be_read(store, db, caplog):
     """503, to be tried again; and that is logged."""
-    app = make_app(store, store.add, system_clock)
+    app = app_on(store)
     assert call(app, "GET", "/healthz")[::2] == (200, {"success": True})
     store.close()
     db.unlink()

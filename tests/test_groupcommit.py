@@ -2,14 +2,20 @@
 
 import asyncio
 import threading
+from collections import Counter
 
 import pytest
 
-from behavstats.errors import StoreBusy, StoreUnavailable
+from behavstats.errors import Overloaded, StoreBusy, StoreUnavailable
 from behavstats.events import PageView
 from behavstats.groupcommit import GroupCommit
+from behavstats.intake import Intake
 
 VIEWS = [PageView("u", number, "/") for number in range(20)]
+
+
+def intake(views, size=100):
+    return Intake(views, [], Counter(), size=size)
 
 
 def test_page_views_that_arrive_during_a_commit_share_the_next():
@@ -17,13 +23,13 @@ def test_page_views_that_arrive_during_a_commit_share_the_next():
     groups = []
     all_have_arrived = threading.Event()
 
-    def commit(views):
+    def commit(views, _rejections):
         groups.append(list(views))
         assert all_have_arrived.wait(10)
 
     async def send():
         group = GroupCommit(commit)
-        durable = [group.add([view]) for view in VIEWS]
+        durable = [group.add(intake([view])) for view in VIEWS]
         all_have_arrived.set()
         await asyncio.gather(*durable)
 
@@ -35,7 +41,7 @@ def test_nobody_is_answered_before_the_commit_is_done(store):
     """What was waited for is in the store."""
 
     async def send_one(group, view):
-        await group.add([view])
+        await group.add(intake([view]))
         assert view in [found for views in store.page_views("u") for found in views]
 
     async def send():
@@ -53,17 +59,18 @@ def test_an_error_is_raised_to_each_who_waits_and_the_next_is_tried_anew(errors)
     """Of a busy store, to those who came meanwhile as well: they have waited long enough."""
     outcomes = iter([*errors, None])
 
-    def commit(_views):
+    def commit(_views, _rejections):
         if error := next(outcomes):
             raise error
+        return 0
 
     async def send():
         group = GroupCommit(commit)
-        first, *others = [group.add([view]) for view in VIEWS]
+        first, *others = [group.add(intake([view])) for view in VIEWS]
         for durable in (first, *others):
             with pytest.raises(type(errors[0])):
                 await durable
-        await group.add(VIEWS)
+        await group.add(intake(VIEWS))
 
     asyncio.run(send())
 
@@ -73,8 +80,8 @@ def test_who_has_gone_keeps_nobody_else_from_being_answered():
     committed = []
 
     async def send():
-        group = GroupCommit(committed.extend)
-        gone, stays = group.add(VIEWS[:1]), group.add(VIEWS[1:])
+        group = GroupCommit(lambda views, _rejections: committed.extend(views) or 0)
+        gone, stays = group.add(intake(VIEWS[:1])), group.add(intake(VIEWS[1:]))
         gone.cancel()
         await stays
 
@@ -86,15 +93,52 @@ def test_a_thread_that_cannot_be_started_is_an_error_for_one_and_not_for_ever(mo
     """Where no more are allowed for a moment."""
 
     async def send():
-        group = GroupCommit(lambda _views: None)
+        group = GroupCommit(lambda _views, _rejections: 0)
         loop = asyncio.get_running_loop()
         with monkeypatch.context() as patched:
             patched.setattr(type(loop), "run_in_executor", refuse)
             with pytest.raises(RuntimeError):
-                group.add(VIEWS[:1])
-        await asyncio.wait_for(group.add(VIEWS[1:]), 10)
+                group.add(intake(VIEWS[:1]))
+        await asyncio.wait_for(group.add(intake(VIEWS[1:])), 10)
 
     def refuse(*_):
         raise RuntimeError("can't start new thread")
 
     asyncio.run(send())
+
+
+def test_where_too_much_waits_no_more_is_taken():
+    """It is an error at once, until what waits is stored."""
+    may_go_on = threading.Event()
+
+    def commit(_views, _rejections):
+        assert may_go_on.wait(10)
+        return 0
+
+    async def send():
+        group = GroupCommit(commit)
+        waiting = [group.add(intake(VIEWS, size=20 * 1024 * 1024)) for _ in range(2)]
+        with pytest.raises(Overloaded):
+            group.add(intake(VIEWS))
+        with pytest.raises(Overloaded):
+            group.check_room()
+        may_go_on.set()
+        await asyncio.gather(*waiting)
+        await group.add(intake(VIEWS))
+        assert group.waiting_bytes == 0
+
+    asyncio.run(send())
+
+
+def test_who_watches_is_told_of_each_commit():
+    """The page views, how many were new, and how long it took."""
+    told = []
+
+    async def send():
+        group = GroupCommit(lambda _views, _rejections: 3, lambda *what: told.append(what))
+        await group.add(intake(VIEWS))
+
+    asyncio.run(send())
+    ((views, added, seconds),) = told
+    assert (views, added) == (VIEWS, 3)
+    assert seconds >= 0

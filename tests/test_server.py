@@ -62,7 +62,8 @@ def test_it_says_where_it_serves_and_is_ready_in_two_seconds(serve, db):
     assert db.exists()
     assert server.seconds_to_ready < 10  # not a benchmark: two seconds is for a quiet machine
     assert server.stop() == 0
-    assert server.stderr == f"behavstats serves {db} on http://127.0.0.1:{server.port}\n"
+    logged = json.loads(server.stderr.splitlines()[0])
+    assert logged["message"] == f"behavstats serves {db} on http://127.0.0.1:{server.port}"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -48,12 +48,61 @@ def check(
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
+    write_key: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="BEHAVSTATS_WRITE_KEYS",
+            show_envvar=True,
+            metavar="KEY",
+            help="A key that may only send page views; again for another.",
+        ),
+    ] = None,
+    secret_key: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="BEHAVSTATS_SECRET_KEYS",
+            show_envvar=True,
+            metavar="KEY",
+            help="A key that may do everything; again for another.",
+        ),
+    ] = None,
+    cors_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ORIGIN",
+            help="A site whose pages may send, or *; again for another.  "
+            "[default: any if there are keys, else none]",
+        ),
+    ] = None,
     db: Database = DEFAULT_DB,
 ) -> None:
     """Serve the store over HTTP until SIGINT or SIGTERM."""
     from behavstats.server import serve
 
-    serve(Settings(db, host=host, port=port, patience=5.0))
+    serve(
+        Settings(
+            db,
+            host=host,
+            port=port,
+            write_keys=tuple(write_key or ()),
+            secret_keys=tuple(secret_key or ()),
+            cors_origins=None if not cors_origin else tuple(cors_origin),
+            patience=5.0,
+        )
+    )
+
+
+keys = typer.Typer(help="Make keys for the server.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(keys, name="keys")
+
+
+@keys.command(epilog="Example: behavstats keys new >> keys.env")
+def new() -> None:
+    """Print a fresh pair of keys, as a file of environment variables has them."""
+    from behavstats.access import new_key
+
+    print(f"BEHAVSTATS_WRITE_KEYS={new_key()}")
+    print(f"BEHAVSTATS_SECRET_KEYS={new_key()}")
 
 
 def _print_differences(differences: Iterator[str]) -> int:

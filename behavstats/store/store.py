@@ -31,6 +31,7 @@ _SETTLED_AT_ONCE = 0.01  # seconds; others wait then
 # Bytes of a WAL that is copied into the database. That costs less, the more commits it is for; but
 # those who post wait meanwhile.
 _LARGE_WAL = 1536 * 1024
+_MANY_AT_ONCE = 250  # page views; who sends so many waits longer anyway
 _LARGE_WAL_OF_A_LOAD = 16 * 1024 * 1024
 
 
@@ -122,7 +123,8 @@ class Store:
             with self._transaction(connection):
                 added = insert_page_views(connection, self._users, self._pages, views)
                 rejects.insert_rejections(connection, rejections)
-            self._checkpoint_if_due(connection, _LARGE_WAL)
+            few = len(views) < _MANY_AT_ONCE
+            self._checkpoint_if_due(connection, _LARGE_WAL if few else _LARGE_WAL_OF_A_LOAD)
         return added
 
     def load(self, views: "PageViews") -> Iterator[tuple[int, int]]:
@@ -197,6 +199,12 @@ class Store:
         with self._reading() as connection:
             row = connection.execute(_COUNTS).fetchone()
         return row[0], row[1]
+
+    def newest(self) -> int:
+        """Return the instant of the newest page view in ms, 0 if there is none; looks at all."""
+        with self._reading() as connection:
+            row = connection.execute("SELECT coalesce(max(ts), 0) FROM page_view").fetchone()
+        return int(row[0])
 
     def forget(self, user_id: str) -> Receipt:
         """Erase a user from every file of the store, and return what was erased.

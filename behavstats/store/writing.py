@@ -16,6 +16,8 @@ _INSERT = "INSERT OR IGNORE INTO page_view (user, ts, page) VALUES "
 _INSERT_ONE = _INSERT + "(?, ?, ?)"
 _INSERT_MANY = _INSERT + ", ".join(["(?, ?, ?)"] * _ROWS)
 
+_INSERT_DATED = "INSERT OR IGNORE INTO dated_by_arrival (user, message) VALUES (?, ?)"
+
 _REMEMBERED = 16 * 1024 * 1024  # bytes, for each kind of text: some 100,000 short ones
 _ENTRY = 100  # bytes that a text's key and its place in the dictionary take, roughly
 
@@ -59,6 +61,8 @@ def insert_page_views(
     connection: sqlite3.Connection, users: Interner, pages: Interner, views: Sequence[PageView]
 ) -> int:
     """Insert page views within the open write transaction; return how many were not there yet."""
+    if any(view.dated_by for view in views):
+        views = _not_dated_before(connection, users, views)
     user_ids = [view.user_id for view in views]
     names = [view.name for view in views]
     user_keys = users.keys(connection, set(user_ids))
@@ -78,6 +82,20 @@ def insert_page_views(
     if added:
         unsettle(connection, [(user, instant) for user, instant, _ in rows])
     return added
+
+
+def _not_dated_before(
+    connection: sqlite3.Connection, users: Interner, views: Sequence[PageView]
+) -> list[PageView]:
+    """Leave out the page views of messages that came before, when they were dated otherwise."""
+    dated = {view.user_id for view in views if view.dated_by}
+    keys = users.keys(connection, dated)
+    return [
+        view
+        for view in views
+        if not view.dated_by
+        or connection.execute(_INSERT_DATED, (keys[view.user_id], view.dated_by)).rowcount
+    ]
 
 
 def insert_rows(connection: sqlite3.Connection, values: list[int]) -> int:

@@ -37,7 +37,7 @@ def few_are_many(monkeypatch):
 def columns(views):
     """Page views in columns."""
     lines = b"".join(map(line, views)) or b"\n"
-    decoded, rejections = decode_block(Block("history", 1, 0, lines, len(lines)), AS_OF + DAY)
+    decoded, rejections, _ = decode_block(Block("history", 1, 0, lines, len(lines)), AS_OF + DAY)
     assert rejections == []
     return decoded
 

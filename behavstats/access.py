@@ -1,0 +1,171 @@
+"""Access: who may ask for what, by the kind of their key, and from which web pages."""
+
+import binascii
+import secrets
+from base64 import b64decode
+from collections.abc import Iterable, Mapping
+from enum import IntEnum
+from functools import lru_cache
+from hashlib import blake2b
+from hmac import compare_digest
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from behavstats.errors import AccessDenied, InvalidInput, NotAuthenticated
+
+SHORTEST_KEY = 16
+"""Characters."""
+
+ANY_ORIGIN = "*"
+
+
+class Need(IntEnum):
+    """What a route asks for: nothing, the right to send page views, or the right to all."""
+
+    NOTHING = 0
+    SENDING = 1
+    EVERYTHING = 2
+
+
+class Keys:
+    """The keys that are known; kept as digests, which all have one length."""
+
+    def __init__(self, write: Iterable[str] = (), secret: Iterable[str] = ()) -> None:
+        """Know some keys, of which `write` may only send.
+
+        InvalidInput for one that is too short, or of both kinds.
+        """
+        self._rights: list[tuple[bytes, Need]] = []
+        for keys, right in ((write, Need.SENDING), (secret, Need.EVERYTHING)):
+            for key in keys:
+                if len(key) < SHORTEST_KEY:
+                    message = f"a key has to have {SHORTEST_KEY} characters or more"
+                    raise InvalidInput("invalid_key", message)
+                self._rights.append((_digest(key), right))
+        rights = dict(self._rights)
+        if any(rights[digest] != right for digest, right in self._rights):
+            raise InvalidInput("invalid_key", "a write key must not be a secret key as well")
+
+    def __bool__(self) -> bool:
+        return bool(self._rights)
+
+    def check(self, need: Need, key: str | None) -> None:
+        """Raise AccessDenied unless a key gives a right; without any known keys, everything goes.
+
+        In a time that does not depend on how much of a key is right.
+        """
+        if not self._rights or need is Need.NOTHING:
+            return
+        if key is None:
+            raise NotAuthenticated("a key is needed: as Basic user name, Bearer, or X-Write-Key")
+        right = self._right(_digest(key))
+        if right is Need.NOTHING:
+            raise NotAuthenticated("the key is not known")
+        if right < need:
+            raise AccessDenied("a write key may only send; this takes a secret key")
+
+    def _right(self, digest: bytes) -> Need:
+        # Compared with each, also after one has fitted.
+        fits = [(compare_digest(known, digest), right) for known, right in self._rights]
+        return max((right for fitting, right in fits if fitting), default=Need.NOTHING)
+
+
+def new_key() -> str:
+    """Return a fresh key that nobody can guess."""
+    return secrets.token_urlsafe(24)
+
+
+def given_key(environ: Mapping[str, str], query: Mapping[str, str]) -> str | None:
+    """Return the key that a request shows outside of its body, or None.
+
+    The first of: the user name of Basic, Bearer, `X-Write-Key`, `?writeKey=`.
+    """
+    scheme, _, credentials = environ.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
+    shown = ""
+    if scheme.lower() == "basic":
+        shown = _user_name(credentials.strip())
+    elif scheme.lower() == "bearer":
+        shown = credentials.strip()
+    return shown or environ.get("HTTP_X_WRITE_KEY") or query.get("writeKey") or None
+
+
+class Origins:
+    """The web pages whose scripts may ask, by their origin (`https://example.org`).
+
+    Without keys, a store is for its own machine alone. A web page in a browser there must not reach
+    it, be it by another site's form or script, or by a name of its own that it has lead to this
+    machine (DNS rebinding).
+    """
+
+    def __init__(self, allowed: Iterable[str] | None, keys: Keys) -> None:
+        """Let some origins send; by default, any where there are keys, and none else.
+
+        InvalidInput if one that is allowed is no origin.
+        """
+        self._has_keys = bool(keys)
+        default = (ANY_ORIGIN,) if keys else ()
+        self._allowed = frozenset(map(_origin, default if allowed is None else allowed))
+
+    def allowed(self, need: Need, origin: str | None) -> str | None:
+        """Return the origin (or `*`) that may read the answer to what it sent, or None."""
+        if origin is None or need is not Need.SENDING:
+            return None
+        if ANY_ORIGIN in self._allowed:
+            return ANY_ORIGIN
+        return origin if origin in self._allowed else None
+
+    def check(self, need: Need, environ: Mapping[str, str]) -> None:
+        """Raise AccessDenied for a request by a web page that must not reach a store without keys.
+
+        With keys, these decide.
+        """
+        if self._has_keys:
+            return
+        host = environ.get("HTTP_HOST", "")
+        if not is_loopback(_host_name(host)):
+            raise AccessDenied("without keys, the Host has to be this machine's loopback address")
+        origin = environ.get("HTTP_ORIGIN")
+        if origin is None or self.allowed(need, origin):
+            return
+        if origin.partition("://")[2] != host:
+            raise AccessDenied("without keys, other origins may send only if --cors-origin says so")
+
+
+@lru_cache(maxsize=64)
+def is_loopback(host: str) -> bool:
+    """Return whether a host, by name or address, is the loopback of this machine."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+@lru_cache(maxsize=64)
+def _host_name(host: str) -> str:
+    """Return what stands before the port in a `Host` header."""
+    name, _, port = host.rpartition(":")
+    return name if port.isdigit() else host
+
+
+def _origin(text: str) -> str:
+    """Return an origin as browsers write it."""
+    if text == ANY_ORIGIN:
+        return text
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/"):
+        message = f"{text!r} is no origin, such as https://example.org, nor *"
+        raise InvalidInput("invalid_cors_origin", message)
+    return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+def _user_name(credentials: str) -> str:
+    try:
+        return b64decode(credentials, validate=True).decode().partition(":")[0]
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
+
+
+def _digest(key: str) -> bytes:
+    return blake2b(key.encode(errors="surrogatepass"), digest_size=32).digest()

@@ -1,0 +1,64 @@
+"""The page that shows the contract in a browser: Swagger UI, from files of a package."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from behavstats.errors import NothingThere
+
+# Everything comes from this server, and nobody may put the page into a frame. Swagger UI sets
+# styles of its own, and has its icons in them.
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+PAGE = b"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>behavstats: the HTTP interface</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="docs/swagger-ui.css">
+</head>
+<body>
+<div id="contract"></div>
+<script src="docs/swagger-ui-bundle.js"></script>
+<script src="docs/start.js"></script>
+</body>
+</html>
+"""
+
+# Without an address for it, Swagger UI would have the document validated by another host.
+_START = b"""SwaggerUIBundle({
+  url: "openapi.json", dom_id: "#contract", validatorUrl: null, defaultModelsExpandDepth: 0,
+});
+"""
+
+_TYPES = {
+    "swagger-ui.css": "text/css; charset=utf-8",
+    "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
+    "start.js": "text/javascript; charset=utf-8",
+}
+
+
+def file(name: str) -> tuple[str, bytes]:
+    """Return a file that the page needs: its type, and what it holds; NothingThere if none."""
+    if name not in _TYPES:
+        raise NothingThere(name)
+    return _TYPES[name], _START if name == "start.js" else (_folder() / name).read_bytes()
+
+
+def _folder() -> Path:
+    # Not imported: the package would bring Flask along, and only its files are of use here.
+    spec = find_spec("flask_swagger_ui")
+    if spec is None or not spec.submodule_search_locations:
+        raise NothingThere("Swagger UI")
+    return Path(spec.submodule_search_locations[0], "dist")

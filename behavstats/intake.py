@@ -1,0 +1,164 @@
+"""Intake: the body of a request, which may be compressed, into page views and rejected messages."""
+
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+from msgspec import Meta, Raw
+
+from behavstats.errors import InvalidInput, TooLarge
+from behavstats.events import (
+    MAX_LINE_BYTES,
+    Arrival,
+    Other,
+    PageView,
+    Rejection,
+    decode_event,
+)
+
+MAX_BODY_BYTES = 4 * 1024 * 1024
+MAX_INFLATED_BYTES = 16 * 1024 * 1024
+MAX_MESSAGES = 2_500
+
+_GZIP = b"\x1f\x8b"
+_GZIP_FORMAT = 16 + zlib.MAX_WBITS
+_KEPT_OF_LONG_MESSAGE = 4 * 1024
+_BESIDE = 600  # bytes that a message takes beside its text
+
+
+class Envelope(msgspec.Struct, gc=False, rename="camel"):
+    """What stands around the messages of a request, or within its only one, and is not theirs."""
+
+    write_key: Annotated[Any, Meta(description="The key, where no header has it.")] = None
+    sent_at: Annotated[Any, Meta(description="When it was sent, by the sender's clock.")] = None
+
+
+_GOOD = [{"$ref": f"#/components/schemas/{name}"} for name in ("WireEvent", "Message")]
+_MESSAGES = Meta(
+    description="If none is good, the answer is 400.",
+    extra_json_schema={"minItems": 1, "maxItems": MAX_MESSAGES, "contains": {"anyOf": _GOOD}},
+)
+
+
+class Batch(Envelope, gc=False, rename="camel", kw_only=True):
+    """Messages that are sent together, in either format. Each is taken or rejected for itself."""
+
+    batch: Annotated[list[Raw], _MESSAGES]
+
+
+class Intake(NamedTuple):
+    """What a request brings; `others` counts the messages that are no page views, by kind.
+
+    `error` is that of the first message, where none is good.
+    """
+
+    views: list[PageView]
+    rejections: list[Rejection]
+    others: Counter[str]
+    error: InvalidInput | None = None
+    size: int = 0  # bytes of memory, roughly, until it is stored
+
+
+_envelope_decoder = msgspec.json.Decoder(Envelope)
+_batch_decoder = msgspec.json.Decoder(Batch)
+
+
+def inflated(body: bytes) -> bytes:
+    """Return a body, decompressed if it is gzip, whatever its headers say.
+
+    Raises TooLarge as soon as there is more than 16 MiB, and InvalidInput (`invalid_gzip`) if it is
+    damaged or cut off.
+    """
+    if not body.startswith(_GZIP):
+        return body
+    parts, length = [], 0
+    try:
+        while body:  # several gzip files, one after the other, are one
+            member = zlib.decompressobj(_GZIP_FORMAT)
+            parts.append(member.decompress(body, MAX_INFLATED_BYTES + 1 - length))
+            length += len(parts[-1])
+            if length > MAX_INFLATED_BYTES:
+                raise TooLarge("body", MAX_INFLATED_BYTES)
+            if not member.eof:
+                raise InvalidInput("invalid_gzip", "the gzip data is cut off")
+            body = member.unused_data
+    except zlib.error as error:
+        raise InvalidInput("invalid_gzip", f"the gzip data is damaged: {error}") from None
+    return b"".join(parts)
+
+
+def open_envelope(text: bytes) -> Envelope:
+    """Return what surrounds a single message; an empty envelope if it cannot be told."""
+    try:
+        return _envelope_decoder.decode(text)
+    except (ValueError, RecursionError):
+        return Envelope()
+
+
+def open_batch(text: bytes) -> Batch:
+    """Return the messages of a batch, each as its text.
+
+    Raises InvalidInput if it is no JSON object with a `batch`, TooLarge if that has over 2,500.
+    """
+    try:
+        batch = _batch_decoder.decode(text)
+    except msgspec.ValidationError as error:
+        raise InvalidInput("invalid_batch", f"the body is no batch: {error}", "batch") from None
+    except RecursionError:
+        raise InvalidInput("too_deep", "the JSON is nested too deep") from None
+    except ValueError as error:
+        raise InvalidInput("invalid_json", str(error)) from None
+    if len(batch.batch) > MAX_MESSAGES:
+        raise TooLarge("batch", MAX_MESSAGES, "messages")
+    return batch
+
+
+def take_in(source: str, messages: Sequence[Raw | bytes], arrival: Arrival) -> Intake:
+    """Decode messages, each for itself; a bad one becomes a rejected line of the source."""
+    views: list[PageView] = []
+    rejections: list[Rejection] = []
+    others = Counter[str]()
+    error: InvalidInput | None = None
+    texts = [*map(bytes, messages)]
+    for number, text in enumerate(texts, start=1):
+        try:
+            event = _decoded(text, arrival)
+        except InvalidInput as reason:
+            rejections.append(_rejection(source, number, text, reason))
+            error = error or reason
+        else:
+            if isinstance(event, PageView):
+                views.append(event)
+            else:
+                others[event.kind] += 1
+    return Intake(
+        views,
+        rejections,
+        others,
+        error=None if views or others else error,
+        size=sum(map(len, texts)) + _BESIDE * len(texts),
+    )
+
+
+def _decoded(text: bytes, arrival: Arrival) -> PageView | Other:
+    if len(text) > MAX_LINE_BYTES:
+        raise TooLarge("message", MAX_LINE_BYTES)
+    return decode_event(text, arrival.instant, arrival)
+
+
+def _rejection(source: str, number: int, text: bytes, reason: InvalidInput) -> Rejection:
+    line = _one_line(text)
+    kept = line[:_KEPT_OF_LONG_MESSAGE] if len(line) > MAX_LINE_BYTES else line
+    return Rejection(source, number, 0, len(line), reason.code, str(reason), kept)
+
+
+def _one_line(text: bytes) -> bytes:
+    """Return a message as the one line that `ingest` would read."""
+    if b"\n" not in text and b"\r" not in text:
+        return text
+    try:
+        return msgspec.json.format(text, indent=-1)
+    except (ValueError, RecursionError):  # not JSON: then there is no string that it could change
+        return text.replace(b"\r", b" ").replace(b"\n", b" ")

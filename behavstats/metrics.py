@@ -1,0 +1,147 @@
+"""Metrics: what the server counts and times, in Prometheus' format."""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    Metric,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from behavstats.errors import StoreError
+from behavstats.events import PageView
+from behavstats.gateway import Answered
+from behavstats.instants import SECOND
+from behavstats.intake import Intake
+from behavstats.store import Store
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_LOOK_AGAIN = 60.0  # seconds
+_PAGE_VIEWS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
+
+
+# Else there is a series for each series, that tells when it began.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+class Metrics:
+    """What happened since the server's start, and the state of its store."""
+
+    def __init__(self, store: Store, clock: Callable[[], int]) -> None:
+        """Count for a store; `clock` returns ms since the epoch."""
+        registry = self._registry = CollectorRegistry()
+
+        def counter(name: str, words: str, *labels: str) -> Counter:
+            return Counter(f"behavstats_{name}", words, labels, registry=registry)
+
+        self._added = counter("page_views_added", "Page views that were new.")
+        self._duplicates = counter("page_views_duplicate", "Page views that were there already.")
+        self._others = counter("other_messages", "Messages that are no page views.", "kind")
+        self._rejected = counter("rejected", "Messages that could not be read.", "reason")
+        self._requests = Histogram(
+            "behavstats_request_seconds",
+            "Requests by route and status, and how long their answers took.",
+            ("method", "route", "status"),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._commits = Histogram(
+            "behavstats_commit_page_views",
+            "Page views that shared a commit.",
+            buckets=_PAGE_VIEWS,
+            registry=registry,
+        )
+        self._commit_seconds = Histogram(
+            "behavstats_commit_seconds",
+            "How long commits took.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        # Looking a child up by its labels takes as long as counting.
+        self._timed = cache(lambda *labels: self._requests.labels(*labels).observe)
+        self._newest = _Newest(store)
+        registry.register(_StoreCollector(store.path, self._newest, clock))
+        ProcessCollector(registry=registry)
+
+    def answered(self, answered: Answered) -> None:
+        """Count a request that was answered."""
+        self._timed(answered.method, answered.route, answered.status)(answered.seconds)
+
+    def took_in(self, intake: Intake) -> None:
+        """Count what a request brought beside page views."""
+        for kind, count in intake.others.items():
+            self._others.labels(kind).inc(count)
+        for rejection in intake.rejections:
+            self._rejected.labels(rejection.reason).inc()
+
+    def committed(self, views: Sequence[PageView], added: int, seconds: float) -> None:
+        """Count a commit, and how many of its page views were new."""
+        self._added.inc(added)
+        self._duplicates.inc(len(views) - added)
+        self._commits.observe(len(views))
+        self._commit_seconds.observe(seconds)
+        self._newest.saw(max((view.instant for view in views), default=0))
+
+    def text(self) -> bytes:
+        """Return all of it, as Prometheus reads it."""
+        return generate_latest(self._registry)
+
+
+class _Newest:
+    """Knows the instant of the newest page view, about.
+
+    No index leads there, which each page view would pay for. What this process stored is known at
+    once; what others did, or erased, by a look at all of them, at most once a minute.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._looked = -math.inf
+        self._instant = 0
+
+    def saw(self, instant: int) -> None:
+        self._instant = max(self._instant, instant)
+
+    def instant(self) -> int:
+        """Return it in ms, 0 if there is none."""
+        if time.monotonic() > self._looked + _LOOK_AGAIN:
+            self._instant = self._store.newest()
+            self._looked = time.monotonic()
+        return self._instant
+
+
+class _StoreCollector(Collector):
+    """Looks at the store when it is asked."""
+
+    def __init__(self, path: Path, newest: _Newest, clock: Callable[[], int]) -> None:
+        self._path = path
+        self._newest = newest
+        self._clock = clock
+
+    def describe(self) -> Iterable[Metric]:
+        """Say nothing of it before it is asked."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield what the store is like now."""
+        for name, path in (("store", self._path), ("wal", Path(f"{self._path}-wal"))):
+            size = path.stat().st_size if path.exists() else 0
+            yield GaugeMetricFamily(f"behavstats_{name}_bytes", f"Size of the {name}.", size)
+        with suppress(StoreError):
+            newest = self._newest.instant()
+            age = (self._clock() - newest) / SECOND if newest else math.nan
+            words = "How long ago the newest page view was."
+            yield GaugeMetricFamily("behavstats_newest_page_view_age_seconds", words, age)
