@@ -8,6 +8,7 @@ from behavstats.events import PageView
 from behavstats.profile import profile, window
 from behavstats.store import Store
 from tests import oracle
+from tests.conftest import files_of
 from tests.histories import triples
 
 _ALL = """
@@ -54,3 +55,35 @@ def agrees_with_the_oracle(db, views, as_ofs):
                 wanted = window(as_of)
                 answer = profile(user_id, store.summary(user_id, wanted), wanted.days)
                 assert answer == oracle.profile(triples(theirs), user_id, as_of)
+
+
+class Ledger:
+    """What clients sent, and what they were told of it, over any number of loads."""
+
+    def __init__(self) -> None:
+        self.sent, self.acknowledged = set(), set()
+        # Sets of page views that were sent in one request: all of one, or nothing.
+        self.batches = []
+        # Names of page views whose messages have no time of their own.
+        self.sent_undated, self.acknowledged_undated = set(), set()
+        # Users whom somebody asked to erase, and those of them for whom there was a receipt.
+        self.leaving, self.gone = set(), set()
+
+    def holds(self, db, others=()):
+        """Check a store against what was sent and told; return all its page views.
+
+        `others` are page views that were acknowledged elsewhere.
+        """
+        there = stored(db) if db.exists() and db.stat().st_size else set()
+        undated = [view for view in there if view.name in self.sent_undated]
+        names = {view.name for view in undated}
+        assert len(undated) == len(names), "a message that was sent again counts twice"
+        assert names >= self.acknowledged_undated, "a message without a time is lost"
+        kept = {view for view in self.acknowledged if view.user_id not in self.leaving}
+        views = keeps_its_promise(db, kept.union(others, undated), self.sent.union(others, undated))
+        halves = [batch for batch in self.batches if batch & views and not batch <= views]
+        assert not halves, f"{len(halves)} batches are there by half"
+        assert not {view.user_id for view in views} & self.gone, "who was erased is there again"
+        whole = b"".join(files_of(db).values())
+        assert not [user for user in self.gone if user.encode() in whole], "bytes are left"
+        return views

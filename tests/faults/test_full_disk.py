@@ -9,8 +9,7 @@ from behavstats.instants import DAY
 from behavstats.store import Store
 from tests.commands.conftest import one_line
 from tests.faults.load import Load
-from tests.faults.promise import agrees_with_the_oracle, keeps_its_promise, stored
-from tests.faults.waiting import wait_until
+from tests.faults.promise import Ledger, agrees_with_the_oracle, keeps_its_promise, stored
 from tests.histories import AS_OF, line
 
 
@@ -28,12 +27,6 @@ def fill(disk):
                 pass
         except OSError:
             return
-
-
-def wait_until_refused(load, count):
-    """Wait until so many requests more heard that they should come again."""
-    enough = load.statuses.get(503, 0) + count
-    wait_until(lambda: load.statuses.get(503, 0) > enough, "requests are refused")
 
 
 def views_of(day, count=40_000):
@@ -54,17 +47,15 @@ def test_a_server_on_a_full_disk_refuses_posts_and_goes_on_when_there_is_room(
 
     Again and again, and also where the server is killed, or stopped, while there is none.
     """
-    acknowledged, sent = set(), set()
-    server = start_server()
+    ledger, server = Ledger(), start_server()
     for round_ in range(6):
-        with Load(server.port, chance, leavers=1) as load:
+        with Load(server.port, chance, ledger, leavers=1) as load:
             load.wait_for(chance.randrange(20, 200))
             fill(db.parent)
-            wait_until_refused(load, 50)
-            before = set(load.acknowledged)
+            load.wait_for_refusals(50)
+            before = len(stored(db))
             assert server.get("user1")[0] == 200
             assert server.request("GET", "/healthz")[0] == 200
-            assert stored(db) >= before - {v for v in before if v.user_id in load.leaving}
             if round_ % 3 == 1:
                 server.kill("all")
             elif round_ % 3 == 2:
@@ -73,10 +64,8 @@ def test_a_server_on_a_full_disk_refuses_posts_and_goes_on_when_there_is_room(
             if round_ % 3:
                 server = start_server()
             load.wait_for(100)
-        acknowledged |= {view for view in load.acknowledged if view.user_id not in load.leaving}
-        sent |= load.sent
-        views = keeps_its_promise(db, acknowledged, sent)
-        assert not load.gone & {view.user_id for view in views}
+        views = ledger.holds(db)
+        assert len(views) > before
     agrees_with_the_oracle(db, views, [AS_OF, AS_OF + DAY])
     assert server.stop() == 0
 

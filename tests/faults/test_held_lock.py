@@ -10,7 +10,7 @@ from behavstats.events import PageView
 from behavstats.instants import DAY, format_instant
 from tests.commands.conftest import one_line
 from tests.faults.load import Load
-from tests.faults.promise import agrees_with_the_oracle, keeps_its_promise
+from tests.faults.promise import Ledger, agrees_with_the_oracle
 from tests.faults.servers import free_port
 from tests.histories import AS_OF, line
 
@@ -62,20 +62,21 @@ def test_a_store_held_for_half_a_minute_is_waited_for(
     waiting = [start("ingest", "events.jsonl"), start("forget", "leaver", "--yes")]
     for command in waiting:
         assert command.stderr.readline() == WAITS
-    with Load(server.port, chance) as load:
+    ledger = Ledger()
+    with Load(server.port, chance, ledger) as load:
         while time.monotonic() < end:
             assert server.get("leaver")[0] == 200
             assert start("profile", "leaver").wait(timeout=30) == 0
             assert [command.poll() for command in waiting] == [None, None]
         assert set(load.statuses) == {503}
-        assert load.acknowledged == set()
+        assert ledger.acknowledged == ledger.acknowledged_undated == set()
         holder.communicate()
         for command in waiting:
             _, more = command.communicate(timeout=60)
             assert (command.returncode, more) == (0, b"")
         load.wait_for(100)
     assert server.stop() == 0
-    there = keeps_its_promise(db, views | load.acknowledged, views | load.sent)
+    there = ledger.holds(db, views)
     assert not any(view.user_id == "leaver" for view in there)
     agrees_with_the_oracle(db, there, [AS_OF, AS_OF - DAY // 3])
 

@@ -5,9 +5,8 @@ import time
 import pytest
 
 from behavstats.instants import DAY, HOUR
-from tests.conftest import files_of
 from tests.faults.load import Load
-from tests.faults.promise import agrees_with_the_oracle, keeps_its_promise
+from tests.faults.promise import Ledger, agrees_with_the_oracle
 from tests.histories import AS_OF
 
 ROUNDS = 10
@@ -18,24 +17,21 @@ ROUNDS = 10
 def test_a_server_killed_under_load_keeps_its_promise(db, start_server, chance, which, _part):
     """Its processes at once, or one of them; on one store, which is checked after each round.
 
-    An acknowledged page view is there, an acknowledged erasure holds to the last byte, and after
-    the last round all profiles are what the oracle says.
+    An acknowledged page view is there, a batch whole or not at all, a message that was sent again
+    once, an acknowledged erasure holds to the last byte; and after the last round, all profiles are
+    what the oracle says.
     """
-    acknowledged, sent, gone = set(), set(), set()
+    ledger = Ledger()
     for _ in range(ROUNDS):
         server = start_server()
-        with Load(server.port, chance, clients=5, leavers=1) as load:
+        with Load(server.port, chance, ledger, clients=5, leavers=1) as load:
             load.wait_for(chance.randrange(300))
             time.sleep(chance.uniform(0, 0.01))  # not only just after an answer
             assert server.kill(which), server.said()
-        sent |= load.sent
-        acknowledged |= {view for view in load.acknowledged if view.user_id not in load.leaving}
-        gone |= load.gone
-        views = keeps_its_promise(db, acknowledged, sent)
-        assert not {view.user_id for view in views} & gone, "who was erased is there again"
-        assert not any(user.encode() in data for data in files_of(db).values() for user in gone)
-    assert acknowledged
-    assert gone
+        views = ledger.holds(db)
+    assert ledger.acknowledged
+    assert ledger.acknowledged_undated
+    assert ledger.gone
     agrees_with_the_oracle(db, views, [AS_OF, AS_OF - HOUR // 2, AS_OF + 6 * DAY])
 
 
@@ -46,8 +42,8 @@ def test_a_server_killed_while_it_starts_leaves_a_store_that_opens(db, start_ser
         server = start_server(is_ready=False)
         time.sleep(chance.uniform(0, 0.6))
         server.kill(which)
-    server = start_server()
-    with Load(server.port, chance) as load:
+    server, ledger = start_server(), Ledger()
+    with Load(server.port, chance, ledger) as load:
         load.wait_for(50)
         assert server.stop() == 0
-    keeps_its_promise(db, load.acknowledged, load.sent)
+    ledger.holds(db)
