@@ -352,7 +352,8 @@ class Store:
         self._checkpoint(connection, _PATIENCE_WITH_READERS)
         if self._wal_is_due:
             message = f"{deleted} were deleted, but the write-ahead log still holds them"
-            raise StoreBusy(f"{message}: another program reads it; ask again, to have it emptied")
+            why = "another program reads it, or the disk is full"
+            raise StoreBusy(f"{message}: {why}; ask again, to have it emptied")
         # SQLite leaves that to the system: after a power cut, the log could be there again.
         wal = os.open(f"{self.path}-wal", os.O_RDONLY)
         try:

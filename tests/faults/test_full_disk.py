@@ -1,22 +1,40 @@
 """The disk fills up: what was acknowledged is there, nothing by half, and it goes on later."""
 
+import resource
 import subprocess
+from contextlib import suppress
 
 import pytest
 
-from behavstats.events import PageView
+from behavstats.errors import StoreUnavailable, UnknownUser
+from behavstats.events import PageView, Rejection
 from behavstats.instants import DAY
 from behavstats.store import Store
 from tests.commands.conftest import one_line
 from tests.faults.load import Load
 from tests.faults.promise import Ledger, agrees_with_the_oracle, keeps_its_promise, stored
 from tests.histories import AS_OF, line
+from tests.store.conftest import columns
 
 
 @pytest.fixture
-def db(small_disk):
-    """A store on a disk of 4 MiB."""
-    return small_disk("4m") / "store.db"
+def db(request, tmp_path):
+    """A store on a disk of 4 MiB; on that of the tests, where its files are limited instead."""
+    if "limited" in request.fixturenames:
+        return tmp_path / "store.db"
+    return request.getfixturevalue("small_disk")("4m") / "store.db"
+
+
+@pytest.fixture
+def limited():
+    """Limit the files of processes to some bytes, as a quota does; None lifts the limit."""
+
+    def limit(processes, size):
+        most = resource.RLIM_INFINITY if size is None else size
+        for process in processes:
+            resource.prlimit(process, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
+
+    return limit
 
 
 def fill(disk):
@@ -109,3 +127,71 @@ def test_a_command_on_a_disk_without_any_room_says_so(db, cli, command):
     assert db.read_bytes() == before
     (db.parent / "filler").unlink()
     assert cli(*command, stdin=stdin).returncode == 0
+
+
+def test_a_server_at_its_quota_refuses_posts_and_goes_on_when_it_has_more(
+    db, start_server, chance, limited
+):
+    """As on a full disk, but that another error says so; where no disk can be mounted, too."""
+    ledger, server = Ledger(), start_server()
+    for _ in range(5):
+        with Load(server.port, chance, ledger, leavers=1) as load:
+            load.wait_for(50)
+            wal = db.with_name("store.db-wal").stat().st_size
+            limited(server.processes(), wal + chance.randrange(20_000))
+            load.wait_for_refusals(50)
+            assert server.get("user1")[0] == 200
+            limited(server.processes(), None)
+            load.wait_for(50)
+        ledger.holds(db)
+    assert server.stop() == 0
+    agrees_with_the_oracle(db, ledger.holds(db), [AS_OF, AS_OF + DAY])
+
+
+def is_refused(do):
+    """Do something; return whether there is no room for it."""
+    try:
+        do()
+    except StoreUnavailable as error:
+        if "full" not in str(error):
+            raise
+        return True
+    return False
+
+
+@pytest.mark.parametrize("more_pages", range(0, 24, 2))
+def test_wherever_the_file_is_full_nothing_is_half_done(tmp_path, more_pages):
+    """Each verb that writes, with room for so many pages more, as SQLite can be told.
+
+    It is done or it raises; then all is as before. With room, it is done.
+    """
+    path = tmp_path / "capped.db"
+    views = [PageView("busy", AS_OF - n * 1021, f"/{n % 11}") for n in range(2_000)]
+    more = [PageView(f"new{n}", AS_OF + n, f"/new/{n}") for n in range(1_500)]
+    junk = [
+        Rejection("file", n, 0, 900, "invalid_json", "it is none", b"-" * 900) for n in range(9)
+    ]
+    with Store.create(path, patience=5) as store:
+        store.add(views)
+        verbs = {
+            "add": (lambda: store.add(more[:500], junk), views + more[:500]),
+            "load": (lambda: [*store.load(columns(more))], views + more),
+            "settle": (store.settle, views + more),
+            "repair": (store.repair, views + more),
+            "forget": (lambda: store.forget("busy"), more),
+            "clear": (store.clear_rejections, more),
+        }
+        for verb, (do, after) in verbs.items():
+            before = stored(path)
+            (pages,) = store._writer.execute("PRAGMA page_count").fetchone()
+            store._writer.execute(f"PRAGMA max_page_count = {pages + more_pages}")
+            if is_refused(do):
+                added = stored(path) - before if verb == "load" else set()  # by transactions
+                assert stored(path) == before | (added & set(more)), verb
+            assert list(store.check()) == [], verb
+            store._writer.execute("PRAGMA max_page_count = 1000000")
+            with suppress(UnknownUser):
+                do()
+            assert stored(path) == set(after), verb
+            assert list(store.check()) == [], verb
+    agrees_with_the_oracle(path, set(more), [AS_OF, AS_OF + DAY])
