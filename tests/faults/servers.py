@@ -44,12 +44,14 @@ class Server(ServerProcess):
     What it says goes to a file: a pipe that nobody empties would hold it up.
     """
 
-    def __init__(self, db, port, *options, is_ready=True, command=(BEHAVSTATS,), **more):
+    def __init__(self, db, port, *options, is_ready=True, command=None, **more):
+        """`command` starts another program that serves on this port."""
         self.port = port
+        serve = [BEHAVSTATS, "serve", "--db", str(db), "--port", str(port), *options]
         self.log = db.with_name("server-log")
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, "serve", "--db", str(db), "--port", str(port), *options],
+                serve if command is None else command,
                 stdin=subprocess.DEVNULL,
                 stderr=log,
                 start_new_session=True,
