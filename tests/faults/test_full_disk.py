@@ -90,7 +90,7 @@ def test_a_server_on_a_full_disk_refuses_posts_and_goes_on_when_there_is_room(
 
 def test_an_ingest_that_fills_the_disk_stops_and_the_next_finishes_it(db, cli, tmp_path):
     """One clear line, exit code 3; whole page views or none; what was there before is there."""
-    before, more = views_of(0), views_of(1, 200_000)
+    before, more = views_of(0), views_of(1, 120_000)
     assert cli("ingest", write_file(tmp_path / "before", before)).returncode == 0
     file = write_file(tmp_path / "more", more)
     for _ in range(3):

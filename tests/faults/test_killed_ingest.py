@@ -17,7 +17,7 @@ from tests.faults.waiting import wait_until
 from tests.histories import AS_OF, line
 
 ROUNDS = 12
-LINES = 50_000  # of a file: several transactions for all, and blocks enough for a second process
+LINES = 30_000  # of a file: several transactions for all, and blocks enough for a second process
 JUNK = 7
 
 
