@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test test-faults check lint types format bench clean
+.PHONY: demo test test-clients test-faults check lint types format bench clean
 
 demo: $(READY)
 	rm -rf build/demo && mkdir -p build/demo
@@ -12,6 +12,13 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/pytest
+
+# Published Segment and RudderStack clients against a real server. They mostly wait: for back-offs, and
+# for what is out of order on purpose. So there are more of them at a time than cores.
+test-clients: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,clients]'
+	tests/clients/install
+	$(BIN)/pytest tests/clients --numprocesses=8
 
 # Minutes: kills, full disks, power cuts and crowds, against real processes.
 test-faults: $(READY)

@@ -24,7 +24,7 @@ from behavstats.contract import (
     SegmentIntegration,
 )
 from behavstats.errors import InvalidInput, TooLarge
-from behavstats.events import Arrival, check_user_id
+from behavstats.events import Arrival, check_user_id, clock_behind
 from behavstats.gateway import INTAKE
 from behavstats.instants import parse_instant
 from behavstats.intake import (
@@ -83,8 +83,9 @@ class Answers:
     def post_batch(self, operation: Operation) -> Counted:
         """Take the messages of a batch; the answer is true once all of them are durable."""
         batch = open_batch(self._sent())
-        sent_at = batch.sent_at if isinstance(batch.sent_at, str) else None
-        intake = self._take(operation, batch.batch, Arrival(self._clock(), sent_at))
+        now = self._clock()
+        arrival = Arrival(now, clock_behind(now, batch.sent_at))
+        intake = self._take(operation, batch.batch, arrival)
         return Counted(
             page_views=len(intake.views),
             others=intake.others.total(),

@@ -21,13 +21,14 @@ from behavstats.events import (
     MAX_USER_ID_BYTES,
     Block,
     Lines,
+    PageView,
     Rejection,
     check_name,
     check_user_id,
     decode_lines,
 )
 from behavstats.timestamps import Instants, parse_timestamps
-from behavstats.wire import WireEvent
+from behavstats.wire import Message, WireEvent, may_be_ours
 
 Numbers = NDArray[np.int32]
 
@@ -69,6 +70,7 @@ class Decoded(NamedTuple):
 
 
 _decoder = msgspec.json.Decoder(WireEvent)
+_message_decoder = msgspec.json.Decoder(Message)
 _ENTRY = 150  # bytes that a text takes beside itself: in a dictionary, and as it is asked for
 _LINES_AT_ONCE = 256
 
@@ -80,26 +82,42 @@ def decode_block(block: Block, now: int) -> Decoded:
     same as `events.decode_lines`, but for the order of the page views.
     """
     lines = [] if block.is_overlong else block.text.removesuffix(b"\n").split(b"\n")
-    decoded = _decode_json(lines)
-    good, instants = decoded.good, parse_timestamps(decoded.timestamps)
-    vouched = (instants >= 0) & (instants <= now + MAX_AHEAD) & _utf8(block.text, lines)[good]
-    vouched &= _valid(decoded.user_ids, check_user_id, MAX_USER_ID_BYTES)[decoded.users]
-    vouched &= _valid(decoded.names, check_name, MAX_NAME_BYTES)[decoded.pages]
-    good[good] = vouched
+    decoded = _decode(lines, block.text, now, as_message=Message.as_event)
     views, rejections, others = Lines([], [], Counter())
-    if not lines or not good.all():
-        views, rejections, others = decode_lines(block, now, set(np.flatnonzero(~good).tolist()))
-    more_users = decoded.user_ids.numbers([view.user_id for view in views])
-    more_pages = decoded.names.numbers([view.name for view in views])
-    more_instants = np.array([view.instant for view in views], np.int64)
+    if not lines or not decoded.good.all():
+        doubtful = set(np.flatnonzero(~decoded.good).tolist())
+        views, rejections, others = decode_lines(block, now, doubtful)
     columns = PageViews(
-        users=np.append(decoded.users[vouched], more_users),
-        instants=np.append(instants[vouched], more_instants),
-        pages=np.append(decoded.pages[vouched], more_pages),
+        users=np.append(decoded.users, decoded.user_ids.numbers([view.user_id for view in views])),
+        instants=np.append(decoded.instants, np.array([view.instant for view in views], np.int64)),
+        pages=np.append(decoded.pages, decoded.names.numbers([view.name for view in views])),
         user_ids=[*decoded.user_ids],
         names=[*decoded.names],
     )
     return Decoded(columns, rejections, others)
+
+
+def decode_plain(texts: Sequence[bytes], now: int) -> list[PageView | None]:
+    """Return the page views of messages, None for each that `events.decode_event` has to look at.
+
+    As that of one which is bad, or depends on how it arrived.
+    """
+    decoded = _decode(texts, b"".join(texts), now, as_message=_unless_sent_at)
+    user_ids, names = [*decoded.user_ids], [*decoded.names]
+    views = map(
+        PageView,
+        map(user_ids.__getitem__, decoded.users.tolist()),
+        decoded.instants.tolist(),
+        map(names.__getitem__, decoded.pages.tolist()),
+    )
+    return [next(views) if good else None for good in decoded.good.tolist()]
+
+
+def _unless_sent_at(message: Message) -> WireEvent:
+    """Return a message's page view, unless its clock might have to be corrected."""
+    if message.sent_at is not None:
+        raise ValueError("to be compared with when it arrived")
+    return message.as_event()
 
 
 class _Numbering(dict[str, int]):
@@ -158,47 +176,67 @@ class Gathering:
         return numbers
 
 
-class _Json(NamedTuple):
-    """What the lines hold that are JSON, and which lines those are."""
+class _Good(NamedTuple):
+    """The page views of those texts that are vouched for, and which those are."""
 
     user_ids: _Numbering
     names: _Numbering
     users: Numbers
+    instants: Instants
     pages: Numbers
-    timestamps: list[str]
     good: NDArray[np.bool_]
 
 
-def _decode_json(lines: Sequence[bytes]) -> _Json:
-    """Decode lines, some hundred at a time: so that what is decoded is met again in the cache."""
+_AsEvent = Callable[[Message], WireEvent]
+
+
+def _decode(texts: Sequence[bytes], together: bytes, now: int, as_message: _AsEvent) -> _Good:
+    """Decode texts, some hundred at a time: so that what is decoded is met again in the cache."""
     user_ids, names = _Numbering(), _Numbering()
     users, pages = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
     timestamps: list[str] = []
     bad: list[int] = []
-    for start in range(0, len(lines), _LINES_AT_ONCE):
-        events, bad_ones = _decode_some(lines[start : start + _LINES_AT_ONCE])
+    for start in range(0, len(texts), _LINES_AT_ONCE):
+        events, bad_ones = _decode_some(texts[start : start + _LINES_AT_ONCE], as_message)
         bad += [start + number for number in bad_ones]
         users.append(user_ids.numbers([event.user_id for event in events]))
         pages.append(names.numbers([event.name for event in events]))
         timestamps += [event.timestamp for event in events]
-    good = np.ones(len(lines), np.bool_)
+    good = np.ones(len(texts), np.bool_)
     good[bad] = False
-    return _Json(user_ids, names, np.concatenate(users), np.concatenate(pages), timestamps, good)
+    of_users, of_pages = np.concatenate(users), np.concatenate(pages)
+    instants = parse_timestamps(timestamps)
+    vouched = (instants >= 0) & (instants <= now + MAX_AHEAD) & _utf8(together, texts)[good]
+    vouched &= _valid(user_ids, check_user_id, MAX_USER_ID_BYTES)[of_users]
+    vouched &= _valid(names, check_name, MAX_NAME_BYTES)[of_pages]
+    good[good] = vouched
+    return _Good(user_ids, names, of_users[vouched], instants[vouched], of_pages[vouched], good)
 
 
-def _decode_some(lines: Sequence[bytes]) -> tuple[list[WireEvent], list[int]]:
-    """Return the events of those lines that have one, and the numbers of those that have none."""
+def _decode_some(texts: Sequence[bytes], as_message: _AsEvent) -> tuple[list[WireEvent], list[int]]:
+    """Return the events of those texts that have one, and the numbers of those that have none.
+
+    Those of one of the two formats: the others are left to who looks at each.
+    """
     events: list[WireEvent] = []
     bad: list[int] = []
     # Not the decoder's own `decode_lines`: to that, any white space is the end of a line.
-    decoded = map(_decoder.decode, lines)
+    decoded = map(_decoder.decode, texts)
+    if not may_be_ours(texts[0]):
+        decoded = map(as_message, map(_message, texts))
     while True:
         try:
             events.extend(decoded)  # which keeps what comes before a bad line
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError, InvalidInput):
             bad.append(len(events) + len(bad))
         else:
             return events, bad
+
+
+def _message(text: bytes) -> Message:
+    if may_be_ours(text):
+        raise ValueError("not plainly a message")
+    return _message_decoder.decode(text)
 
 
 def _utf8(text: bytes, lines: Sequence[bytes]) -> NDArray[np.bool_]:

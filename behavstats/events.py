@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Container, Iterable
-from contextlib import suppress
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -11,7 +10,7 @@ import msgspec
 
 from behavstats.errors import InvalidInput
 from behavstats.instants import HOUR, MINUTE, format_instant, parse_instant
-from behavstats.wire import PAGES, THEIRS, Message, WireEvent
+from behavstats.wire import PAGES, THEIRS, Message, WireEvent, may_be_ours
 
 MAX_USER_ID_BYTES = 512
 MAX_NAME_BYTES = 2048
@@ -25,14 +24,16 @@ _WRONG_CLOCK = 5 * MINUTE
 class PageView(msgspec.Struct, frozen=True, gc=False):
     """One validated page view; `instant` in whole ms since the epoch, UTC.
 
-    `dated_by` is a digest of its message's id where the instant comes from when that arrived: the
-    message, sent again, would be another page view by its instant.
+    Where the instant comes from when its message arrived, the message, sent again, would be another
+    page view by its instant; so `dated_by` is a digest that tells the message, and `told` what it
+    says of the instant itself, if anything.
     """
 
     user_id: str
     instant: int
     name: str
     dated_by: bytes = b""
+    told: int | None = None
 
 
 class Other(NamedTuple):
@@ -42,13 +43,13 @@ class Other(NamedTuple):
 
 
 class Arrival(NamedTuple):
-    """How a message came: when, in ms, and when it was sent by its sender's clock, if known.
+    """How a message came: when, and by how much its sender's clock is behind, both in ms.
 
-    `kind` is what a message is that does not say so.
+    That is None if it is not told. `kind` is what a message is that does not say so.
     """
 
     instant: int
-    sent_at: str | None = None
+    behind: int | None = None
     kind: str | None = None
 
 
@@ -112,6 +113,23 @@ def check_user_id(user_id: str) -> str:
 def check_name(name: str) -> str:
     """Return `name`, or raise InvalidInput unless it is 1 to 2,048 UTF-8 bytes without NUL."""
     return _check_text("name", name, MAX_NAME_BYTES)
+
+
+def clock_behind(arrived: int, sent_at: object) -> int | None:
+    """Return by how many ms a sender's clock is behind ours; 0 unless it is plainly wrong.
+
+    `arrived` is ours, in ms; `sent_at` what the sender told at the same time. None if that is no
+    timestamp.
+    Up to five minutes may be the way here: https://segment.com/docs/connections/spec/common/ would
+    correct these, too, and so change the order of what was sent apart.
+    """
+    if not isinstance(sent_at, str):
+        return None
+    try:
+        behind = arrived - parse_instant(sent_at)
+    except InvalidInput:
+        return None
+    return behind if abs(behind) > _WRONG_CLOCK else 0
 
 
 def decode_event(body: bytes, now: int, arrival: Arrival | None = None) -> PageView | Other:
@@ -189,7 +207,7 @@ def _overlong(block: Block) -> Rejection:
 
 def _decoded(body: bytes) -> WireEvent | Message:
     """Return what JSON holds, in the format that its keys mark; InvalidInput if it fits neither."""
-    if b'"user_id"' not in body:  # most likely, therefore
+    if not may_be_ours(body):
         message = _as_message(body)
         if message is not None and message.is_marked:
             return message
@@ -233,48 +251,35 @@ def _from_message(message: Message, now: int, arrival: Arrival | None) -> PageVi
     kind = message.kind(arrival.kind if arrival else None)
     if kind not in PAGES:
         return Other(kind)
-    instant, is_by_arrival = _dated(message, arrival)
-    return PageView(
-        check_user_id(message.user),
-        _check_instant(instant, now),
-        check_name(message.page),
-        _digest(message.message_id) if is_by_arrival and message.message_id else b"",
-    )
+    told = None if message.time is None else parse_instant(message.time)
+    instant = _dated(message, told, arrival)
+    user, page = check_user_id(message.user), check_name(message.page)
+    _check_instant(instant, now)
+    if instant == told:
+        return PageView(user, instant, page)
+    return PageView(user, instant, page, _digest(message, told, page), told)
 
 
-def _dated(message: Message, arrival: Arrival | None) -> tuple[int, bool]:
-    """Return when a message happened, in ms, and whether that depends on when it arrived.
-
-    As Segment has it, time = arrival - (sent - timestamp), but only where the sender's clock is
-    plainly wrong: else it would add the network's delay to each time, and change their order.
-    """
-    if message.time is None:
+def _dated(message: Message, told: int | None, arrival: Arrival | None) -> int:
+    """Return when a message happened, in ms: what is told, unless that depends on its arrival."""
+    if told is None:
         if arrival is None:
             raise InvalidInput("missing_key", "timestamp is missing", "timestamp")
-        return arrival.instant, True
-    instant = parse_instant(message.time)
+        return arrival.instant
     if arrival is None:
-        return instant, False
-    behind = arrival.instant - _sent(message, arrival)
-    if abs(behind) <= _WRONG_CLOCK:
-        return instant, False
-    corrected = instant + behind
-    if corrected < 0:
+        return told
+    # What was sent again may be marked on the batch alone: the later one counts.
+    behinds = (arrival.behind, clock_behind(arrival.instant, message.sent_at))
+    behind = min((behind for behind in behinds if behind is not None), default=0)
+    if told + behind < 0:
         raise InvalidInput("invalid_timestamp", "timestamp is before 1970", "timestamp")
-    return corrected, True
+    return told + behind
 
 
-def _sent(message: Message, arrival: Arrival) -> int:
-    """Return when a message was sent, by its sender's clock; if that is not told, it just was."""
-    sent_at = message.sent_at or arrival.sent_at
-    if isinstance(sent_at, str):
-        with suppress(InvalidInput):
-            return parse_instant(sent_at)
-    return arrival.instant
-
-
-def _digest(message_id: object) -> bytes:
-    return blake2b(str(message_id).encode(errors="surrogatepass"), digest_size=16).digest()
+def _digest(message: Message, told: int | None, page: str) -> bytes:
+    """Return what tells a message of a user from others; nothing, if nothing does."""
+    known = message.message_id or (None if told is None else (told, page))
+    return b"" if known is None else blake2b(repr(known).encode(), digest_size=16).digest()
 
 
 def _check_text(field: str, text: str, most: int) -> str:

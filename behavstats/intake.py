@@ -25,6 +25,7 @@ MAX_MESSAGES = 2_500
 _GZIP = b"\x1f\x8b"
 _GZIP_FORMAT = 16 + zlib.MAX_WBITS
 _KEPT_OF_LONG_MESSAGE = 4 * 1024
+_WORTH_COLUMNS = 20  # messages
 _BESIDE = 600  # bytes that a message takes beside its text
 
 
@@ -122,9 +123,10 @@ def take_in(source: str, messages: Sequence[Raw | bytes], arrival: Arrival) -> I
     others = Counter[str]()
     error: InvalidInput | None = None
     texts = [*map(bytes, messages)]
+    plain = _plain(texts, arrival)
     for number, text in enumerate(texts, start=1):
         try:
-            event = _decoded(text, arrival)
+            event = plain[number - 1] or _decoded(text, arrival)
         except InvalidInput as reason:
             rejections.append(_rejection(source, number, text, reason))
             error = error or reason
@@ -140,6 +142,15 @@ def take_in(source: str, messages: Sequence[Raw | bytes], arrival: Arrival) -> I
         error=None if views or others else error,
         size=sum(map(len, texts)) + _BESIDE * len(texts),
     )
+
+
+def _plain(texts: list[bytes], arrival: Arrival) -> Sequence[PageView | None]:
+    """Return the page views of those messages that can be decoded together, None for the others."""
+    if len(texts) < _WORTH_COLUMNS or arrival.behind or max(map(len, texts)) > MAX_LINE_BYTES:
+        return [None] * len(texts)
+    from behavstats.columns import decode_plain  # and NumPy with it
+
+    return decode_plain(texts, arrival.instant)
 
 
 def _decoded(text: bytes, arrival: Arrival) -> PageView | Other:

@@ -117,10 +117,24 @@ class Message(msgspec.Struct, gc=False, rename="camel"):
             raise InvalidInput("missing_key", message, "name")
         return str(page)
 
+    def as_event(self) -> WireEvent:
+        """Return the page view in our own format.
+
+        ValueError if the message is none, or if that depends on how it arrived.
+        """
+        if self.type not in PAGES or not self.time:
+            raise ValueError("not plainly a page view")
+        return WireEvent(self.user, self.page, self.time)
+
     @property
     def time(self) -> str | None:
         """When it happened, by the sender's clock, if that is told."""
-        return self.timestamp or self.original_timestamp
+        return self.timestamp or self.original_timestamp or None
+
+
+def may_be_ours(text: bytes) -> bool:
+    """Return whether JSON may have the key that marks our format, be it written with escapes."""
+    return b'"user_id"' in text or b"\\u00" in text
 
 
 def _is_text(value: object) -> bool:

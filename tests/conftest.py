@@ -24,12 +24,6 @@ settings.load_profile("behavstats")
 BEHAVSTATS = Path(sys.executable).with_name("behavstats")
 
 
-def pytest_ignore_collect(collection_path, config):
-    """Leave the fault suite, which takes minutes, to whoever names it (`make test-faults`)."""
-    named = any("faults" in argument for argument in config.args)
-    return True if collection_path.name == "faults" and not named else None
-
-
 @pytest.fixture(autouse=True)
 def _in_a_folder_of_its_own(tmp_path, monkeypatch):
     """No test reaches the default store of whoever runs it."""

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from behavstats.columns import Gathering, decode_block
-from behavstats.events import Block, decode_lines
+from behavstats.columns import Gathering, decode_block, decode_plain
+from behavstats.events import Arrival, Block, decode_event, decode_lines
 from behavstats.instants import parse_instant
 from tests.histories import histories, line, listed
 
@@ -51,7 +51,38 @@ BAD = [
     body(more=1).replace(b"more", b"mo\xffre"),
     body(deep=[]).replace(b"[]", b"[" * 5000 + b"]" * 5000),
 ]
+MESSAGE = {"type": "page", "userId": "u", "name": "/", "timestamp": "2026-11-15T11:00:00Z"}
+
+
+def message(**changes):
+    return json.dumps(MESSAGE | changes).encode()
+
+
+MESSAGES = [
+    message(),
+    message(name=None, properties={"title": "T"}),
+    message(name=None),
+    message(category="C"),
+    message(category=5, properties=[]),
+    message(userId="", anonymousId="a"),
+    message(userId=5),
+    message(userId="x" * 513),
+    message(type="track"),
+    message(type="screen"),
+    message(type="beat"),
+    message(type=None, event="e"),
+    message(timestamp=None),
+    message(timestamp=None, originalTimestamp="2026-11-15T11:00:00+01:00"),
+    message(timestamp="2026-11-16T12:00:00.001Z"),
+    message(sentAt="2026-11-15T10:00:00Z"),
+    message(sentAt=5),
+    message(user_id="ours"),
+    message(more="user_id"),
+    message(user_id="ours").replace(b"user_id", rb"user\u005fid"),
+    message(more=1).replace(b"more", b"mo\xffre"),
+]
 lines = st.one_of(
+    st.sampled_from(MESSAGES),
     st.builds(body, user_id=st.sampled_from(["u", "v", "é"]), name=st.text(max_size=5)),
     st.just(body()),
     st.sampled_from(BAD),
@@ -63,10 +94,26 @@ lines = st.one_of(
 def test_a_block_in_columns_holds_what_its_lines_hold_one_by_one(lines, newline):
     """The same page views, in whatever order, and the same rejections in the order of lines."""
     text = block(b"\n".join(lines) + (b"\n" if newline else b""))
-    views, rejections, _ = decode_block(text, NOW)
-    expected_views, expected_rejections, _ = decode_lines(text, NOW)
+    views, rejections, others = decode_block(text, NOW)
+    expected_views, expected_rejections, expected_others = decode_lines(text, NOW)
     assert sorted(listed(views), key=by_place) == sorted(expected_views, key=by_place)
-    assert rejections == expected_rejections
+    assert (rejections, others) == (expected_rejections, expected_others)
+
+
+@given(st.lists(lines.filter(bytes.strip), min_size=1))
+def test_what_is_decoded_plainly_is_what_is_decoded_alone(messages):
+    """Where it is vouched for; and nothing is whose time may depend on when it arrived."""
+    for text, view in zip(messages, decode_plain(messages, NOW), strict=True):
+        assert view is None or view == decode_event(text, NOW, Arrival(NOW))
+        assert view is not None or text not in (body(), message()) or len({*messages}) > 1
+
+
+def test_plain_messages_are_decoded_together():
+    """Segment's as well as ours, where one format has them all."""
+    for text in (body(), message(), message(category="C")):
+        assert None not in decode_plain([text] * 3, NOW)
+    for doubtful in (message(sentAt="2026-11-15T10:00:00Z"), message(timestamp=None)):
+        assert decode_plain([doubtful], NOW) == [None]
 
 
 @pytest.mark.parametrize("bad", BAD)

@@ -16,6 +16,10 @@ _INSERT = "INSERT OR IGNORE INTO page_view (user, ts, page) VALUES "
 _INSERT_ONE = _INSERT + "(?, ?, ?)"
 _INSERT_MANY = _INSERT + ", ".join(["(?, ?, ?)"] * _ROWS)
 
+_FIND_TOLD = """
+SELECT 1 FROM page_view JOIN page ON page.id = page_view.page
+WHERE user = ? AND ts = ? AND name = ?
+"""
 _INSERT_DATED = "INSERT OR IGNORE INTO dated_by_arrival (user, message) VALUES (?, ?)"
 
 _REMEMBERED = 16 * 1024 * 1024  # bytes, for each kind of text: some 100,000 short ones
@@ -90,12 +94,15 @@ def _not_dated_before(
     """Leave out the page views of messages that came before, when they were dated otherwise."""
     dated = {view.user_id for view in views if view.dated_by}
     keys = users.keys(connection, dated)
-    return [
-        view
-        for view in views
-        if not view.dated_by
-        or connection.execute(_INSERT_DATED, (keys[view.user_id], view.dated_by)).rowcount
-    ]
+
+    def is_new(view: PageView) -> bool:
+        user = keys[view.user_id]
+        told = connection.execute(_FIND_TOLD, (user, view.told, view.name)).fetchone()
+        return told is None and bool(
+            connection.execute(_INSERT_DATED, (user, view.dated_by)).rowcount
+        )
+
+    return [view for view in views if not view.dated_by or is_new(view)]
 
 
 def insert_rows(connection: sqlite3.Connection, values: list[int]) -> int:

@@ -1,0 +1,52 @@
+"""What the tests of published clients share: a server with keys, and the clients' programs."""
+
+import pytest
+
+from behavstats.events import PageView
+from behavstats.instants import MINUTE
+from behavstats.settings import system_clock
+from tests.clients.processes import WRITE_KEY, Client, Server
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """One server for all tests that leave it in peace: each has a user of its own."""
+    server = Server(tmp_path_factory.mktemp("server") / "store.db")
+    yield server
+    server.end()
+
+
+@pytest.fixture
+def user(request):
+    return request.node.name
+
+
+@pytest.fixture
+def start_client(server, tmp_path):
+    """Start clients of the server by name; those that still run at a test's end are killed."""
+    clients = []
+
+    def start(name, key=WRITE_KEY):
+        clients.append(Client(name, server, tmp_path, key))
+        return clients[-1]
+
+    yield start
+    for client in clients:
+        client.end()
+
+
+@pytest.fixture
+def client(request, start_client):
+    """The client that a test is parametrized with, by name."""
+    return start_client(request.param)
+
+
+@pytest.fixture
+def visits():
+    """Make page views of the last hour, no two of them in the same millisecond."""
+    start = system_clock() - 60 * MINUTE
+
+    def make(user_id, count):
+        return [PageView(user_id, start + 1_001 * n, f"/page/{n}") for n in range(count)]
+
+    return make

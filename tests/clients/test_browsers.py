@@ -1,0 +1,54 @@
+"""Clients in headless Chromium, on a page of another origin than the server's."""
+
+import pytest
+
+from behavstats.events import PageView
+from behavstats.instants import format_instant
+from behavstats.settings import system_clock
+from tests.clients.processes import IN_BROWSERS
+
+pytestmark = pytest.mark.parametrize("client", IN_BROWSERS, indirect=True)
+
+
+def names_of(views):
+    return [view.name for view in views]
+
+
+def test_pages_that_are_opened_are_told_by_title_or_path_and_by_visitor(server, client, user):
+    """By nothing but the bare `page()` of the snippet; who signs in is known on the next page."""
+    before = system_clock()
+    client.call("open", path="/welcome?title=Welcome")
+    client.call("open", path="/untitled?q=1")
+    client.call("identify", userId=user, traits={"plan": "pro"})
+    client.call("open", path="/account?title=Account")
+    visitor = client.finish()
+    views = server.page_views(visitor) + server.page_views(user)
+    assert names_of(views) == ["Welcome", "/untitled", "Account"]
+    times = [view.instant for view in views]
+    assert times == sorted(times)
+    assert before <= times[0] < times[-1] <= system_clock()
+    assert server.profile(user)["number_pages_viewed_in_the_last_7_days"] == 1
+
+
+def test_every_page_view_is_stored_once_with_its_user_name_and_time(server, client, user, visits):
+    """Of a site that changes pages without loading them, and says which, and when."""
+    *views, last = visits(user, 12)
+    client.sign_in(user)
+    client.view(*views)
+    client.call("page", category="Docs", name="Install", timestamp=format_instant(last.instant))
+    client.finish()
+    assert server.page_views(user) == [*views, PageView(user, last.instant, "Docs: Install")]
+
+
+def test_calls_that_are_no_page_views_are_acknowledged_and_not_stored(server, client, user):
+    """The clients take them for done; the page views among them are stored."""
+    client.sign_in(user)
+    client.call("track", event="Bought", properties={"price": 12.5})
+    client.call("page", name="/thanks")
+    client.call("group", groupId="g", traits={"size": 3})
+    client.call("alias", userId=user, previousId=f"anonymous {user}")
+    visitor = client.finish()
+    assert not client.failures()
+    assert names_of(server.page_views(user)) == ["/thanks"]
+    assert names_of(server.page_views(visitor)) == ["/"]
+    assert not server.knows(f"anonymous {user}")
