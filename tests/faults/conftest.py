@@ -12,6 +12,7 @@ import subprocess
 import pytest
 
 from tests.conftest import BEHAVSTATS
+from tests.faults.power import recorder, recording
 from tests.faults.servers import Server, free_port
 
 
@@ -79,3 +80,14 @@ def small_disk(tmp_path):
     yield mount
     for folder in mounted:
         subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.fixture
+def recorded(db, tmp_path):
+    """The environment in which commands record what they do to the test's store, and the record."""
+    folder = tmp_path / "record"
+    folder.mkdir()
+    library = recorder(folder)
+    if library is None:
+        pytest.skip("there is no C compiler to make the recorder with")
+    return recording(library, db, folder / "record"), folder / "record"

@@ -197,3 +197,19 @@ class Disk:
         if chance.random() < 0.5:  # what was mapped into memory is never synchronised
             Path(f"{db}-shm").write_bytes(chance.randbytes(32_768))
         return db
+
+
+def some_of(record: Path, chance, many: int) -> list[int]:
+    """Choose instants of a record."""
+    count = sum(1 for _ in operations(record))
+    return [chance.randrange(count) for _ in range(many)]
+
+
+def images(disk: Disk, record: Path, instants, chance, folder: Path) -> Iterator[tuple[Disk, Path]]:
+    """Yield the disk at instants of a record, with a path to an image of a store at each."""
+    wanted = sorted(instants)
+    for number, operation in enumerate(operations(record)):
+        disk.do(operation)
+        while wanted and wanted[0] <= number:
+            wanted.pop(0)
+            yield disk, disk.fail(chance, folder / f"image{len(wanted)}")

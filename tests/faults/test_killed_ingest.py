@@ -56,7 +56,7 @@ def wait_until_it_stores(ingest, db):
     wait_until(lambda: size() != before or ingest.poll() is not None, "it stores something")
 
 
-@pytest.mark.parametrize("_part", range(8))
+@pytest.mark.parametrize("_part", range(6))
 def test_a_killed_ingest_keeps_its_promise(db, start, chance, tmp_path, _part):
     """Page views of its files are stored whole or not at all, and the next ingest adds the rest.
 

@@ -5,13 +5,16 @@ import signal
 import sqlite3
 import time
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from behavstats.instants import DAY, HOUR
 from tests.faults.load import Load
 from tests.faults.pipeline import Pipeline
+from tests.faults.power import Disk, images, some_of
 from tests.faults.promise import Ledger, agrees_with_the_oracle, keeps_its_promise
+from tests.faults.waiting import wait_until
 from tests.histories import AS_OF
 
 pytest.importorskip("behavstats.watch", reason="files cannot be followed yet")
@@ -31,9 +34,9 @@ def rejected_lines(db):
         return connection.execute("SELECT count(*) FROM rejected_line").fetchone()[0]
 
 
-def drain(start, folder):
+def drain(start, folder, db):
     """Take what is there, to the end."""
-    last = start("watch", "--once", folder)
+    last = start("watch", "--once", folder, "--db", db)
     last.communicate(timeout=60)
     assert last.returncode in {0, 1}
 
@@ -57,7 +60,7 @@ def test_a_killed_watcher_takes_each_line_once(db, start, chance, folder, _part)
             # Told to stop before it could do so in its way, it ends all the same.
             assert watcher.returncode in {-signal.SIGKILL, -signal.SIGTERM, 0}
             keeps_its_promise(db, (), pipeline.views)
-    drain(start, folder)
+    drain(start, folder, db)
     assert keeps_its_promise(db, pipeline.views, pipeline.views) == pipeline.views
     assert rejected_lines(db) == pipeline.junk
     agrees_with_the_oracle(db, pipeline.views, [AS_OF, AS_OF - HOUR, AS_OF + 6 * DAY])
@@ -77,8 +80,26 @@ def test_a_killed_server_that_follows_files_takes_each_line_once(
                 server.kill(chance.choice(["all", "supervisor", "worker"]))
             ledger.sent |= pipeline.views
             ledger.holds(db)
-    drain(start, folder)
+    drain(start, folder, db)
     ledger.sent |= pipeline.views
     views = ledger.holds(db, pipeline.views)
     assert rejected_lines(db) == pipeline.junk
     agrees_with_the_oracle(db, views, [AS_OF, AS_OF - HOUR, AS_OF + 6 * DAY])
+
+
+def test_a_watcher_whose_disk_lost_power_takes_each_line_once(
+    db, start, chance, folder, recorded, tmp_path
+):
+    """How far a file was taken is never ahead of what was stored of it, nor behind."""
+    environment, record = recorded
+    with Pipeline(folder, chance) as pipeline:
+        watcher = start("watch", folder, env=environment)
+        wait_until(lambda: db.exists() and Path(f"{db}-wal").exists(), "it stores something")
+        pipeline.wait_for(1_500)
+        watcher.terminate()
+        watcher.communicate(timeout=30)
+    at = some_of(record, chance, 15)
+    for _, image in images(Disk(db), record, at, chance, tmp_path):
+        drain(start, folder, image)
+        assert keeps_its_promise(image, pipeline.views, pipeline.views) == pipeline.views
+        assert rejected_lines(image) == pipeline.junk

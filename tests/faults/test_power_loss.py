@@ -11,39 +11,12 @@ from behavstats.events import PageView
 from behavstats.instants import format_instant
 from behavstats.store import Store
 from tests.conftest import user_path
-from tests.faults.power import Acknowledgements, Disk, operations, recorder, recording
+from tests.faults.power import Acknowledgements, Disk, images, operations, some_of
 from tests.faults.promise import keeps_its_promise, stored
 from tests.faults.waiting import wait_until
 from tests.histories import AS_OF, line
 
 FILES = Path(__file__).parent.parent / "store" / "files"
-
-
-@pytest.fixture
-def recorded(db, tmp_path):
-    """The environment in which commands record what they do to the test's store, and the record."""
-    folder = tmp_path / "record"
-    folder.mkdir()
-    library = recorder(folder)
-    if library is None:
-        pytest.skip("there is no C compiler to make the recorder with")
-    return recording(library, db, folder / "record"), folder / "record"
-
-
-def images(disk, record, instants, chance, folder):
-    """Yield the disk at instants of a record, with a path to an image of a store at each."""
-    wanted = sorted(instants)
-    for number, operation in enumerate(operations(record)):
-        disk.do(operation)
-        while wanted and wanted[0] <= number:
-            wanted.pop(0)
-            yield disk, disk.fail(chance, folder / f"image{len(wanted)}")
-
-
-def some_of(record, chance, many):
-    """Choose instants of a record."""
-    count = sum(1 for _ in operations(record))
-    return [chance.randrange(count) for _ in range(many)]
 
 
 def agrees_with_the_files(db, record, disk):

@@ -102,7 +102,7 @@ def test_a_store_of_a_newer_version_is_refused(filled, refused, command):
 
 
 @commands
-@pytest.mark.parametrize("length", [511, 30_000, -4096, -1])
+@pytest.mark.parametrize("length", [511, -4096, -1])
 def test_a_file_cut_short_is_refused(filled, refused, command, length):
     """Wherever it was cut: within its header, between pages, within one."""
     os.truncate(filled, length if length > 0 else filled.stat().st_size + length)
@@ -165,12 +165,8 @@ def test_a_file_that_may_only_be_read_is_read(filled, cli, bound, command):
 
 
 @commands
-@pytest.mark.parametrize("mode", [0o444, 0o644])
-def test_a_store_in_a_folder_that_may_only_be_read_is_refused(
-    filled, refused, bound, command, mode
-):
+def test_a_store_in_a_folder_that_may_only_be_read_is_refused(filled, refused, bound, command):
     """Also to read: SQLite needs a file beside it. The line says so."""
-    filled.chmod(mode)
     for beside in filled.parent.glob("store.db-*"):
         beside.unlink()
     filled.parent.chmod(0o555)
