@@ -119,12 +119,16 @@ def test_a_client_that_is_gone_before_it_is_answered_disturbs_nobody(serve, db):
 
 
 @pytest.mark.parametrize("sent", [STARTED, head("POST", "/v1/page", "Content-Length: 9")])
-def test_a_half_closed_connection_is_not_waited_for(server, sent):
-    """No more can come; others are answered, and nothing is stored of it."""
+def test_a_connection_that_is_closed_in_the_middle_of_a_body_is_told_so_if_it_still_listens(
+    server, sent
+):
+    """Not that the server failed; others are answered, and nothing is stored of it."""
     with connect(server) as connection:
         connection.sendall(sent)
         connection.shutdown(socket.SHUT_WR)
-        rest_of(connection)
+        status, headers, body = answer_of(connection)
+        assert (status, headers["content-type"]) == (400, "application/json")
+        assert (body["code"], body["success"]) == ("incomplete_body", False)
     assert posts(server)
 
 
