@@ -210,5 +210,6 @@ def _environment(scope: Mapping[str, Any]) -> _Environment:
     }
     for name, value in scope["headers"]:
         key = "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
-        environment[key] = value.decode("latin-1")
+        text = value.decode("latin-1")
+        environment[key] = f"{environment[key]},{text}" if key in environment else text
     return environment
