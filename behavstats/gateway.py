@@ -22,7 +22,7 @@ from urllib.parse import unquote_to_bytes
 
 import bottle
 
-from behavstats.errors import Overloaded, SlowClient
+from behavstats.errors import InvalidInput, Overloaded, SlowClient
 from behavstats.intake import GZIP, MAX_BODY_BYTES, Intake
 
 INTAKE = "behavstats.intake"
@@ -42,6 +42,7 @@ _SECONDS_TO_SEND = 60.0
 _LARGE = 256 * 1024  # bytes of a body
 _LARGE_OF_GZIP = 4 * 1024  # that may be a thousand times as many
 _BODY = "behavstats.body"
+_INCOMPLETE = "the request was not sent to its end"
 _NO_ROUTE = ("other", "none")
 
 # Nothing that is answered is for a cache, or for a browser to take for something else.
@@ -100,8 +101,7 @@ class Gateway:
         environment = _environment(scope) | {REQUEST_ID: request_id}
         self._requests += 1
         try:
-            if not await self._has_body(environment, receive):
-                return
+            await self._take_body(environment, receive)
             status, headers, content = await self._answer(scope, environment)
         finally:
             self._requests -= 1
@@ -114,23 +114,19 @@ class Gateway:
         seconds = time.perf_counter() - begin
         self._observer.answered(Answered(request_id, method, name, status, seconds))
 
-    async def _has_body(self, environment: _Environment, receive: _Receive) -> bool:
-        """Read the body, if there is one; False if the client went before it was sent to its end.
-
-        What is wrong with it, the answer will tell.
-        """
+    async def _take_body(self, environment: _Environment, receive: _Receive) -> None:
+        """Read the body, if there is one. What is wrong with it, the answer will tell."""
         if "HTTP_CONTENT_LENGTH" not in environment and "HTTP_TRANSFER_ENCODING" not in environment:
-            return True
+            return
         if self._requests > _MOST_REQUESTS:
             environment[FAILED] = Overloaded("too many requests are under way")
         try:
             async with asyncio.timeout(_SECONDS_TO_SEND):
-                return await self._read(environment, receive)
+                await self._read(environment, receive)
         except TimeoutError:
             environment[FAILED] = SlowClient(_SECONDS_TO_SEND)
-            return True
 
-    async def _read(self, environment: _Environment, receive: _Receive) -> bool:
+    async def _read(self, environment: _Environment, receive: _Receive) -> None:
         """Read a body; of a long one, or one that will not be looked at, keep the beginning.
 
         Many clients read the answer only when they have sent everything; up to a limit, let them.
@@ -139,8 +135,9 @@ class Gateway:
         length, more = 0, True
         while more and length < _MOST_READ:
             message = await receive()
-            if message["type"] != "http.request":
-                return False
+            if message["type"] != "http.request":  # maybe it was closed one way only
+                environment[FAILED] = InvalidInput("incomplete_body", _INCOMPLETE)
+                return
             chunk = message.get("body", b"")
             length += len(chunk)
             more = message.get("more_body", False)
@@ -152,7 +149,6 @@ class Gateway:
             else:
                 body += part
                 self._held += len(part)
-        return True
 
     def _drop_body(self, environment: _Environment) -> None:
         self._held -= len(environment[_BODY])
@@ -214,5 +210,6 @@ def _environment(scope: Mapping[str, Any]) -> _Environment:
     }
     for name, value in scope["headers"]:
         key = "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
-        environment[key] = value.decode("latin-1")
+        text = value.decode("latin-1")
+        environment[key] = f"{environment[key]},{text}" if key in environment else text
     return environment

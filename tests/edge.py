@@ -58,16 +58,24 @@ def rest_of(connection: socket.socket) -> bytes:
     return b"".join(parts)
 
 
-def answer_of(connection: socket.socket) -> tuple[int, dict[str, str], Any]:
-    """Read one answer: its status, headers (small letters) and JSON."""
+def answers_of(connection: socket.socket, count: int) -> list[tuple[int, dict[str, str], Any]]:
+    """Read answers that come one after the other: status, headers (small letters) and JSON."""
+    answers = []
     with connection.makefile("rb") as stream:
-        status = int(stream.readline().split()[1])
-        headers = {}
-        while line := stream.readline().strip().decode("latin-1"):
-            name, _, value = line.partition(": ")
-            headers[name.lower()] = value
-        body = stream.read(int(headers.get("content-length", 0)))
-    return status, headers, json.loads(body or b"null")
+        for _ in range(count):
+            status = int(stream.readline().split()[1])
+            headers = {}
+            while line := stream.readline().strip().decode("latin-1"):
+                name, _, value = line.partition(": ")
+                headers[name.lower()] = value
+            body = stream.read(int(headers.get("content-length", 0)))
+            answers.append((status, headers, json.loads(body or b"null")))
+    return answers
+
+
+def answer_of(connection: socket.socket) -> tuple[int, dict[str, str], Any]:
+    """Read one answer."""
+    return answers_of(connection, 1)[0]
 
 
 def wait_until(holds: Callable[[], Any], seconds: float = 30) -> None:

@@ -23,7 +23,7 @@ from behavstats.intake import (
 )
 from behavstats.splitting import split_batch
 from tests.edge import MIB
-from tests.messages import NOW
+from tests.messages import NOW, any_message
 
 GOOD = {"type": "page", "userId": "u", "name": "/", "timestamp": format_instant(NOW)}
 OURS = {"user_id": "u", "name": "/", "timestamp": format_instant(NOW)}
@@ -290,3 +290,20 @@ def test_an_intake_tells_roughly_what_it_takes_while_it_waits():
     """At least its texts."""
     assert taken(batch(*[GOOD] * 10)).size > 10 * len(json.dumps(GOOD))
     assert module.MAX_BODY_BYTES == 4 * MIB
+
+
+@given(st.lists(json_values | any_message, max_size=4), st.binary(max_size=9), st.integers(0, 99))
+def test_whatever_is_sent_is_taken_or_refused(messages, junk, place):
+    """Nothing but InvalidInput is raised, also where some bytes of it were changed on the way."""
+    text = json.dumps({"batch": messages, "sentAt": "2026-11-15T12:00:00Z"}).encode()
+    place %= len(text)
+    damaged = text[:place] + junk + text[place + len(junk) :]
+    for sent in (text, damaged, gzip.compress(damaged, 1), gzip.compress(text, 1)[:-1] + junk):
+        try:
+            result = taken(inflated(sent))
+        except InvalidInput as refused:
+            assert refused.code  # noqa: PT017
+            continue
+        assert len(result.views) + result.others.total() + len(result.rejections) <= 99
+        take_in("POST /v1/page", [sent], Arrival(NOW))
+        open_envelope(sent)
