@@ -11,6 +11,7 @@ from behavstats.events import PageView, Rejection
 from behavstats.instants import DAY
 from behavstats.store import Store
 from tests.commands.conftest import one_line
+from tests.faults.disks import fill
 from tests.faults.load import Load
 from tests.faults.promise import Ledger, agrees_with_the_oracle, keeps_its_promise, stored
 from tests.histories import AS_OF, line
@@ -35,16 +36,6 @@ def limited():
             resource.prlimit(process, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
 
     return limit
-
-
-def fill(disk):
-    """Take all the room that is left."""
-    with (disk / "filler").open("ab", buffering=0) as file:
-        try:
-            while file.write(bytes(4096)):
-                pass
-        except OSError:
-            return
 
 
 def views_of(day, count=40_000):

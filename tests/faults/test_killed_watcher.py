@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from behavstats.instants import DAY, HOUR
+from tests.faults.disks import fill
 from tests.faults.load import Load
 from tests.faults.pipeline import Pipeline
 from tests.faults.power import Disk, images, some_of
-from tests.faults.promise import Ledger, agrees_with_the_oracle, keeps_its_promise
+from tests.faults.promise import Ledger, agrees_with_the_oracle, keeps_its_promise, stored
 from tests.faults.waiting import wait_until
 from tests.histories import AS_OF
 
@@ -103,3 +104,25 @@ def test_a_watcher_whose_disk_lost_power_takes_each_line_once(
         drain(start, folder, image)
         assert keeps_its_promise(image, pipeline.views, pipeline.views) == pipeline.views
         assert rejected_lines(image) == pipeline.junk
+
+
+def test_a_watcher_on_a_full_disk_goes_on_when_there_is_room(start, chance, folder, small_disk):
+    """It says so, and neither ends nor loses a line."""
+    disk = small_disk("4m")
+    db = disk / "store.db"
+    with Pipeline(folder, chance) as pipeline:
+        watcher = start("watch", folder, "--db", db)
+        wait_until(lambda: db.exists() and stored(db), "it stores something")
+        for _ in range(3):
+            fill(disk)
+            wait_until(lambda: b"full" in watcher.stderr.readline(), "it says so")
+            pipeline.wait_for(200)
+            assert watcher.poll() is None
+            (disk / "filler").unlink()
+            pipeline.wait_for(200)
+    wait_until(lambda: stored(db) == pipeline.views, "all page views are there")
+    watcher.terminate()
+    watcher.communicate(timeout=30)
+    assert watcher.returncode == 0
+    keeps_its_promise(db, pipeline.views, pipeline.views)
+    assert rejected_lines(db) == pipeline.junk

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from importlib.util import find_spec
 
 import pytest
 
@@ -30,6 +31,9 @@ WRITING = {
     "rejects --clear": ("rejects", "--clear"),
     "serve": ("serve", "--port"),
 }
+if find_spec("behavstats.watch"):
+    READING |= {"sources": ("sources",), "backup": ("backup", "copy.db", "--force")}
+    WRITING |= {"watch": ("watch", "."), "watch --once": ("watch", ".", "--once")}
 commands = pytest.mark.parametrize("command", READING | WRITING)
 
 
@@ -184,7 +188,7 @@ def test_a_store_that_may_not_be_read_is_refused(filled, refused, bound, command
     assert "must be writable" in refused(command, **bound)
 
 
-@pytest.mark.parametrize("command", ["ingest", "serve"])
+@pytest.mark.parametrize("command", sorted(WRITING.keys() - {"forget", "rejects --clear"}))
 def test_no_store_is_made_in_a_folder_that_may_only_be_read(db, refused, bound, command):
     """The line names the folder's file that could not be made."""
     db.parent.chmod(0o555)
