@@ -4,7 +4,7 @@ import os
 import signal
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -33,6 +33,18 @@ def folder(tmp_path):
 def rejected_lines(db):
     with closing(sqlite3.connect(db)) as connection:
         return connection.execute("SELECT count(*) FROM rejected_line").fetchone()[0]
+
+
+def wait_until_more(db):
+    """Wait until more is stored than there is; a store that is being made has nothing yet."""
+
+    def count():
+        with suppress(sqlite3.OperationalError):
+            return len(stored(db))
+        return 0
+
+    before = count()
+    wait_until(lambda: count() > before, "more is stored")
 
 
 def drain(start, folder, db):
@@ -112,14 +124,13 @@ def test_a_watcher_on_a_full_disk_goes_on_when_there_is_room(start, chance, fold
     db = disk / "store.db"
     with Pipeline(folder, chance) as pipeline:
         watcher = start("watch", folder, "--db", db)
-        wait_until(lambda: db.exists() and stored(db), "it stores something")
         for _ in range(3):
+            wait_until_more(db)
             fill(disk)
             wait_until(lambda: b"full" in watcher.stderr.readline(), "it says so")
             pipeline.wait_for(200)
             assert watcher.poll() is None
             (disk / "filler").unlink()
-            pipeline.wait_for(200)
     wait_until(lambda: stored(db) == pipeline.views, "all page views are there")
     watcher.terminate()
     watcher.communicate(timeout=30)
