@@ -85,7 +85,7 @@ def test_a_killed_server_that_follows_files_takes_each_line_once(
     """While clients post; and what they were told is there, as ever."""
     ledger = Ledger()
     with Pipeline(folder, chance) as pipeline:
-        for _ in range(ROUNDS):
+        for _ in range(ROUNDS // 2):
             server = start_server("--watch", str(folder))
             with Load(server.port, chance, ledger, clients=3, leavers=1) as load:
                 load.wait_for(chance.randrange(200))
