@@ -84,7 +84,7 @@ class Answers:
         """Take the messages of a batch; the answer is true once all of them are durable."""
         batch = open_batch(self._sent())
         now = self._clock()
-        arrival = Arrival(now, clock_behind(now, batch.sent_at))
+        arrival = Arrival(now, clock_behind(now, batch.sent))
         intake = self._take(operation, batch.batch, arrival)
         return Counted(
             page_views=len(intake.views),
@@ -151,8 +151,7 @@ class Answers:
             raise TooLarge("body", MAX_BODY_BYTES)
         text = inflated(body)
         if self._keys and given_key(environ, query_of_request()) is None:
-            key = open_envelope(text).write_key
-            self._keys.check(Need.SENDING, key if isinstance(key, str) else None)
+            self._keys.check(Need.SENDING, open_envelope(text).key)
         return text
 
     def _take(

@@ -3,7 +3,7 @@
 import zlib
 from collections import Counter
 from collections.abc import Sequence
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 from msgspec import Meta, Raw
@@ -24,16 +24,32 @@ MAX_MESSAGES = 2_500
 
 _GZIP = b"\x1f\x8b"
 _GZIP_FORMAT = 16 + zlib.MAX_WBITS
+_LARGE = 256 * 1024  # bytes of a text that may hold too many messages to make them values
+_PIECE = 16 * 1024  # bytes
 _KEPT_OF_LONG_MESSAGE = 4 * 1024
 _WORTH_COLUMNS = 20  # messages
 _BESIDE = 600  # bytes that a message takes beside its text
+_NO_TEXT = msgspec.field(default_factory=Raw)
 
 
 class Envelope(msgspec.Struct, gc=False, rename="camel"):
-    """What stands around the messages of a request, or within its only one, and is not theirs."""
+    """What stands around the messages of a request, or within its only one, and is not theirs.
 
-    write_key: Annotated[Any, Meta(description="The key, where no header has it.")] = None
-    sent_at: Annotated[Any, Meta(description="When it was sent, by the sender's clock.")] = None
+    Either may be anything, and is left as its text: values of 16 MiB of JSON may take much more.
+    """
+
+    write_key: Annotated[Raw, Meta(description="The key, where no header has it.")] = _NO_TEXT
+    sent_at: Annotated[Raw, Meta(description="When, by the sender's clock.")] = _NO_TEXT
+
+    @property
+    def key(self) -> str | None:
+        """The key, if it is a string."""
+        return _string(self.write_key)
+
+    @property
+    def sent(self) -> str | None:
+        """When it was sent, if that is a string."""
+        return _string(self.sent_at)
 
 
 _GOOD = [{"$ref": f"#/components/schemas/{name}"} for name in ("WireEvent", "MessageInBatch")]
@@ -62,6 +78,18 @@ class Intake(NamedTuple):
     size: int = 0  # bytes of memory, roughly, until it is stored
 
 
+# Stops at a message too many, which `list` does not: of 16 MiB, it would make 8 million values.
+_most_messages = msgspec.defstruct(
+    "_MostMessages",
+    [(f"message_{number}", Raw, Raw()) for number in range(MAX_MESSAGES)],
+    array_like=True,
+    forbid_unknown_fields=True,
+    gc=False,
+)
+_counting_decoder = msgspec.json.Decoder(
+    msgspec.defstruct("_Counting", [("batch", _most_messages)], gc=False)
+)
+_string_decoder = msgspec.json.Decoder(str)
 _envelope_decoder = msgspec.json.Decoder(Envelope)
 _batch_decoder = msgspec.json.Decoder(Batch)
 
@@ -74,17 +102,20 @@ def inflated(body: bytes) -> bytes:
     """
     if not body.startswith(_GZIP):
         return body
-    parts, length = [], 0
+    parts, length, at = [], 0, 0
     try:
-        while body:  # several gzip files, one after the other, are one
+        while at < len(body):  # several gzip files, one after the other, are one
             member = zlib.decompressobj(_GZIP_FORMAT)
-            parts.append(member.decompress(body, MAX_INFLATED_BYTES + 1 - length))
-            length += len(parts[-1])
-            if length > MAX_INFLATED_BYTES:
-                raise TooLarge("body", MAX_INFLATED_BYTES)
-            if not member.eof:
-                raise InvalidInput("invalid_gzip", "the gzip data is cut off")
-            body = member.unused_data
+            while not member.eof:
+                # Piece by piece: what follows a file is copied, and they may be tiny.
+                piece = body[at : at + _PIECE]
+                if not piece:
+                    raise InvalidInput("invalid_gzip", "the gzip data is cut off")
+                parts.append(member.decompress(piece, MAX_INFLATED_BYTES + 1 - length))
+                length += len(parts[-1])
+                if length > MAX_INFLATED_BYTES:
+                    raise TooLarge("body", MAX_INFLATED_BYTES)
+                at += len(piece) - len(member.unused_data)
     except zlib.error as error:
         raise InvalidInput("invalid_gzip", f"the gzip data is damaged: {error}") from None
     return b"".join(parts)
@@ -103,6 +134,8 @@ def open_batch(text: bytes) -> Batch:
 
     Raises InvalidInput if it is no JSON object with a `batch`, TooLarge if that has over 2,500.
     """
+    if len(text) > _LARGE:
+        _check_count(text)
     try:
         batch = _batch_decoder.decode(text)
     except msgspec.ValidationError as error:
@@ -114,6 +147,25 @@ def open_batch(text: bytes) -> Batch:
     if len(batch.batch) > MAX_MESSAGES:
         raise TooLarge("batch", MAX_MESSAGES, "messages")
     return batch
+
+
+def _check_count(text: bytes) -> None:
+    """Raise TooLarge if a batch has too many messages, at once; pass over all else."""
+    try:
+        _counting_decoder.decode(text)
+    except msgspec.ValidationError as error:
+        if "at most length" in str(error):
+            raise TooLarge("batch", MAX_MESSAGES, "messages") from None
+    except (ValueError, RecursionError):
+        pass
+
+
+def _string(text: Raw) -> str | None:
+    """Return what a text of JSON stands for, if it is a string."""
+    try:
+        return _string_decoder.decode(text)
+    except ValueError:
+        return None
 
 
 def take_in(source: str, messages: Sequence[Raw | bytes], arrival: Arrival) -> Intake:
