@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test test-clients test-contract check lint types format bench clean
+.PHONY: demo test test-contract test-clients test-faults check lint types format bench clean
 
 demo: $(READY)
 	rm -rf build/demo && mkdir -p build/demo
@@ -23,6 +23,10 @@ test-clients: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,clients]'
 	tests/clients/install
 	$(BIN)/pytest tests/clients --numprocesses=8
+
+# Minutes: kills, full disks, power cuts and crowds, against real processes.
+test-faults: $(READY)
+	$(BIN)/pytest tests/faults
 
 check: lint types test
 

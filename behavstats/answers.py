@@ -40,6 +40,7 @@ from behavstats.openapi import document
 from behavstats.profile import Profile, Window, detailed_profile, profile, window
 from behavstats.store import Store
 
+_LONGEST_QUERY = 8_192  # bytes
 _DAYS = re.compile(r"[0-9]{1,3}")
 
 
@@ -184,6 +185,8 @@ def query_of_request() -> dict[str, str]:
     # Not `request.query`, which takes a value that is not UTF-8 for one that is not there; and not
     # `parse_qsl`, which takes as long as reading a profile.
     text = bottle.request.environ["QUERY_STRING"]
+    if len(text) > _LONGEST_QUERY:
+        raise InvalidInput("query_too_long", f"the query is over {_LONGEST_QUERY:,} bytes long")
     pairs = (pair.partition("=") for pair in text.split("&")) if text else ()
     return {unquote_plus(name): unquote_plus(value) for name, _, value in pairs}
 

@@ -24,7 +24,7 @@ from behavstats.errors import (
     TooLarge,
     UnknownUser,
 )
-from behavstats.gateway import FAILED
+from behavstats.gateway import FAILED, REQUEST_ID
 
 RETRY_AFTER = 1
 """Seconds after which a client is asked to try again, where the store cannot take it now."""
@@ -80,7 +80,7 @@ def _answering(
         except tuple(_STATUS) as error:
             return _refused(error)
         except Exception:
-            _log.exception("a request failed")
+            _log.exception("a request failed", extra=_request_id())
             return _failure(500, "internal_error", "internal error")
 
     return respond
@@ -140,11 +140,16 @@ def _shown(value: object) -> bytes:
 def _refused(error: BehavstatsError) -> bytes:
     status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
     if status == 503:
-        _log.warning("the store cannot take a request now: %s", error)
+        _log.warning("the store cannot take a request now: %s", error, extra=_request_id())
         bottle.response.set_header("Retry-After", str(RETRY_AFTER))
     if status == 401:
         bottle.response.set_header("WWW-Authenticate", 'Bearer realm="behavstats"')
     return _failure(status, error.code, str(error), getattr(error, "field", None))
+
+
+def _request_id() -> dict[str, str | None]:
+    """Return by what its line of the access log is found."""
+    return {"request_id": bottle.request.environ.get(REQUEST_ID)}
 
 
 def _http_error(error: bottle.HTTPError) -> bytes:

@@ -22,8 +22,8 @@ from urllib.parse import unquote_to_bytes
 
 import bottle
 
-from behavstats.errors import Overloaded, SlowClient
-from behavstats.intake import MAX_BODY_BYTES, Intake
+from behavstats.errors import InvalidInput, Overloaded, SlowClient
+from behavstats.intake import GZIP, MAX_BODY_BYTES, Intake
 
 INTAKE = "behavstats.intake"
 """Key in the environment of a request: what has to be durable before the answer is true."""
@@ -31,12 +31,18 @@ INTAKE = "behavstats.intake"
 FAILED = "behavstats.failed"
 """Key in the environment of a request: the error that it meets, whatever it asks."""
 
+REQUEST_ID = "behavstats.request_id"
+"""Key in the environment of a request: what tells it from all others, in its answer and the log."""
+
 _MOST_REQUESTS = 1_000  # under way
 _MOST_HELD = 64 * 1024 * 1024  # bytes of their bodies
+_SMALL = 16 * 1024  # bytes of a body that is held also beyond that: slow large ones are in no way
 _MOST_READ = 16 * 1024 * 1024  # bytes of a body; what the application would refuse is dropped
 _SECONDS_TO_SEND = 60.0
 _LARGE = 256 * 1024  # bytes of a body
+_LARGE_OF_GZIP = 4 * 1024  # that may be a thousand times as many
 _BODY = "behavstats.body"
+_INCOMPLETE = "the request was not sent to its end"
 _NO_ROUTE = ("other", "none")
 
 # Nothing that is answered is for a cache, or for a browser to take for something else.
@@ -91,16 +97,15 @@ class Gateway:
     async def __call__(self, scope: Mapping[str, Any], receive: _Receive, send: _Send) -> None:
         """Answer one request."""
         begin = time.perf_counter()
-        environment = _environment(scope)
+        request_id = f"{self._process}-{next(self._numbers):x}"
+        environment = _environment(scope) | {REQUEST_ID: request_id}
         self._requests += 1
         try:
-            if not await self._has_body(environment, receive):
-                return
+            await self._take_body(environment, receive)
             status, headers, content = await self._answer(scope, environment)
         finally:
             self._requests -= 1
             self._drop_body(environment)
-        request_id = f"{self._process}-{next(self._numbers):x}"
         headers += (*_HEADERS, (b"x-request-id", request_id.encode()))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": content})
@@ -109,23 +114,19 @@ class Gateway:
         seconds = time.perf_counter() - begin
         self._observer.answered(Answered(request_id, method, name, status, seconds))
 
-    async def _has_body(self, environment: _Environment, receive: _Receive) -> bool:
-        """Read the body, if there is one; False if the client went before it was sent to its end.
-
-        What is wrong with it, the answer will tell.
-        """
+    async def _take_body(self, environment: _Environment, receive: _Receive) -> None:
+        """Read the body, if there is one. What is wrong with it, the answer will tell."""
         if "HTTP_CONTENT_LENGTH" not in environment and "HTTP_TRANSFER_ENCODING" not in environment:
-            return True
+            return
         if self._requests > _MOST_REQUESTS:
             environment[FAILED] = Overloaded("too many requests are under way")
         try:
             async with asyncio.timeout(_SECONDS_TO_SEND):
-                return await self._read(environment, receive)
+                await self._read(environment, receive)
         except TimeoutError:
             environment[FAILED] = SlowClient(_SECONDS_TO_SEND)
-            return True
 
-    async def _read(self, environment: _Environment, receive: _Receive) -> bool:
+    async def _read(self, environment: _Environment, receive: _Receive) -> None:
         """Read a body; of a long one, or one that will not be looked at, keep the beginning.
 
         Many clients read the answer only when they have sent everything; up to a limit, let them.
@@ -134,20 +135,20 @@ class Gateway:
         length, more = 0, True
         while more and length < _MOST_READ:
             message = await receive()
-            if message["type"] != "http.request":
-                return False
+            if message["type"] != "http.request":  # maybe it was closed one way only
+                environment[FAILED] = InvalidInput("incomplete_body", _INCOMPLETE)
+                return
             chunk = message.get("body", b"")
             length += len(chunk)
             more = message.get("more_body", False)
             part = chunk[: MAX_BODY_BYTES + 1 - len(body)]
-            if self._held + len(part) > _MOST_HELD:
+            if self._held + len(part) > _MOST_HELD and len(body) + len(part) > _SMALL:
                 environment[FAILED] = Overloaded("too many bytes are under way")
             if FAILED in environment:
                 self._drop_body(environment)
             else:
                 body += part
                 self._held += len(part)
-        return True
 
     def _drop_body(self, environment: _Environment) -> None:
         self._held -= len(environment[_BODY])
@@ -157,7 +158,8 @@ class Gateway:
         body = environment[_BODY]
         environment["wsgi.input"] = io.BytesIO(body)
         environment["CONTENT_LENGTH"] = str(len(body))
-        if len(body) > _LARGE or self._is_slow(
+        large = _LARGE_OF_GZIP if body.startswith(GZIP) else _LARGE
+        if len(body) > large or self._is_slow(
             environment["REQUEST_METHOD"], environment["PATH_INFO"]
         ):
             answer = await asyncio.to_thread(self._ask, environment)
@@ -170,7 +172,8 @@ class Gateway:
             try:
                 await self._add(intake)
             except Exception as error:  # the application knows what each means
-                return self._ask(_environment(scope) | {FAILED: error})
+                again = {FAILED: error, REQUEST_ID: environment[REQUEST_ID]}
+                return self._ask(_environment(scope) | again)
             self._observer.took_in(intake)
         return answer
 
@@ -207,5 +210,6 @@ def _environment(scope: Mapping[str, Any]) -> _Environment:
     }
     for name, value in scope["headers"]:
         key = "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
-        environment[key] = value.decode("latin-1")
+        text = value.decode("latin-1")
+        environment[key] = f"{environment[key]},{text}" if key in environment else text
     return environment

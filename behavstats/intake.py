@@ -3,7 +3,7 @@
 import zlib
 from collections import Counter
 from collections.abc import Sequence
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import Meta, Raw
@@ -22,34 +22,37 @@ MAX_BODY_BYTES = 4 * 1024 * 1024
 MAX_INFLATED_BYTES = 16 * 1024 * 1024
 MAX_MESSAGES = 2_500
 
-_GZIP = b"\x1f\x8b"
+_MANY_COMMAS = 250_000  # what has fewer is decoded into so few objects that they may be counted
+_LONGEST_TEXT = 1_024  # bytes of what stands around messages
+
+GZIP = b"\x1f\x8b"
+"""How gzip begins."""
+
 _GZIP_FORMAT = 16 + zlib.MAX_WBITS
-_LARGE = 256 * 1024  # bytes of a text that may hold too many messages to make them values
 _PIECE = 16 * 1024  # bytes
 _KEPT_OF_LONG_MESSAGE = 4 * 1024
 _WORTH_COLUMNS = 20  # messages
 _BESIDE = 600  # bytes that a message takes beside its text
-_NO_TEXT = msgspec.field(default_factory=Raw)
+
+
+_absent: Any = msgspec.field(default_factory=Raw)
 
 
 class Envelope(msgspec.Struct, gc=False, rename="camel"):
-    """What stands around the messages of a request, or within its only one, and is not theirs.
+    """What stands around the messages of a request, or within its only one, and is not theirs."""
 
-    Either may be anything, and is left as its text: values of 16 MiB of JSON may take much more.
-    """
-
-    write_key: Annotated[Raw, Meta(description="The key, where no header has it.")] = _NO_TEXT
-    sent_at: Annotated[Raw, Meta(description="When, by the sender's clock.")] = _NO_TEXT
+    write_key: Annotated[Raw, Meta(description="The key, where no header has it.")] = _absent
+    sent_at: Annotated[Raw, Meta(description="When it was sent, by the sender's clock.")] = _absent
 
     @property
     def key(self) -> str | None:
-        """The key, if it is a string."""
-        return _string(self.write_key)
+        """The key, if it is a text."""
+        return _text(self.write_key)
 
     @property
     def sent(self) -> str | None:
-        """When it was sent, if that is a string."""
-        return _string(self.sent_at)
+        """When it was sent, if that is a text."""
+        return _text(self.sent_at)
 
 
 _GOOD = [{"$ref": f"#/components/schemas/{name}"} for name in ("WireEvent", "MessageInBatch")]
@@ -78,20 +81,9 @@ class Intake(NamedTuple):
     size: int = 0  # bytes of memory, roughly, until it is stored
 
 
-# Stops at a message too many, which `list` does not: of 16 MiB, it would make 8 million values.
-_most_messages = msgspec.defstruct(
-    "_MostMessages",
-    [(f"message_{number}", Raw, Raw()) for number in range(MAX_MESSAGES)],
-    array_like=True,
-    forbid_unknown_fields=True,
-    gc=False,
-)
-_counting_decoder = msgspec.json.Decoder(
-    msgspec.defstruct("_Counting", [("batch", _most_messages)], gc=False)
-)
-_string_decoder = msgspec.json.Decoder(str)
 _envelope_decoder = msgspec.json.Decoder(Envelope)
 _batch_decoder = msgspec.json.Decoder(Batch)
+_text_decoder = msgspec.json.Decoder(str)
 
 
 def inflated(body: bytes) -> bytes:
@@ -100,7 +92,7 @@ def inflated(body: bytes) -> bytes:
     Raises TooLarge as soon as there is more than 16 MiB, and InvalidInput (`invalid_gzip`) if it is
     damaged or cut off.
     """
-    if not body.startswith(_GZIP):
+    if not body.startswith(GZIP):
         return body
     parts, length, at = [], 0, 0
     try:
@@ -134,36 +126,46 @@ def open_batch(text: bytes) -> Batch:
 
     Raises InvalidInput if it is no JSON object with a `batch`, TooLarge if that has over 2,500.
     """
-    if len(text) > _LARGE:
-        _check_count(text)
+    if text.count(b",") > _MANY_COMMAS:
+        return _split(text)
     try:
-        batch = _batch_decoder.decode(text)
+        batch = _decoded_batch(text)
+    except InvalidInput as error:
+        if error.code == "invalid_batch":
+            raise
+        return _split(text)  # one message may be at fault: that rejects no other
+    if len(batch.batch) > MAX_MESSAGES:
+        raise TooLarge("batch", MAX_MESSAGES, "messages")
+    return batch
+
+
+def _decoded_batch(text: bytes) -> Batch:
+    try:
+        return _batch_decoder.decode(text)
     except msgspec.ValidationError as error:
         raise InvalidInput("invalid_batch", f"the body is no batch: {error}", "batch") from None
     except RecursionError:
         raise InvalidInput("too_deep", "the JSON is nested too deep") from None
     except ValueError as error:
         raise InvalidInput("invalid_json", str(error)) from None
-    if len(batch.batch) > MAX_MESSAGES:
-        raise TooLarge("batch", MAX_MESSAGES, "messages")
+
+
+def _split(text: bytes) -> Batch:
+    """Decode what is around the messages alone."""
+    from behavstats.splitting import split_batch
+
+    split = split_batch(text, MAX_MESSAGES)
+    batch = _decoded_batch(split.around)
+    batch.batch = [*map(Raw, split.messages)]
     return batch
 
 
-def _check_count(text: bytes) -> None:
-    """Raise TooLarge if a batch has too many messages, at once; pass over all else."""
+def _text(value: Raw) -> str | None:
+    """Return a short JSON string as text; None for anything else."""
+    if not 0 < memoryview(value).nbytes <= _LONGEST_TEXT:
+        return None
     try:
-        _counting_decoder.decode(text)
-    except msgspec.ValidationError as error:
-        if "at most length" in str(error):
-            raise TooLarge("batch", MAX_MESSAGES, "messages") from None
-    except (ValueError, RecursionError):
-        pass
-
-
-def _string(text: Raw) -> str | None:
-    """Return what a text of JSON stands for, if it is a string."""
-    try:
-        return _string_decoder.decode(text)
+        return _text_decoder.decode(value)
     except ValueError:
         return None
 

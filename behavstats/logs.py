@@ -57,6 +57,8 @@ class Log(logging.Handler):
                 for frame in extract_tb(traceback)
             ]
             fields |= {"error": kind.__name__, "at": where}
+        if request_id := getattr(record, "request_id", None):
+            fields["request_id"] = request_id
         self.write(record.levelname.lower(), **fields)
 
     def write(self, level: str, **fields: object) -> None:

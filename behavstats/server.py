@@ -55,7 +55,8 @@ def serve(settings: Settings) -> None:
     Origins(settings.cors_origins, keys)
     if not keys and not is_loopback(address):
         raise InvalidInput("keys_needed", _KEYS_NEEDED)
-    Store.create(settings.db, settings.patience).close()
+    with Store.create(settings.db, settings.patience) as store:
+        store.check_writable()
     server = Server(
         "behavstats",
         address=address,

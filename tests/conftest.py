@@ -23,6 +23,7 @@ settings.register_profile("behavstats", deadline=None)
 settings.load_profile("behavstats")
 
 BEHAVSTATS = Path(sys.executable).with_name("behavstats")
+PATCHED = Path(__file__).with_name("patched.py")
 
 
 @pytest.fixture(autouse=True)
@@ -66,14 +67,17 @@ def cli(db):
 class ServerProcess:
     """`behavstats serve` as a process, and requests to it."""
 
-    def __init__(self, db: Path, *options: str, **process: Any) -> None:
-        """Start it; `process` says more of how, as `Popen` has it."""
+    def __init__(self, db: Path, *options: str, limits: tuple[str, ...] = (), **popen: Any) -> None:
+        """Start it, maybe with other limits than its own (`MODULE.NAME=NUMBER`)."""
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
         arguments = ["serve", "--db", str(db), "--port", str(self.port), *options]
         started = time.monotonic()
-        process = {"stderr": subprocess.PIPE, "start_new_session": True} | process
-        self.process = subprocess.Popen([BEHAVSTATS, *arguments], **process)
+        program = [sys.executable, PATCHED, *limits, "--"] if limits else [BEHAVSTATS]
+        self.process = subprocess.Popen(
+            [*program, *arguments],
+            **{"stderr": subprocess.PIPE, "start_new_session": True, **popen},
+        )
         while self._health() != 200:
             assert self.process.poll() is None, self.process.communicate()[1].decode()
             assert time.monotonic() < started + 30, "the server does not become ready"
@@ -127,8 +131,8 @@ def serve(db):
     """Start servers on the test's store; those that still run at its end are stopped."""
     servers = []
 
-    def start(*options):
-        servers.append(ServerProcess(db, *options))
+    def start(*options, **more):
+        servers.append(ServerProcess(db, *options, **more))
         return servers[-1]
 
     yield start

@@ -1,115 +1,103 @@
-"""What the tests of the HTTP edge share: a server with keys, and a good request for each route."""
+"""What the tests of the HTTP edge share: requests byte by byte, batches, a server's processes."""
 
 import json
-import os
-from base64 import b64encode
-from contextlib import contextmanager
+import socket
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from behavstats.contract import OPERATIONS, Operation
 from behavstats.instants import format_instant
-from behavstats.intake import Batch
 from behavstats.settings import system_clock
-from tests.conftest import ServerProcess
 
-WRITE_KEY = "a-write-key-of-these-tests"
-SECRET_KEY = "a-secret-key-of-these-tests"
-WRONG_KEY = "a-key-that-nobody-knows-of"
-KEYS = {"BEHAVSTATS_WRITE_KEYS": WRITE_KEY, "BEHAVSTATS_SECRET_KEYS": SECRET_KEY}
-
-SEND = "/v1/page"
+MIB = 1024 * 1024
 
 
-class Edge(ServerProcess):
-    """A server whose log is in a file; with keys, given by environment, or without."""
-
-    def __init__(self, folder: Path, *options: str, keys: dict[str, str] = KEYS) -> None:
-        self.db = folder / "store.db"
-        self._log = folder / "server.log"
-        environment = {name: value for name, value in os.environ.items() if name not in KEYS}
-        with self._log.open("wb") as log:
-            super().__init__(self.db, *options, stderr=log, env=environment | keys)
-
-    @property
-    def log(self) -> str:
-        """All that it has written so far."""
-        return self._log.read_text()
-
-    def ask(self, operation: Operation, user_id: str = "u", **headers: str) -> tuple[int, Any, Any]:
-        """Make a good request for an operation; `_` in a header's name stands for a dash."""
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        path = path_of(operation, user_id)
-        return self.request(operation.method, path, body_of(operation, user_id), named)
-
-    def send(self, user_id: str, **headers: str) -> int:
-        """Send a page view; return the status of the answer."""
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self.request("POST", SEND, page_view(user_id), named)[0]
+def page(name: str, **more: Any) -> dict[str, Any]:
+    """A page view as a Segment client sends it, of now."""
+    now = format_instant(system_clock())
+    return {"type": "page", "userId": "u", "name": name, "timestamp": now} | more
 
 
-@contextmanager
-def running(folder: Path, *options: str, keys: dict[str, str] = KEYS):
-    """Run a server of its own."""
-    server = Edge(folder, *options, keys=keys)
+def ours(name: str, user_id: str = "u") -> dict[str, Any]:
+    """A page view in our own format, of now."""
+    return {"user_id": user_id, "name": name, "timestamp": format_instant(system_clock())}
+
+
+def batch(*messages: Any, **more: Any) -> bytes:
+    """A batch as text; messages that are bytes stand in it as they are."""
+    texts = [one if isinstance(one, bytes) else json.dumps(one).encode() for one in messages]
+    around = json.dumps(more).encode()[1:-1]
+    return b'{"batch": [' + b", ".join(texts) + b"]" + (b", " + around if around else b"") + b"}"
+
+
+def head(method: str, path: str, *headers: str) -> bytes:
+    """The head of a request."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", *headers]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def post(path: str, body: bytes) -> bytes:
+    """A whole request."""
+    return head("POST", path, f"Content-Length: {len(body)}") + body
+
+
+def connect(server: Any) -> socket.socket:
+    """Open a connection on which nothing waits longer than half a minute."""
+    return socket.create_connection(("127.0.0.1", server.port), timeout=30)
+
+
+def rest_of(connection: socket.socket) -> bytes:
+    """Read until the server closes the connection."""
+    parts = []
     try:
-        yield server
-    finally:
-        if server.process.poll() is None:
-            server.stop()
+        while part := connection.recv(65536):
+            parts.append(part)
+    except ConnectionResetError:
+        pass
+    return b"".join(parts)
 
 
-def bearer(key: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {key}"}
+def answers_of(connection: socket.socket, count: int) -> list[tuple[int, dict[str, str], Any]]:
+    """Read answers that come one after the other: status, headers (small letters) and JSON."""
+    answers = []
+    with connection.makefile("rb") as stream:
+        for _ in range(count):
+            status = int(stream.readline().split()[1])
+            headers = {}
+            while line := stream.readline().strip().decode("latin-1"):
+                name, _, value = line.partition(": ")
+                headers[name.lower()] = value
+            body = stream.read(int(headers.get("content-length", 0)))
+            answers.append((status, headers, json.loads(body or b"null")))
+    return answers
 
 
-def basic(user: str, password: str = "") -> dict[str, str]:
-    """Return what a client that knows of Basic sends for a user, be it with no password."""
-    return {"Authorization": "Basic " + b64encode(f"{user}:{password}".encode()).decode()}
+def answer_of(connection: socket.socket) -> tuple[int, dict[str, str], Any]:
+    """Read one answer."""
+    return answers_of(connection, 1)[0]
 
 
-WAYS = {
-    "basic": lambda key: (basic(key), "", {}),
-    "basic, with a password": lambda key: (basic(key, "password: x"), "", {}),
-    "bearer": lambda key: (bearer(key), "", {}),
-    "bearer, in another case": lambda key: ({"authorization": f"bEARER  {key} "}, "", {}),
-    "header": lambda key: ({"X-Write-Key": key}, "", {}),
-    "query": lambda key: ({}, f"?x=1&writeKey={key}", {}),
-    "body": lambda key: ({}, "", {"writeKey": key}),
-}
-"""The ways to give a key: headers, what is added to the path, and to the body."""
+def wait_until(holds: Callable[[], Any], seconds: float = 30) -> None:
+    """Return as soon as something holds; fail if it never does."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "what was waited for does not come"
+        time.sleep(0.01)
 
 
-def page_view(user_id: str, **more: Any) -> bytes:
-    event = {"user_id": user_id, "name": "/", "timestamp": format_instant(system_clock())}
-    return json.dumps(event | more).encode()
+def worker_of(server: Any) -> int:
+    """The process that does the work."""
+    pid = server.process.pid
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
 
 
-def message(kind: str | None, user_id: str, **more: Any) -> dict[str, Any]:
-    return {"type": kind, "userId": user_id, "name": "/", "event": "Done", **more}
+def peak_of(pid: int) -> int:
+    """The most memory that a process has had, in bytes."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
-def body_of(operation: Operation, user_id: str = "u", **more: Any) -> bytes | None:
-    """Return a body that an operation takes."""
-    if not operation.takes:
-        return None
-    if Batch in operation.takes:
-        return json.dumps({"batch": [message("page", user_id)], **more}).encode()
-    return json.dumps(message(operation.kind, user_id, **more)).encode()
-
-
-def path_of(operation: Operation, user_id: str = "u", key: str = WRONG_KEY) -> str:
-    """Return a path of an operation; `key` stands where the path has one."""
-    values = {"user_id": quote(user_id, safe=""), "key": key, "file": "swagger-ui.css"}
-    return operation.path.format(**values)
-
-
-def named(operation: Operation) -> str:
-    """Return what a test of an operation is called by."""
-    return f"{operation.method} {operation.path}"
-
-
-def operations(*needs: int) -> list[Operation]:
-    """Return the operations that need one of some rights; without any, all."""
-    return [operation for operation in OPERATIONS if not needs or operation.need in needs]
+def lines_of(text: str) -> list[dict[str, Any]]:
+    """A log, each line of which is a JSON object."""
+    return [json.loads(line) for line in text.splitlines()]

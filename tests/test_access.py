@@ -9,7 +9,7 @@ from behavstats import access
 from behavstats.access import Keys, Need, given_key
 from behavstats.errors import AccessDenied, InvalidInput, NotAuthenticated
 from tests.conftest import user_path
-from tests.edge import (
+from tests.keyed import (
     KEYS,
     SECRET_KEY,
     SEND,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from behavstats.contract import OPERATIONS
-from tests.edge import SECRET_KEY, bearer, running
+from tests.keyed import SECRET_KEY, bearer, running
 from tests.test_decoders import BODIES
 
 _PATHS = st.sampled_from([operation.path.encode() for operation in OPERATIONS])

@@ -14,7 +14,7 @@ import pytest
 
 from behavstats.contract import OPERATIONS
 from behavstats.wire import PAGES
-from tests.edge import SECRET_KEY, bearer, running
+from tests.keyed import SECRET_KEY, bearer, running
 
 _IN_FULL = "IN_FULL" in os.environ
 _EXAMPLES = 100 if _IN_FULL else 8

@@ -3,8 +3,6 @@
 import gzip
 import json
 import time
-import tracemalloc
-import zlib
 from base64 import b64encode
 
 import pytest
@@ -12,13 +10,11 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from behavstats.access import given_key
-from behavstats.errors import InvalidInput, TooLarge
+from behavstats.errors import InvalidInput
 from behavstats.events import Arrival, Other, PageView, check_name, check_user_id, decode_event
 from behavstats.instants import HOUR, parse_instant
 from behavstats.intake import (
     MAX_BODY_BYTES,
-    MAX_INFLATED_BYTES,
-    MAX_MESSAGES,
     inflated,
     open_batch,
     open_envelope,
@@ -137,43 +133,11 @@ def test_a_body_is_a_batch_or_wrong(body):
     assert all(text is None or isinstance(text, str) for text in (envelope.key, envelope.sent))
     batch = outcome(open_batch, body)
     if isinstance(batch, InvalidInput):
-        assert batch.code in {"invalid_batch", "too_deep", "invalid_json"}
+        assert batch.code in {"invalid_batch", "too_deep", "invalid_json", "invalid_utf8"}
     else:
         intake = take_in("POST /v1/batch", batch.batch, Arrival(NOW))
         others = intake.others.total()
         assert len(batch.batch) == len(intake.views) + others + len(intake.rejections)
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b'{"batch":[%s0]}' % (b"0," * (8 * MIB - 20)),
-        b'{"batch":[],"sentAt":[%s0]}' % (b"[]," * (5 * MIB)),
-        b'{"batch":[],"writeKey":{"x":[%s0]}}' % (b"{}," * (5 * MIB)),
-        b'{"batch":[%s0' % (b"[]," * (5 * MIB)),
-        b'{"batch":[{"x":[%s0]}]}' % (b"[]," * (5 * MIB)),
-    ],
-    ids=lambda body: body[:20],
-)
-def test_what_a_large_body_holds_is_not_made_into_values(body):
-    """Of 16 MiB, which a few KiB may inflate to, that would be half a gigabyte."""
-    tracemalloc.start()
-    try:
-        open_envelope(body)
-        outcome(open_batch, body)
-        _, most = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert most < 4 * MIB
-
-
-@pytest.mark.parametrize("size", [100, 1_000])
-def test_a_batch_has_2500_messages_at_most(size):
-    """One more is too large as a whole; be the messages short or long."""
-    long = b'{"name":"%s"}' % (b"x" * size)
-    assert len(open_batch(b'{"batch":[%s]}' % b",".join([long] * MAX_MESSAGES)).batch) == 2_500
-    with pytest.raises(TooLarge, match="longer than 2,500 messages"):
-        open_batch(b'{"batch":[%s]}' % b",".join([long] * (MAX_MESSAGES + 1)))
 
 
 _GZIPPED = st.lists(st.binary(max_size=200), min_size=1, max_size=3).map(
@@ -213,20 +177,6 @@ def test_many_tiny_files_take_no_longer_than_one():
     begin = time.process_time()
     assert inflated(tiny * (MAX_BODY_BYTES // len(tiny))) == b""
     assert time.process_time() - begin < 10
-
-
-def test_a_bomb_is_found_before_it_is_unpacked():
-    """Of nested or repeated zeros, no more is unpacked than may be; exactly that is fine."""
-    most = gzip.compress(bytes(MAX_INFLATED_BYTES))
-    assert len(inflated(most)) == MAX_INFLATED_BYTES
-    for bomb in (most + gzip.compress(b"x"), gzip.compress(bytes(MAX_INFLATED_BYTES + 1))):
-        with pytest.raises(TooLarge):
-            inflated(bomb)
-    packer = zlib.compressobj(9, wbits=31)
-    bomb = b"".join(packer.compress(bytes(1024 * 1024)) for _ in range(200)) + packer.flush()
-    assert len(bomb) < 4 * 1024 * 1024
-    with pytest.raises(TooLarge):
-        inflated(bomb)
 
 
 _LATIN_1 = st.text(st.characters(max_codepoint=255))

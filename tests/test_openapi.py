@@ -17,8 +17,8 @@ from behavstats.intake import MAX_MESSAGES, Batch, open_batch, take_in
 from behavstats.openapi import document
 from behavstats.profile import FIELDS, MAX_DAYS, detailed_profile, summarise, window
 from behavstats.wire import KINDS, Message, WireEvent
-from tests.edge import SECRET_KEY, bearer, named, running
 from tests.histories import AS_OF
+from tests.keyed import SECRET_KEY, bearer, named, running
 
 DOCUMENT = document()
 SHOWN = [operation for operation in OPERATIONS if operation.summary]

@@ -8,7 +8,7 @@ from behavstats.access import Keys, Origins
 from behavstats.errors import InvalidInput
 from behavstats.intake import MAX_BODY_BYTES
 from tests.conftest import user_path
-from tests.edge import (
+from tests.keyed import (
     SECRET_KEY,
     SEND,
     WRITE_KEY,

@@ -294,3 +294,15 @@ def test_lines_of_a_file_and_messages_of_a_batch_come_to_the_same(messages):
     assert columns.rejections == lines.rejections
     rejected = [(bad.line, bad.text) for bad in lines.rejections]
     assert [(bad.line, bad.text) for bad in batch.rejections] == rejected
+
+
+@given(st.lists(any_message, min_size=1, max_size=8), st.sampled_from([0, HOUR]))
+def test_messages_of_a_batch_come_to_the_same_together_and_one_by_one(messages, behind):
+    """Page views in their order, others, and what is rejected."""
+    texts, arrival = [encoded(message) for message in messages], Arrival(NOW, behind)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("behavstats.intake._WORTH_COLUMNS", 1)
+        together = take_in("POST /v1/batch", texts, arrival)
+    alone = take_in("POST /v1/batch", texts, arrival)
+    assert together[:3] == alone[:3]
+    assert str(together.error) == str(alone.error)

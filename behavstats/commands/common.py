@@ -23,8 +23,12 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+# A file that may not be read is an unusable store, as others are: not a usage error of Typer's.
 Database = Annotated[
-    Path, typer.Option("--db", envvar="BEHAVSTATS_DB", metavar="PATH", help="The store's file.")
+    Path,
+    typer.Option(
+        "--db", envvar="BEHAVSTATS_DB", metavar="PATH", help="The store's file.", readable=False
+    ),
 ]
 DEFAULT_DB = Path("behavstats.db")
 User = Annotated[str, typer.Argument(metavar="USER", help="The user's id.")]
@@ -34,7 +38,12 @@ def existing_store(settings: Settings) -> "Store":
     """Open the store that is there; StoreError if there is none, or none that can be used."""
     from behavstats.store import Store
 
-    return Store.open(settings.db, settings.patience)
+    return Store.open(settings.db, settings.patience, say_that_it_waits)
+
+
+def say_that_it_waits() -> None:
+    """Tell whoever wonders why nothing happens."""
+    complain("waiting for another process that is writing to the store")
 
 
 def write(data: bytes) -> None:

@@ -17,6 +17,7 @@ from behavstats.commands.common import (
     app,
     complain,
     existing_store,
+    say_that_it_waits,
     write,
 )
 from behavstats.errors import InvalidInput, SourceError
@@ -51,7 +52,7 @@ def ingest(
     settings = Settings(db)
     with (
         second,
-        Store.create(settings.db, settings.patience) as store,
+        Store.create(settings.db, settings.patience, say_that_it_waits) as store,
         display.IngestProgress(display.console(sys.stderr), size) as progress,
     ):
         report = ingest(files, store, settings.clock, progress.update, second)

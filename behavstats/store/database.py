@@ -20,6 +20,7 @@ BUSY_TIMEOUT = 5.0
 """Seconds for which SQLite itself waits; rarely needed, since writers take turns before."""
 _OLDEST_SQLITE = (3, 38)  # RETURNING, and JSON built in
 _SMALLEST_PAGE = 512  # bytes
+_MAGIC = 16  # bytes, at the beginning of each file of SQLite
 
 # Temporary tables and journals stay in memory: no copy of anything outside the store's files.
 _PRAGMAS = ("PRAGMA temp_store = MEMORY",)
@@ -78,7 +79,7 @@ def check_file(path: Path) -> None:
     Looks at the file's first page alone, without a lock and without its WAL, so that it leaves no
     trace beside another program's database. (Through SQLite all the same: a file that we open and
     close ourselves takes the locks of all its connections in this process with it.) An empty file
-    passes: a store whose making was interrupted.
+    passes: a store whose making was interrupted; so does one that SQLite will make empty again.
     """
     if not path.exists():
         raise NoStore(path)
@@ -93,7 +94,33 @@ def check_file(path: Path) -> None:
         with closing(connection):
             # The file may be shorter than its first page says: the rest is still in the WAL.
             connection.execute("PRAGMA writable_schema = ON")
-            check_version(connection, path)
+            try:
+                check_version(connection, path)
+            except sqlite3.DatabaseError:
+                if _is_half_made(path):
+                    return
+                raise
+            (page,) = connection.execute("PRAGMA page_size").fetchone()
+    # SQLite notices where whole pages are missing; of a part of one, it would read zeros.
+    if path.stat().st_size % page and not _has_log(path):
+        raise StoreUnavailable(f"the store {path} cannot be used: the file was cut short")
+
+
+def _is_half_made(path: Path) -> bool:
+    """Return whether the power failed while the very first page was written: SQLite will undo it.
+
+    The journal is on the disk by then, and of the page anything but its first bytes. Nobody has
+    such a file open, so that we may.
+    """
+    journal = Path(f"{path}-journal")
+    with path.open("rb") as file:
+        return file.read(_MAGIC) == bytes(_MAGIC) and journal.exists()
+
+
+def _has_log(path: Path) -> bool:
+    """Return whether there is a log out of which SQLite makes whole what a power cut tore."""
+    logs = (Path(f"{path}{suffix}") for suffix in ("-wal", "-journal"))
+    return any(log.exists() and log.stat().st_size > 0 for log in logs)
 
 
 def check_version(connection: sqlite3.Connection, path: Path) -> int:
@@ -136,12 +163,16 @@ def translated(path: Path) -> Iterator[None]:
 
 def translation(error: sqlite3.Error, path: Path) -> StoreError:
     """Return what an error of SQLite means for whoever uses the store."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    extended = getattr(error, "sqlite_errorcode", 0)
+    code = extended & 0xFF
     if code in _BUSY:
         return StoreBusy(f"the store {path} is busy: {error}")
     if code == sqlite3.SQLITE_NOTADB:
         return NotAStore(f"{path} is not a behavstats store: {error}")
     if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}:
         reason = "it and its folder must be writable, even to read"
+        return StoreUnavailable(f"the store {path} cannot be used: {reason} ({error})")
+    if extended == sqlite3.SQLITE_IOERR_SHMSIZE:
+        reason = "even to read, a little room is needed, and the disk is full"
         return StoreUnavailable(f"the store {path} cannot be used: {reason} ({error})")
     return StoreUnavailable(f"the store {path} cannot be used: {error}")

@@ -13,34 +13,41 @@ opens the files anew, which makes threads of one process exclude each other as p
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from behavstats.errors import StoreBusy, StoreUnavailable
 
 _POLL = 0.001  # seconds between two looks at a lock that somebody holds
+_LONG = 1.0  # seconds after which a person wonders
 
 
 class StoreLock:
-    """The lock of the store at `path`; waits for at most `patience` seconds."""
+    """The lock of the store at `path`; waits for at most `patience` seconds.
 
-    def __init__(self, path: Path, patience: float) -> None:
+    `on_wait` is called where it takes long.
+    """
+
+    def __init__(
+        self, path: Path, patience: float, on_wait: Callable[[], None] = lambda: None
+    ) -> None:
         self._turnstile = Path(f"{path}-turn")
         self._lock = Path(f"{path}-lock")
         self._patience = patience
+        self._on_wait = on_wait
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """Hold the lock; StoreBusy if it is not to be had in time."""
-        deadline = time.monotonic() + self._patience
+        waiting = self._waiting()
         with ExitStack() as lock:
             with ExitStack() as turnstile:
-                turnstile.callback(os.close, self._locked(self._turnstile, deadline))
-                lock.callback(os.close, self._locked(self._lock, deadline))
+                turnstile.callback(os.close, self._locked(self._turnstile, waiting))
+                lock.callback(os.close, self._locked(self._lock, waiting))
             yield
 
-    def _locked(self, path: Path, deadline: float) -> int:
+    def _locked(self, path: Path, waiting: Iterator[None]) -> int:
         """Return a descriptor of the file with the lock on it; closing it lets go."""
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -51,12 +58,22 @@ class StoreLock:
                 try:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
-                    if time.monotonic() >= deadline:
-                        message = f"the store is busy: no turn within {self._patience:g} s"
-                        raise StoreBusy(message) from None
-                    time.sleep(_POLL)
+                    next(waiting)
                 else:
                     return descriptor
         except BaseException:
             os.close(descriptor)
             raise
+
+    def _waiting(self) -> Iterator[None]:
+        """Wait a little, each time; StoreBusy when patience is at its end."""
+        start, is_long = time.monotonic(), False
+        while True:
+            waited = time.monotonic() - start
+            if waited >= self._patience:
+                raise StoreBusy(f"the store is busy: no turn within {self._patience:g} s")
+            if waited >= _LONG and not is_long:
+                is_long = True
+                self._on_wait()
+            time.sleep(_POLL)
+            yield

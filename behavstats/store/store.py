@@ -4,7 +4,7 @@ import math
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -43,11 +43,11 @@ class Store:
     store cannot do it. Close it, or use it as a context manager.
     """
 
-    def __init__(self, path: Path, patience: float) -> None:
+    def __init__(self, path: Path, patience: float, lock: StoreLock) -> None:
         """Do not call; see `open` and `create`."""
         self.path = path
         self._patience = patience
-        self._lock = StoreLock(path, patience)
+        self._lock = lock
         self._idle: list[sqlite3.Connection] = []  # connections that read, while they do not
         self._writer: sqlite3.Connection | None = None
         self._users = Interner("user", "user_id")
@@ -57,14 +57,15 @@ class Store:
         self._data_version: int | None = None
 
     @classmethod
-    def open(cls, path: Path, patience: float) -> Self:
+    def open(cls, path: Path, patience: float, on_wait: Callable[[], None] = lambda: None) -> Self:
         """Open the store at `path`; wait `patience` seconds at most for a turn to write.
 
-        Raises NoStore if there is none, and makes nothing; NotAStore if it is something else.
+        Where that takes long, `on_wait` is called. Raises NoStore if there is none, and makes
+        nothing; NotAStore if it is something else.
         """
         path = _resolved(path)
         database.check_file(path)
-        store = cls(path, patience)
+        store = cls(path, patience, StoreLock(path, patience, on_wait))
         with ExitStack() as on_failure:
             on_failure.callback(store.close)
             store._finish_interrupted()
@@ -78,17 +79,19 @@ class Store:
         return store
 
     @classmethod
-    def create(cls, path: Path, patience: float) -> Self:
+    def create(
+        cls, path: Path, patience: float, on_wait: Callable[[], None] = lambda: None
+    ) -> Self:
         """Open the store at `path`, making it if there is none."""
         path = _resolved(path)
         if not path.parent.is_dir():
             raise StoreUnavailable(f"the store {path} cannot be made: no folder {path.parent}")
         try:
-            return cls.open(path, patience)
+            return cls.open(path, patience, on_wait)
         except NoStore:
-            with StoreLock(path, patience).held(), database.translated(path):
+            with StoreLock(path, patience, on_wait).held(), database.translated(path):
                 _make(path)
-            return cls.open(path, patience)
+            return cls.open(path, patience, on_wait)
 
     def __enter__(self) -> Self:
         return self
@@ -249,6 +252,11 @@ class Store:
         with self._reading() as connection:
             connection.execute("SELECT 1 FROM page_view LIMIT 1").fetchone()
 
+    def check_writable(self) -> None:
+        """Raise StoreError if the store cannot be written to; somebody else may be doing so."""
+        with suppress(StoreBusy), self._turn() as connection, self._transaction(connection):
+            connection.execute("DELETE FROM page_view WHERE false")  # BEGIN takes any file
+
     def _reading(self) -> "_Reading":
         """Lend a connection that can only read."""
         return _Reading(self.path, self._idle)
@@ -344,7 +352,14 @@ class Store:
         self._checkpoint(connection, _PATIENCE_WITH_READERS)
         if self._wal_is_due:
             message = f"{deleted} were deleted, but the write-ahead log still holds them"
-            raise StoreBusy(f"{message}: another program reads it; ask again, to have it emptied")
+            why = "another program reads it, or the disk is full"
+            raise StoreBusy(f"{message}: {why}; ask again, to have it emptied")
+        # SQLite leaves that to the system: after a power cut, the log could be there again.
+        wal = os.open(f"{self.path}-wal", os.O_RDONLY)
+        try:
+            os.fsync(wal)
+        finally:
+            os.close(wal)
 
     def _checkpoint_if_due(self, connection: sqlite3.Connection, large: int) -> None:
         if self._wal_is_due or os.path.getsize(f"{self.path}-wal") > large:

@@ -110,6 +110,8 @@ NAMING = [
     ("user_id=anna&x", "anna"),
     ("{user_id: 'anna'}", "anna"),
     ('{"userId": "anna"}', "anna"),
+    ('{"userId": "", "anonymousId": "anna"}', "anna"),
+    ("anonymous_id: anna", "anna"),
     ('{"user_id": 42}', "42"),
     (r'{"user_id": "\u0061nna"}', "anna"),
     (r'{"user_id": "a\/b"}', "a/b"),

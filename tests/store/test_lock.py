@@ -65,6 +65,18 @@ def test_patience_ends_with_an_error(db):
         pass
 
 
+def test_a_long_wait_is_told_once(db):
+    """And a short one not at all."""
+    told = []
+    waits = StoreLock(db, patience=1.5, on_wait=lambda: told.append(1)).held()
+    with StoreLock(db, patience=1).held(), pytest.raises(StoreBusy), waits:
+        pass
+    assert told == [1]
+    with StoreLock(db, patience=1.5, on_wait=lambda: told.append(2)).held():
+        pass
+    assert told == [1]
+
+
 def test_an_error_inside_lets_go(db):
     """Whatever it is."""
     with pytest.raises(KeyboardInterrupt), StoreLock(db, patience=1).held():

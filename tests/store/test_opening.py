@@ -73,6 +73,16 @@ def test_a_store_cut_short_is_an_error_not_a_traceback(store, db):
         cut.summary("u1", window(AS_OF))
 
 
+def test_a_store_cut_short_within_its_last_page_is_refused(store, db):
+    """SQLite would read what is missing as zeros."""
+    store.add([VIEW])
+    store.close()
+    with db.open("r+b") as file:
+        file.truncate(db.stat().st_size - 1)
+    with pytest.raises(StoreUnavailable, match="cut short"):
+        Store.open(db, patience=1)
+
+
 def test_a_store_in_a_folder_that_is_not_there_is_not_made(tmp_path):
     """The message names the folder."""
     with pytest.raises(StoreUnavailable, match="missing"):

@@ -32,7 +32,8 @@ def test_the_writer_has_the_pragmas_that_durability_rests_on(store):
 
 def test_a_wal_that_grows_large_is_checkpointed_on_the_way(store, db, monkeypatch):
     """So that it does not grow with what is ingested."""
-    monkeypatch.setattr("behavstats.store.store._LARGE_WAL", 100_000)
+    for large in ("_LARGE_WAL", "_LARGE_WAL_OF_A_LOAD"):
+        monkeypatch.setattr(f"behavstats.store.store.{large}", 100_000)
     sizes = []
     for start in range(0, 100_000, 1000):
         store.add([PageView("u", AS_OF + start + number, "/") for number in range(1000)])

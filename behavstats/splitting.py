@@ -1,0 +1,100 @@
+"""Splitting a batch into its messages where the JSON decoder cannot, or should not, do that.
+
+It gives up all of them where one is nested too deep or otherwise no JSON, and it makes an object of
+each of millions of tiny ones before they can be counted. This is slower. It looks for nothing but
+brackets and commas outside of strings; whether that is JSON, decoding the parts tells.
+"""
+
+import re
+from bisect import bisect
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from behavstats.errors import InvalidInput, TooLarge
+
+_AT_ONCE = 64 * 1024  # bytes; what is known of them meanwhile takes twenty times as much
+_MOST_KEYS = 1_000  # beside the batch, and within what is beside it
+_KEY = re.compile(rb'\s*("[^"\\]*(?:\\.[^"\\]*)*")\s*:\s*', re.DOTALL)
+_BLANKS = b" \t\r\n"
+
+_QUOTE, _COMMA = b'",'
+_STEPS = np.zeros(256, np.int32)
+_STEPS[[*b"{["]] = 1
+_STEPS[[*b"}]"]] = -1
+
+
+class Split(NamedTuple):
+    """The messages of a batch, and the text of the batch without them."""
+
+    messages: list[bytes]
+    around: bytes
+
+
+def split_batch(text: bytes, most: int) -> Split:
+    """Split the text of a batch: an object with an array of messages as its `batch`.
+
+    What is not that stays as it is. Raises TooLarge if there are more than `most` messages, or as
+    many of anything else, and InvalidInput if brackets and quotes are not closed as they should be.
+    """
+    text = text.strip(_BLANKS)
+    between_members, between_messages = _commas(text, most)
+    messages: list[bytes] = []
+    around: list[bytes] = []
+    done = 0
+    for begin, end in _spans(between_members, 1, len(text) - 1):
+        key = _KEY.match(text, begin, end)
+        if key is None or not _is_batch(key[1]):
+            continue
+        start, stop = key.end(), begin + len(text[begin:end].rstrip(_BLANKS))
+        if not (text[start : start + 1] == b"[" and text[stop - 1 : stop] == b"]"):
+            continue
+        commas = between_messages[bisect(between_messages, start) : bisect(between_messages, stop)]
+        spans = _spans(commas, start + 1, stop - 1)
+        messages = [text[first:last].strip(_BLANKS) for first, last in spans]
+        around += text[done : start + 1], text[stop - 1 : stop]
+        done = stop
+    if len(messages) > most:
+        raise TooLarge("batch", most, "messages")
+    if messages == [b""]:
+        messages = []
+    return Split(messages, b"".join([*around, text[done:]]))
+
+
+def _is_batch(key: bytes) -> bool:
+    """Return whether JSON text is the key, which may be written with escapes."""
+    try:
+        return bool(msgspec.json.decode(key) == "batch")
+    except ValueError:
+        return False
+
+
+def _spans(commas: list[int], begin: int, end: int) -> list[tuple[int, int]]:
+    """Return where that begins and ends which commas part."""
+    return list(zip([begin, *(comma + 1 for comma in commas)], [*commas, end], strict=True))
+
+
+def _commas(text: bytes, most: int) -> tuple[list[int], list[int]]:
+    """Return where the commas of the outermost object are, and those one level deeper."""
+    members: list[int] = []
+    elements: list[int] = []
+    depth, quoted, end = 0, np.False_, -1
+    plain = text.replace(b"\\\\", b"__").replace(b'\\"', b"__")
+    for start in range(0, len(plain), _AT_ONCE):
+        codes = np.frombuffer(plain[start : start + _AT_ONCE], np.uint8)
+        in_string = np.bitwise_xor.accumulate(codes == _QUOTE) ^ quoted
+        depths = depth + np.cumsum(np.where(in_string, 0, _STEPS[codes]))
+        commas = (codes == _COMMA) & ~in_string
+        members += (np.flatnonzero(commas & (depths == 1)) + start).tolist()
+        elements += (np.flatnonzero(commas & (depths == 2)) + start).tolist()
+        if max(len(members), len(elements) - most) > _MOST_KEYS:
+            raise TooLarge("batch", most, "messages")
+        outside = np.flatnonzero(depths <= 0)
+        if len(outside):
+            end = start + int(outside[0])
+            break
+        depth, quoted = int(depths[-1]), in_string[-1]
+    if end != len(text) - 1:
+        raise InvalidInput("invalid_json", "the JSON does not end where it should")
+    return members, elements

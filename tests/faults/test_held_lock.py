@@ -1,0 +1,96 @@
+"""Another process holds the store's lock for long: who can wait says so, who cannot is told."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from behavstats.events import PageView
+from behavstats.instants import DAY, format_instant
+from tests.commands.conftest import one_line
+from tests.faults.load import Load
+from tests.faults.promise import Ledger, agrees_with_the_oracle
+from tests.faults.servers import free_port
+from tests.histories import AS_OF, line
+
+SECONDS = 30
+HOLDER = """
+import sys
+from pathlib import Path
+from behavstats.store.lock import StoreLock
+with StoreLock(Path(sys.argv[1]), patience=10).held():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+WAITS = b"behavstats: waiting for another process that is writing to the store\n"
+
+
+@pytest.fixture
+def hold(db):
+    """Have another process hold the lock until it is told to let go."""
+    holders = []
+
+    def hold():
+        holder = subprocess.Popen(
+            [sys.executable, "-c", HOLDER, db], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        holders.append(holder)
+        assert holder.stdout.readline() == b"held\n"
+        return holder
+
+    yield hold
+    for holder in holders:
+        holder.kill()
+        holder.communicate()
+
+
+def test_a_store_held_for_half_a_minute_is_waited_for(
+    db, start_server, start, hold, chance, tmp_path
+):
+    """An ingest and a `forget` say that they wait, and then work; a profile never waits.
+
+    Posts meanwhile get 503 with `Retry-After`, as often as they ask, and reads go on. Of what was
+    refused nothing is half there: it comes when it is posted again, and is there once.
+    """
+    views = {PageView(f"user{n % 97}", AS_OF - n * 71, f"/{n % 11}") for n in range(20_000)}
+    (tmp_path / "events.jsonl").write_bytes(b"".join(map(line, views)))
+    server = start_server()
+    assert server.post("leaver", "/first", format_instant(AS_OF)) == 200
+    holder = hold()
+    end = time.monotonic() + SECONDS
+    waiting = [start("ingest", "events.jsonl"), start("forget", "leaver", "--yes")]
+    for command in waiting:
+        assert command.stderr.readline() == WAITS
+    ledger = Ledger()
+    with Load(server.port, chance, ledger) as load:
+        while time.monotonic() < end:
+            assert server.get("leaver")[0] == 200
+            assert start("profile", "leaver").wait(timeout=30) == 0
+            assert [command.poll() for command in waiting] == [None, None]
+        assert set(load.statuses) == {503}
+        assert ledger.acknowledged == ledger.acknowledged_undated == set()
+        holder.communicate()
+        for command in waiting:
+            _, more = command.communicate(timeout=60)
+            assert (command.returncode, more) == (0, b"")
+        load.wait_for(100)
+    assert server.stop() == 0
+    there = ledger.holds(db, views)
+    assert not any(view.user_id == "leaver" for view in there)
+    agrees_with_the_oracle(db, there, [AS_OF, AS_OF - DAY // 3])
+
+
+def test_nobody_waits_for_ever(db, cli, hold):
+    """A server that has no turn to make its store in five seconds says so, and makes none."""
+    hold()
+    done = cli("serve", "--port", str(free_port()))
+    assert (done.returncode, one_line(done)) == (3, "the store is busy: no turn within 5 s")
+    assert not db.exists()
+
+
+def test_a_process_killed_with_the_lock_keeps_nobody_waiting(cli, hold):
+    """The system lets go of it."""
+    holder = hold()
+    holder.kill()
+    assert cli("ingest", "-", stdin=line(PageView("u", AS_OF, "/"))).returncode == 0

@@ -1,0 +1,105 @@
+"""SIGKILL of what follows files, at random instants: each line is taken, and taken once."""
+
+import os
+import signal
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from behavstats.instants import DAY, HOUR
+from tests.faults.load import Load
+from tests.faults.pipeline import Pipeline
+from tests.faults.power import Disk, images, some_of
+from tests.faults.promise import Ledger, agrees_with_the_oracle, keeps_its_promise
+from tests.faults.waiting import wait_until
+from tests.histories import AS_OF
+
+pytest.importorskip("behavstats.watch", reason="files cannot be followed yet")
+
+ROUNDS = 12
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    return folder
+
+
+def rejected_lines(db):
+    with closing(sqlite3.connect(db)) as connection:
+        return connection.execute("SELECT count(*) FROM rejected_line").fetchone()[0]
+
+
+def drain(start, folder, db):
+    """Take what is there, to the end."""
+    last = start("watch", "--once", folder, "--db", db)
+    last.communicate(timeout=60)
+    assert last.returncode in {0, 1}
+
+
+@pytest.mark.parametrize("_part", range(5))
+def test_a_killed_watcher_takes_each_line_once(db, start, chance, folder, _part):
+    """While files grow, get other names, and are compressed; killed or stopped, and started again.
+
+    In the end all page views are there, and each line that is none is kept once.
+    """
+    with Pipeline(folder, chance) as pipeline:
+        pipeline.wait_for(100)
+        for _ in range(ROUNDS):
+            watcher = start("watch", folder)
+            time.sleep(chance.uniform(0.2, 1.2))
+            if chance.random() < 0.8:
+                os.killpg(watcher.pid, signal.SIGKILL)
+            else:
+                watcher.terminate()
+            watcher.communicate(timeout=30)
+            # Told to stop before it could do so in its way, it ends all the same.
+            assert watcher.returncode in {-signal.SIGKILL, -signal.SIGTERM, 0}
+            keeps_its_promise(db, (), pipeline.views)
+    drain(start, folder, db)
+    assert keeps_its_promise(db, pipeline.views, pipeline.views) == pipeline.views
+    assert rejected_lines(db) == pipeline.junk
+    agrees_with_the_oracle(db, pipeline.views, [AS_OF, AS_OF - HOUR, AS_OF + 6 * DAY])
+
+
+def test_a_killed_server_that_follows_files_takes_each_line_once(
+    db, start_server, start, chance, folder
+):
+    """While clients post; and what they were told is there, as ever."""
+    ledger = Ledger()
+    with Pipeline(folder, chance) as pipeline:
+        for _ in range(ROUNDS):
+            server = start_server("--watch", str(folder))
+            with Load(server.port, chance, ledger, clients=3, leavers=1) as load:
+                load.wait_for(chance.randrange(200))
+                time.sleep(chance.uniform(0, 0.5))
+                server.kill(chance.choice(["all", "supervisor", "worker"]))
+            ledger.sent |= pipeline.views
+            ledger.holds(db)
+    drain(start, folder, db)
+    ledger.sent |= pipeline.views
+    views = ledger.holds(db, pipeline.views)
+    assert rejected_lines(db) == pipeline.junk
+    agrees_with_the_oracle(db, views, [AS_OF, AS_OF - HOUR, AS_OF + 6 * DAY])
+
+
+def test_a_watcher_whose_disk_lost_power_takes_each_line_once(
+    db, start, chance, folder, recorded, tmp_path
+):
+    """How far a file was taken is never ahead of what was stored of it, nor behind."""
+    environment, record = recorded
+    with Pipeline(folder, chance) as pipeline:
+        watcher = start("watch", folder, env=environment)
+        wait_until(lambda: db.exists() and Path(f"{db}-wal").exists(), "it stores something")
+        pipeline.wait_for(1_500)
+        watcher.terminate()
+        watcher.communicate(timeout=30)
+    at = some_of(record, chance, 15)
+    for _, image in images(Disk(db), record, at, chance, tmp_path):
+        drain(start, folder, image)
+        assert keeps_its_promise(image, pipeline.views, pipeline.views) == pipeline.views
+        assert rejected_lines(image) == pipeline.junk

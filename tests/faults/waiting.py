@@ -1,0 +1,12 @@
+"""Waiting for a condition instead of for a time."""
+
+import time
+
+
+def wait_until(is_so, what, seconds=30.0):
+    """Look again and again until it is so, and return what it said; fail if it never is."""
+    deadline = time.monotonic() + seconds
+    while not (answer := is_so()):
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+        time.sleep(0.005)
+    return answer

@@ -1,0 +1,27 @@
+"""Runs behavstats with other limits than its own: patched.py MODULE.NAME=NUMBER... -- ARGUMENT...
+
+So that a test need not send as much as a limit really allows.
+"""
+
+import importlib
+import sys
+
+from behavstats.__main__ import main
+
+
+def patch(limit: str) -> None:
+    """Give a name of a module another value."""
+    place, _, value = limit.partition("=")
+    module, _, name = place.rpartition(".")
+    loaded = importlib.import_module(f"behavstats.{module}")
+    if not hasattr(loaded, name):
+        raise AttributeError(place)
+    setattr(loaded, name, type(getattr(loaded, name))(value))
+
+
+if __name__ == "__main__":
+    end = sys.argv.index("--")
+    for limit in sys.argv[1:end]:
+        patch(limit)
+    sys.argv[1 : end + 1] = []
+    main()

@@ -1,0 +1,269 @@
+"""Slow, half-closed, vanished and too many clients: others are answered, and all is well after."""
+
+import json
+import socket
+import threading
+import time
+from contextlib import ExitStack
+
+import pytest
+
+from behavstats.store.lock import StoreLock
+from tests.edge import (
+    MIB,
+    answer_of,
+    answers_of,
+    batch,
+    connect,
+    head,
+    ours,
+    page,
+    peak_of,
+    post,
+    rest_of,
+    wait_until,
+    worker_of,
+)
+
+EVENT = json.dumps(ours("/")).encode()
+STARTED = head("POST", "/v1/page", "Content-Length: 1000") + b"{"
+
+
+def healthy(server):
+    return server.request("GET", "/healthz")[0] == 200
+
+
+def posts(server, count=1):
+    """Post one after the other; whether all are taken."""
+    bodies = [json.dumps(ours(f"/{number}")).encode() for number in range(count)]
+    return [server.request("POST", "/v1/page", body)[0] for body in bodies] == [200] * count
+
+
+def test_who_sends_too_slowly_is_told_so_and_the_connection_is_closed(serve):
+    """Be it nothing more, or a byte now and then, with a length or in chunks; others pass."""
+    server = serve(limits=("gateway._SECONDS_TO_SEND=0.5",))
+    with ExitStack() as connections:
+        slow = [connections.enter_context(connect(server)) for _ in range(3)]
+        slow[0].sendall(STARTED)
+        slow[1].sendall(head("POST", "/v1/batch", "Transfer-Encoding: chunked") + b"5\r\n{")
+        slow[2].sendall(head("POST", "/v1/p", "Content-Length: 100000"))
+        is_over = threading.Event()
+
+        def trickle():
+            try:
+                while not is_over.wait(0.05):
+                    slow[2].sendall(b" ")
+            except OSError:
+                return
+
+        trickling = threading.Thread(target=trickle)
+        trickling.start()
+        assert posts(server)
+        for connection in slow:
+            status, headers, body = answer_of(connection)
+            assert (status, body["code"], body["success"]) == (408, "request_timeout", False)
+            assert headers["content-type"] == "application/json"
+            assert body["message"]
+            assert rest_of(connection) == b""
+        is_over.set()
+        trickling.join()
+    assert server.get("u")[0] == 200
+    assert server.stop() == 0
+
+
+def test_a_connection_on_which_nothing_comes_is_closed(serve):
+    """Before the first request, in the middle of its head, and after an answer."""
+    server = serve(limits=("server._MS_FOR_HEADERS=300",))
+    with ExitStack() as connections:
+        for sent in (b"", b"GET /heal", head("GET", "/healthz")):
+            connection = connections.enter_context(connect(server))
+            connection.sendall(sent)
+            assert rest_of(connection).count(b"HTTP/1.1 200") == sent.count(b"\r\n\r\n")
+
+
+def test_hundreds_of_clients_that_wait_keep_nobody_else_waiting(serve):
+    """Idle ones, ones in the middle of a body, and ones that vanish there."""
+    server = serve()
+    before = peak_of(worker_of(server))
+    for _ in range(2):
+        with ExitStack() as connections:
+            for number in range(300):
+                connection = connections.enter_context(connect(server))
+                connection.sendall((b"", STARTED, STARTED + b"x" * 900)[number % 3])
+                if number % 50 == 0:
+                    assert healthy(server)
+            assert posts(server, 20)
+            assert server.get("u")[0] == 200
+    assert posts(server, 20)
+    assert peak_of(worker_of(server)) - before < 64 * MIB
+
+
+def test_a_client_that_is_gone_before_it_is_answered_disturbs_nobody(serve, db):
+    """What it sent to the end may be stored; sending it again does no harm."""
+    server = serve()
+    with StoreLock(db, patience=5).held():
+        for number in range(30):
+            with connect(server) as connection:
+                connection.sendall(post("/v1/batch", batch(page(f"/{number}", userId="gone"))))
+                if number % 2:  # at once, with a reset
+                    linger = (1).to_bytes(4, "little") + bytes(4)
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        assert healthy(server)
+    for number in range(30):
+        assert (
+            server.request("POST", "/v1/batch", batch(page(f"/{number}", userId="gone")))[0] == 200
+        )
+    assert server.stop() == 0
+    assert "Traceback" not in server.stderr
+    assert '"level":"error"' not in server.stderr
+
+
+@pytest.mark.parametrize("sent", [STARTED, head("POST", "/v1/page", "Content-Length: 9")])
+def test_a_connection_that_is_closed_in_the_middle_of_a_body_is_told_so_if_it_still_listens(
+    server, sent
+):
+    """Not that the server failed; others are answered, and nothing is stored of it."""
+    with connect(server) as connection:
+        connection.sendall(sent)
+        connection.shutdown(socket.SHUT_WR)
+        status, headers, body = answer_of(connection)
+        assert (status, headers["content-type"]) == (400, "application/json")
+        assert (body["code"], body["success"]) == ("incomplete_body", False)
+    assert posts(server)
+
+
+def refused(answer):
+    """Whether an answer asks for another try, in JSON with code and message."""
+    status, headers, body = answer
+    headers = {name.lower(): value for name, value in dict(headers).items()}
+    assert (status, headers["retry-after"]) == (503, "1")
+    assert (body["success"], body["code"]) == (False, "overloaded")
+    return bool(body["message"])
+
+
+def test_more_requests_than_may_be_under_way_are_refused_and_others_answered(serve):
+    """Those that are under way end well; afterwards there is room again."""
+    server = serve(limits=("gateway._MOST_REQUESTS=5",))
+    bodies = [json.dumps(ours(f"/slow/{number}")).encode() for number in range(5)]
+    with ExitStack() as connections:
+        slow = [connections.enter_context(connect(server)) for _ in bodies]
+        for body, connection in zip(bodies, slow, strict=True):
+            length = f"Content-Length: {len(body)}"
+            connection.sendall(head("POST", "/v1/page", length, "Expect: 100-continue"))
+            assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        for _ in range(20):
+            assert refused(server.request("POST", "/v1/page", EVENT))
+            assert healthy(server)
+        for body, connection in zip(bodies, slow, strict=True):
+            connection.sendall(body)
+            assert answer_of(connection)[0] == 200
+    assert posts(server, 20)
+
+
+def holding(server, connections, body):
+    """A connection whose body is held, but for its last byte, so that there is no room for more.
+
+    Another try is made where that one is refused for the post that looks whether there is room.
+    """
+    while True:
+        connection = connections.enter_context(connect(server))
+        connection.sendall(post("/v1/batch", body)[:-1])
+        time.sleep(0.05)
+        if all(server.request("POST", "/v1/batch", body)[0] == 503 for _ in range(2)):
+            return connection
+        connection.close()
+
+
+def test_more_bytes_than_may_be_under_way_are_refused_but_small_bodies_taken(serve):
+    """A few that send much and slowly do not keep out the many that send little."""
+    server = serve(limits=(f"gateway._MOST_HELD={MIB}",))
+    large = batch(page("/large"))[:-1] + b', "x": "' + b"x" * (MIB - 10_000) + b'"}'
+    with ExitStack() as connections:
+        slow = holding(server, connections, large)
+        assert refused(server.request("POST", "/v1/batch", large))
+        assert posts(server, 10)
+        slow.sendall(large[-1:])
+        assert answer_of(slow)[0] == 200
+        holding(server, connections, large)  # and gone, at the end of the block
+    wait_until(lambda: server.request("POST", "/v1/batch", large)[0] == 200)
+    assert [server.request("POST", "/v1/batch", large)[0] for _ in range(10)] == [200] * 10
+
+
+def test_more_than_may_wait_for_the_store_is_refused_and_what_waits_is_stored(serve, db):
+    """While another process holds the store; reads go on, and memory does not grow."""
+    limit = 2 * MIB
+    server = serve(limits=(f"groupcommit._MOST_WAITING={limit}",))
+    before = peak_of(worker_of(server))
+    bodies = [
+        batch(*(page(f"/{number}/{n}", userId="waits") for n in range(500))) for number in range(40)
+    ]
+    answers = {}
+
+    def send(number):
+        answers[number] = server.request("POST", "/v1/batch", bodies[number])
+
+    threads = [threading.Thread(target=send, args=(number,)) for number in range(len(bodies))]
+    with StoreLock(db, patience=5).held():
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: len(answers) >= 20)
+        assert all(refused(answer) for answer in list(answers.values()))
+        assert server.request("GET", "/readyz")[0] == 503
+        assert healthy(server)
+    for thread in threads:
+        thread.join()
+    statuses = [answers[number][0] for number in range(len(bodies))]
+    assert set(statuses) == {200, 503}
+    _, profile = server.get("waits", "?days=1")
+    assert list(profile.values())[1] == 500 * statuses.count(200)
+    for number in range(len(bodies)):
+        send(number)
+    assert {answers[number][0] for number in answers} == {200}
+    assert list(server.get("waits", "?days=1")[1].values())[1] == 500 * len(bodies)
+    assert peak_of(worker_of(server)) - before < 100 * MIB
+
+
+def test_a_connection_beyond_the_cap_is_answered_as_soon_as_another_closes(serve):
+    """It waits in front of the server until then, and takes none of its memory."""
+    server = serve(limits=("server._MOST_CONNECTIONS=4", "server._MS_FOR_HEADERS=2000"))
+    with ExitStack() as connections:
+        for _ in range(4):
+            connections.enter_context(connect(server))
+        beyond = connections.enter_context(connect(server))
+        beyond.sendall(head("GET", "/healthz"))
+        assert answer_of(beyond)[0] == 200
+
+
+def test_posts_and_reads_go_on_while_large_bodies_come_in(serve):
+    """Of megabytes, slowly and all at once."""
+    server = serve()
+    large = batch(page("/large"))[:-1] + b', "x": "' + b"x" * 3 * MIB + b'"}'
+    statuses = []
+
+    def send():
+        with connect(server) as connection:
+            request = post("/v1/batch", large)
+            for start in range(0, len(request), MIB // 4):
+                connection.sendall(request[start : start + MIB // 4])
+                time.sleep(0.01)
+            statuses.append(answer_of(connection)[0])
+
+    threads = [threading.Thread(target=send) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        assert posts(server)
+        assert server.get("u")[0] == 200
+    assert statuses == [200] * 12
+
+
+def test_a_connection_that_pipelines_gets_every_answer_in_order(server):
+    """Good ones, bad ones, reads and writes."""
+    requests, statuses = [], []
+    for number in range(30):
+        requests += post("/v1/page", EVENT), head("GET", "/v1/user/u"), post("/v1/page", b"{")
+        requests += head("GET", f"/{number}"), head("DELETE", "/v1/user/nobody")
+        statuses += 200, 200, 400, 404, 404
+    with connect(server) as connection:
+        connection.sendall(b"".join(requests))
+        assert [answer[0] for answer in answers_of(connection, len(statuses))] == statuses
