@@ -31,6 +31,7 @@ GZIP = b"\x1f\x8b"
 _GZIP_FORMAT = 16 + zlib.MAX_WBITS
 _PIECE = 16 * 1024  # bytes
 _KEPT_OF_LONG_MESSAGE = 4 * 1024
+_HIDDEN = b"..."
 _WORTH_COLUMNS = 20  # messages
 _BESIDE = 600  # bytes that a message takes beside its text
 
@@ -215,6 +216,9 @@ def _decoded(text: bytes, arrival: Arrival) -> PageView | Other:
 
 def _rejection(source: str, number: int, text: bytes, reason: InvalidInput) -> Rejection:
     line = _one_line(text)
+    key = open_envelope(text).key  # as clients put it into each message: not to be kept
+    if key:
+        line = line.replace(key.encode(), _HIDDEN)
     kept = line[:_KEPT_OF_LONG_MESSAGE] if len(line) > MAX_LINE_BYTES else line
     return Rejection(source, number, 0, len(line), reason.code, str(reason), kept)
 
