@@ -29,7 +29,9 @@ GZIP = b"\x1f\x8b"
 """How gzip begins."""
 
 _GZIP_FORMAT = 16 + zlib.MAX_WBITS
+_PIECE = 16 * 1024  # bytes
 _KEPT_OF_LONG_MESSAGE = 4 * 1024
+_HIDDEN = b"..."
 _WORTH_COLUMNS = 20  # messages
 _BESIDE = 600  # bytes that a message takes beside its text
 
@@ -93,17 +95,20 @@ def inflated(body: bytes) -> bytes:
     """
     if not body.startswith(GZIP):
         return body
-    parts, length = [], 0
+    parts, length, at = [], 0, 0
     try:
-        while body:  # several gzip files, one after the other, are one
+        while at < len(body):  # several gzip files, one after the other, are one
             member = zlib.decompressobj(_GZIP_FORMAT)
-            parts.append(member.decompress(body, MAX_INFLATED_BYTES + 1 - length))
-            length += len(parts[-1])
-            if length > MAX_INFLATED_BYTES:
-                raise TooLarge("body", MAX_INFLATED_BYTES)
-            if not member.eof:
-                raise InvalidInput("invalid_gzip", "the gzip data is cut off")
-            body = member.unused_data
+            while not member.eof:
+                # Piece by piece: what follows a file is copied, and they may be tiny.
+                piece = body[at : at + _PIECE]
+                if not piece:
+                    raise InvalidInput("invalid_gzip", "the gzip data is cut off")
+                parts.append(member.decompress(piece, MAX_INFLATED_BYTES + 1 - length))
+                length += len(parts[-1])
+                if length > MAX_INFLATED_BYTES:
+                    raise TooLarge("body", MAX_INFLATED_BYTES)
+                at += len(piece) - len(member.unused_data)
     except zlib.error as error:
         raise InvalidInput("invalid_gzip", f"the gzip data is damaged: {error}") from None
     return b"".join(parts)
@@ -211,6 +216,9 @@ def _decoded(text: bytes, arrival: Arrival) -> PageView | Other:
 
 def _rejection(source: str, number: int, text: bytes, reason: InvalidInput) -> Rejection:
     line = _one_line(text)
+    key = open_envelope(text).key  # as clients put it into each message: not to be kept
+    if key:
+        line = line.replace(key.encode(), _HIDDEN)
     kept = line[:_KEPT_OF_LONG_MESSAGE] if len(line) > MAX_LINE_BYTES else line
     return Rejection(source, number, 0, len(line), reason.code, str(reason), kept)
 

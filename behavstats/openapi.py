@@ -96,7 +96,7 @@ def _operation(operation: Operation) -> Schema:
 def _answers(operation: Operation) -> Iterator[tuple[int, Schema]]:
     """Yield the statuses that an operation may answer with, and what comes with them."""
     yield 200, {"description": "Done.", "content": _content(operation.gives), **_links(operation)}
-    if operation.takes or operation.parameters:
+    if operation.takes or operation.parameters or operation.need:
         yield 400, _failing("Something in the request is wrong; sent again, it will be again.")
     if operation.need:
         yield 401, _failing("No key, or one that is not known.") | {"headers": _CHALLENGE}

@@ -24,10 +24,11 @@ def ago(milliseconds):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """One server for all tests here, each with users of its own."""
+    """One server for all tests here, each with users of its own; somebody else has seen the `/`."""
     from tests.conftest import ServerProcess
 
     server = ServerProcess(tmp_path_factory.mktemp("api") / "store.db")
+    assert server.post("somebody else", "/", ago(0)) == 200
     yield server
     server.stop()
 

@@ -21,12 +21,17 @@ _EXAMPLES = 100 if _IN_FULL else 8
 
 _SHOWN = [operation for operation in OPERATIONS if operation.summary]
 _ALIKE = {(operation.answer, operation.kind in PAGES): operation.path for operation in _SHOWN[::-1]}
-_SENDING = [operation.path for operation in _SHOWN if operation.takes and operation.kind != "page"]
+_SENDING = [
+    operation.path for operation in _SHOWN if operation.takes and operation.path != "/v1/page"
+]
 _SENDING = [path for path in _SENDING if _IN_FULL or path in _ALIKE.values()]
 _GROUPS = {
     # With a path by which users come to be there.
     "users and all else": {op.path for op in _SHOWN if not op.takes} | {"/v1/page"},
-    **{" ".join(paths): {*paths} for paths in zip(_SENDING[::2], _SENDING[1::2], strict=False)},
+    **{
+        " ".join(two): {*two}
+        for two in (_SENDING[at : at + 2] for at in range(0, len(_SENDING), 2))
+    },
 }
 
 

@@ -103,9 +103,10 @@ def test_a_request_is_answered_in_the_thread_of_the_loop_but_for_one_that_takes_
     assert ask(app, "DELETE")[1][b"x-thread"] != b"MainThread"
 
 
-def test_a_large_body_is_looked_at_beside_the_loop(app):
+@pytest.mark.parametrize("body", [b"x" * 300_000, b"\x1f\x8b" + b"x" * 5_000])
+def test_a_body_that_is_large_or_may_become_so_is_looked_at_beside_the_loop(app, body):
     """Others are answered meanwhile."""
-    assert ask(app, "POST", body=[b"x" * 300_000])[1][b"x-thread"] != b"MainThread"
+    assert ask(app, "POST", body=[body])[1][b"x-thread"] != b"MainThread"
 
 
 INTAKE_OF_ALL = Intake([PageView("u", 0, "/")], [], Counter(track=2))

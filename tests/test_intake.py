@@ -307,3 +307,11 @@ def test_whatever_is_sent_is_taken_or_refused(messages, junk, place):
         assert len(result.views) + result.others.total() + len(result.rejections) <= 99
         take_in("POST /v1/page", [sent], Arrival(NOW))
         open_envelope(sent)
+
+
+def test_the_key_in_a_message_that_is_rejected_is_not_kept_with_it():
+    """Clients for browsers put it into each; whoever lists the lines need not see it."""
+    text = b'{"type": "page", "writeKey": "a-key-that-may-only-send", "userId": 5}'
+    (rejection,) = take_in("POST /v1/p", [text], Arrival(NOW)).rejections
+    assert rejection.text == b'{"type": "page", "writeKey": "...", "userId": 5}'
+    assert rejection.length == len(rejection.text)

@@ -19,10 +19,8 @@ _SUSPECTS = """
 SELECT id, text FROM rejected_line WHERE instr(text, :user_id) OR instr(text, x'5C')
 """
 # A user's id as the whole value of its key, in JSON or in what was meant to be JSON.
-_AS_USER = (
-    r"""(?i:(?:user|anonymous)_?id)["']?\s*[:=]\s*"""
-    r"""(?:(["']){id}(?:\1|\Z)|{id}(?:[\s,;&}}]|\Z))"""
-)
+_KEY = r"""(?i:(?:user|anonymous)_?id)["']?\s*[:=]\s*"""
+_AS_USER = _KEY + r"""(?:(["']){id}(?:\1|\Z)|{id}(?:[\s,;&}}]|\Z))"""
 _ERASE_LINE = """
 UPDATE rejected_line
 SET digest = NULL, source = NULL, line = NULL, "offset" = NULL, length = NULL,

@@ -25,7 +25,6 @@ IN_PYTHON = ("analytics-python", "analytics-python-2.3", "rudder-python")
 IN_NODE = ("analytics-node", "analytics-node-6", "rudder-node")
 IN_BROWSERS = ("analytics-next", "analytics-next-batching", "rudder-js", "rudder-js-beacon")
 
-_DRIVERS = Path(__file__).with_name("drivers")
 _INSTALLED = Path(__file__).parents[2] / "build" / "clients"
 
 
@@ -102,19 +101,16 @@ class Client:
     def __init__(self, name: str, server: Server, folder: Path, key: str) -> None:
         self._name = name
         self._output = folder / f"{name}.log"
-        environment = os.environ | {
-            "NODE_PATH": str(_INSTALLED / "node_modules"),
-            "CHROMIUM": shutil.which("chromium") or "",
-        }
+        variables = environment()
         if name == "analytics-python-2.3":
-            environment["PYTHONPATH"] = str(_INSTALLED / name)
+            variables["PYTHONPATH"] = str(_INSTALLED / name)
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(
                 [*_program(name), name, server.address, key],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=environment,
+                env=variables,
                 text=True,
             )
 
@@ -171,7 +167,17 @@ class Client:
         self._process.wait()
 
 
+def environment() -> dict[str, str]:
+    """Return where a driver finds what was installed for it."""
+    chromium = shutil.which("chromium") or ""
+    return os.environ | {"NODE_PATH": str(_INSTALLED / "node_modules"), "CHROMIUM": chromium}
+
+
+def driver(name: str) -> Path:
+    return Path(__file__).with_name("drivers") / name
+
+
 def _program(name: str) -> list[str | Path]:
     if name in IN_PYTHON:
-        return [sys.executable, _DRIVERS / "python.py"]
-    return ["node", _DRIVERS / ("node.cjs" if name in IN_NODE else "browser.cjs")]
+        return [sys.executable, driver("python.py")]
+    return ["node", driver("node.cjs" if name in IN_NODE else "browser.cjs")]

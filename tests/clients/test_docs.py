@@ -1,0 +1,58 @@
+"""The page that shows the contract, in headless Chromium."""
+
+import json
+import subprocess
+
+import pytest
+
+from behavstats.contract import OPERATIONS
+from tests.clients.processes import SECRET_KEY, driver, environment
+
+
+@pytest.fixture(scope="module")
+def saw(server):
+    """What a reader of the page saw, who tried an operation out."""
+    done = subprocess.run(
+        ["node", driver("docs.cjs"), server.address, SECRET_KEY],
+        env=environment(),
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    return json.loads(done.stdout)
+
+
+def test_every_operation_is_on_the_page(saw):
+    """By its method and path."""
+    assert sorted(saw["operations"]) == sorted(
+        f"{operation.method} {operation.path}" for operation in OPERATIONS if operation.summary
+    )
+    assert '"019mr8mf4r"' in saw["example"]
+
+
+def test_nothing_is_asked_of_another_host(saw, server):
+    """The page, its files, the document, and what was tried out."""
+    asked = {url for url in saw["requests"] if not url.startswith("data:")}
+    assert asked == {
+        f"{server.address}/{path}"
+        for path in (
+            "docs",
+            "docs/swagger-ui.css",
+            "docs/swagger-ui-bundle.js",
+            "docs/start.js",
+            "openapi.json",
+            "metrics",
+        )
+    }
+
+
+def test_the_browser_has_nothing_to_complain_about(saw):
+    """Above all, nothing that the page's own policy forbids it."""
+    assert saw["complaints"] == []
+
+
+def test_an_operation_can_be_tried_out_with_a_key(saw):
+    """From the page itself, as from any program."""
+    assert saw["status"].split()[0] == "200"
+    assert "behavstats_page_views_added_total" in saw["answer"]

@@ -1,0 +1,199 @@
+"""What is decoded may be anything: it leads to a value, or to an error that says what is wrong."""
+
+import gzip
+import json
+import time
+from base64 import b64encode
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from behavstats.access import given_key
+from behavstats.errors import InvalidInput
+from behavstats.events import Arrival, Other, PageView, check_name, check_user_id, decode_event
+from behavstats.instants import HOUR, parse_instant
+from behavstats.intake import (
+    MAX_BODY_BYTES,
+    inflated,
+    open_batch,
+    open_envelope,
+    take_in,
+)
+from behavstats.wire import KINDS
+
+NOW = parse_instant("2026-11-15T12:00:00Z")
+MIB = 1024 * 1024
+TIME = "2026-11-15T12:00:00Z"
+
+_KEYS = (
+    *("user_id", "name", "timestamp", "type", "userId", "anonymousId", "category", "properties"),
+    *("context", "page", "title", "path", "url", "originalTimestamp", "sentAt", "messageId"),
+    *("event", "batch", "writeKey"),
+)
+_TEXTS = st.sampled_from((TIME, "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59.9-12:00", "")) | (
+    st.sampled_from((*KINDS, "u", "\0", "http://[", "http://h", "x" * 600, "é" * 1_100)) | st.text()
+)
+_SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | _TEXTS
+_VALUES = st.recursive(
+    _SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(_KEYS) | st.text(max_size=5), inner, max_size=6)
+    ),
+    max_leaves=12,
+)
+_OBJECTS = st.dictionaries(st.sampled_from(_KEYS), _VALUES, max_size=8)
+_PLAIN = {"type": "page", "userId": "u", "timestamp": TIME}
+_DEEP = st.sampled_from((b"[", b'{"x":', b'{"batch":[', b"[[1],")).map(lambda part: part * 5_000)
+
+
+def _as_json(value):
+    return json.dumps(value).encode()  # also NaN, Infinity, and lone surrogates, escaped
+
+
+def _one_byte_wrong(text, at, byte):
+    at %= len(text) + 1
+    return text[:at] + bytes([byte]) + text[at + 1 :]
+
+
+_JSON = _OBJECTS.map(_as_json) | _VALUES.map(_as_json)
+_BROKEN = st.builds(_one_byte_wrong, _JSON, st.integers(0, 500), st.integers(0, 255))
+BODIES = st.binary() | _JSON | _BROKEN | _DEEP
+"""Texts of JSON, nearly so, and not at all."""
+
+ARRIVALS = st.none() | st.builds(
+    Arrival,
+    st.just(NOW),
+    st.none() | st.integers(-(10**14), 10**14),
+    st.none() | st.sampled_from(KINDS),
+)
+
+
+def outcome(function, *arguments):
+    """Return what a function returns, or the InvalidInput that it raises; no other may come."""
+    try:
+        return function(*arguments)
+    except InvalidInput as error:
+        return error
+
+
+@given(BODIES, ARRIVALS)
+@example(
+    b'{"userId":"u","name":"/","timestamp":"%s","sentAt":"9999-12-31T23:59:59Z"}', Arrival(NOW)
+)
+@example(b'{"user_id":"\\ud800","name":"/","timestamp":"2026-11-15T12:00:00Z"}', None)
+@example(b'{"type":"page","properties":{"url":"http://[::1"},"userId":"u"}', Arrival(NOW))
+def test_a_line_is_a_page_view_another_message_or_wrong(body, arrival):
+    """And a page view is one by all of the rules, however it came."""
+    match outcome(decode_event, body, NOW, arrival):
+        case InvalidInput() as error:
+            assert error.code
+            assert str(error).isprintable()
+        case Other(kind):
+            assert kind in KINDS
+        case PageView() as view:
+            assert check_user_id(view.user_id) == view.user_id
+            assert check_name(view.name) == view.name
+            assert 0 <= view.instant <= NOW + 24 * HOUR
+        case event:
+            pytest.fail(f"nothing that there is: {event!r}")
+
+
+@given(st.sampled_from((0, 30)), st.lists(BODIES, max_size=5), ARRIVALS)
+def test_of_many_messages_each_is_taken_or_rejected_for_itself(plain, messages, arrival):
+    """None is lost, none counts twice; what is rejected is one line with its reason.
+
+    Also among so many plain ones that these are decoded together.
+    """
+    arrival = arrival or Arrival(NOW)
+    messages = [_as_json(_PLAIN | {"name": f"/{n}"}) for n in range(plain)] + messages
+    intake = take_in("POST /v1/batch", messages, arrival)
+    taken = len(intake.views) + intake.others.total()
+    assert taken + len(intake.rejections) == len(messages)
+    assert (intake.error is not None) == bool(messages and not taken)
+    for rejection in intake.rejections:
+        assert rejection.reason
+        assert not {b"\n", b"\r"} & {rejection.text[i : i + 1] for i in range(len(rejection.text))}
+    alone = [outcome(decode_event, message, NOW, arrival) for message in messages]
+    assert [event for event in alone if isinstance(event, PageView)] == intake.views
+    assert [(rejection.line, rejection.reason) for rejection in intake.rejections] == [
+        (line, event.code) for line, event in enumerate(alone, 1) if isinstance(event, InvalidInput)
+    ]
+
+
+@given(BODIES)
+@example(b'{"batch":[{"user_id":"u"}]')
+@example(b'{"batch":[{"user_id":"u"}],"batch":7}')
+@example(b'{"batch":[\xff]}')
+@example(b'{"batch":[],"sentAt":"\\ud800","writeKey":"\xff"}')
+def test_a_body_is_a_batch_or_wrong(body):
+    """Its messages are those that it holds; and an envelope may be looked for in anything."""
+    envelope = open_envelope(body)
+    assert all(text is None or isinstance(text, str) for text in (envelope.key, envelope.sent))
+    batch = outcome(open_batch, body)
+    if isinstance(batch, InvalidInput):
+        assert batch.code in {"invalid_batch", "too_deep", "invalid_json", "invalid_utf8"}
+    else:
+        intake = take_in("POST /v1/batch", batch.batch, Arrival(NOW))
+        others = intake.others.total()
+        assert len(batch.batch) == len(intake.views) + others + len(intake.rejections)
+
+
+_GZIPPED = st.lists(st.binary(max_size=200), min_size=1, max_size=3).map(
+    lambda parts: b"".join(map(gzip.compress, parts))
+)
+
+
+@given(st.binary() | st.binary().map(b"\x1f\x8b".__add__) | _GZIPPED)
+@example(b"\x1f\x8b")
+@example(gzip.compress(b"x") + b"\0")
+@example(gzip.compress(b"x") + b"\x1f\x8b")
+def test_a_body_is_decompressed_or_wrong(body):
+    """Whatever only begins as gzip does; what does not is as it was."""
+    text = outcome(inflated, body)
+    if isinstance(text, InvalidInput):
+        assert body.startswith(b"\x1f\x8b")
+        assert text.code == "invalid_gzip"
+    else:
+        assert text == (gzip.decompress(body) if body.startswith(b"\x1f\x8b") else body)
+
+
+@given(_GZIPPED, st.integers(0, 10_000), st.integers(0, 255))
+def test_a_damaged_body_is_found_to_be_damaged(body, at, byte):
+    """By the checksum, at least: no byte of it may change what is inside."""
+    damaged = _one_byte_wrong(body, at % len(body), byte)
+    assume(damaged.startswith(b"\x1f\x8b"))
+    text = outcome(inflated, damaged)
+    if isinstance(text, InvalidInput):
+        assert text.code == "invalid_gzip"
+    else:
+        assert text == inflated(body)
+
+
+def test_many_tiny_files_take_no_longer_than_one():
+    """Each is looked at, but the rest is not copied for each of them: that would take a minute."""
+    tiny = gzip.compress(b"")
+    begin = time.process_time()
+    assert inflated(tiny * (MAX_BODY_BYTES // len(tiny))) == b""
+    assert time.process_time() - begin < 10
+
+
+_LATIN_1 = st.text(st.characters(max_codepoint=255))
+_BASIC = st.binary().map(b64encode).map(bytes.decode).map("Basic ".__add__)
+
+
+@given(
+    _LATIN_1 | _BASIC | _LATIN_1.map("Basic ".__add__) | _LATIN_1.map("bearer\t".__add__),
+    st.none() | _LATIN_1,
+    st.none() | st.text(),
+)
+def test_a_key_is_given_or_not_whatever_stands_in_its_place(authorization, header, query):
+    """It is a text, and not an empty one, or None."""
+    environ = {"HTTP_AUTHORIZATION": authorization}
+    if header is not None:
+        environ["HTTP_X_WRITE_KEY"] = header
+    key = given_key(environ, {} if query is None else {"writeKey": query})
+    assert key is None or (isinstance(key, str) and key != "")
+    if header or query:
+        assert key is not None
