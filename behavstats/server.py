@@ -135,7 +135,7 @@ def _time_out_readers() -> None:
     """
     is_set = False
     while not is_set:
-        time.sleep(0.1)
+        time.sleep(0.01)
         for name in os.listdir("/proc/self/fd"):
             with suppress(OSError):
                 if not stat.S_ISSOCK(os.stat(f"/proc/self/fd/{name}").st_mode):

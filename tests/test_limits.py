@@ -273,6 +273,7 @@ def test_a_connection_that_pipelines_gets_every_answer_in_order(server):
 def test_who_does_not_read_what_they_asked_for_is_disconnected(serve):
     """Else their answers would be kept, and their connections, for as long as they like."""
     server = serve(limits=("server._MS_TO_READ=1000",))
+    assert posts(server, 10)  # by then, it has found the socket on which it listens
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect(("127.0.0.1", server.port))
