@@ -278,6 +278,7 @@ def test_who_does_not_read_what_they_asked_for_is_disconnected(serve):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect(("127.0.0.1", server.port))
         connection.sendall(head("GET", "/docs/swagger-ui-bundle.js") * 50)
-        port = f":{connection.getsockname()[1]:04X} "
-        wait_until(lambda: port not in Path("/proc/net/tcp").read_text())
+        ends = f":{server.port:04X} 0100007F:{connection.getsockname()[1]:04X}"
+        assert ends in Path("/proc/net/tcp").read_text()
+        wait_until(lambda: ends not in Path("/proc/net/tcp").read_text())
     assert posts(server)
