@@ -48,6 +48,10 @@ def check(
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
+    watch: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATH", help="A file or folder to follow; again for another."),
+    ] = None,
     write_key: Annotated[
         list[str] | None,
         typer.Option(
@@ -88,7 +92,8 @@ def serve(
             secret_keys=tuple(secret_key or ()),
             cors_origins=None if not cors_origin else tuple(cors_origin),
             patience=5.0,
-        )
+        ),
+        watch or (),
     )
 
 
