@@ -10,6 +10,7 @@ BehavstatsError
 ├── UnknownUser             no page view of this user is stored
 ├── UnknownSource           no file of this name was ever followed
 ├── SourceError             an input file cannot be read, or not to its end
+├── BackupError             a backup cannot be written
 ├── AddressError            the server cannot listen there
 └── StoreError
     ├── NoStore             there is no store at this path
@@ -98,6 +99,15 @@ class SourceError(BehavstatsError):
     """An input file cannot be opened, or not be read to its end."""
 
     code = "unreadable_source"
+
+
+class BackupError(BehavstatsError):
+    """A backup cannot be written to this file."""
+
+    code = "backup_failed"
+
+    def __init__(self, to: object, reason: object) -> None:
+        super().__init__(f"cannot make the backup {to}: {reason}")
 
 
 class AddressError(BehavstatsError):

@@ -1,6 +1,7 @@
 """Commands for whoever runs the store: check it, serve it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -108,6 +109,18 @@ def new() -> None:
 
     print(f"BEHAVSTATS_WRITE_KEYS={new_key()}")
     print(f"BEHAVSTATS_SECRET_KEYS={new_key()}")
+
+
+@app.command(epilog="Example: behavstats backup /backups/monday.db --force")
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the copy is to be.")],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
+    db: Database = DEFAULT_DB,
+) -> None:
+    """Make a sound copy of the store, be it in use."""
+    with existing_store(Settings(db)) as store:
+        store.back_up(file.absolute(), force=force)
+    print(f"{db} was copied to {file}")
 
 
 def _print_differences(differences: Iterator[str]) -> int:

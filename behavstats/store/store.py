@@ -284,6 +284,13 @@ class Store:
         with self._turn() as connection, self._transaction(connection):
             progress.forget(connection, name)
 
+    def back_up(self, to: Path, *, force: bool) -> None:
+        """Copy the store, as it is now; BackupError if it cannot, or must not without `force`."""
+        from behavstats.store.backup import back_up
+
+        with self._reading() as connection:
+            back_up(connection, self.path, to, force=force)
+
     def checkpoint(self) -> None:
         """Copy the write-ahead log into the database and empty it, unless others are using it."""
         with suppress(StoreBusy), self._turn() as connection:
