@@ -17,7 +17,7 @@ from behavstats.errors import BehavstatsError
 from behavstats.settings import Settings
 from behavstats.stopping import Stop
 
-_AGAIN = 5.0  # seconds after which a follower that has ended is started again
+_AGAIN = 2.0  # seconds after which a follower that has ended is started again
 
 _log = logging.getLogger(__name__)
 

@@ -56,16 +56,16 @@ def test_a_store_is_copied_while_others_write(store, copy):
         writer.join()
 
 
-def test_nothing_is_overwritten_unless_forced(cli, copy):
+def test_nothing_is_overwritten_unless_forced(cli, db, copy):
     """Exit code 3, and one line."""
-    cli("ingest", "-", stdin=LINES)
+    Store.create(db, patience=5).close()
     copy.write_bytes(b"precious")
     done = cli("backup", str(copy))
     assert done.returncode == 3
     assert "--force" in one_line(done)
     assert copy.read_bytes() == b"precious"
     assert cli("backup", str(copy), "--force").returncode == 0
-    assert cli("check", "--db", str(copy)).returncode == 0
+    Store.open(copy, patience=5).close()
 
 
 @pytest.mark.parametrize(
@@ -77,13 +77,11 @@ def test_nothing_is_overwritten_unless_forced(cli, copy):
         ("used.db", "in use"),
     ],
 )
-def test_where_no_copy_can_be_it_says_so(cli, tmp_path, copy, to, reason):
+def test_where_no_copy_can_be_it_says_so(store, tmp_path, copy, to, reason):
     """Also forced; and nothing is left of it."""
-    cli("ingest", "-", stdin=LINES)
     (tmp_path / "used.db-wal").write_bytes(b"something")
-    done = cli("backup", to, "--force", cwd=tmp_path)
-    assert done.returncode == 3
-    assert reason in one_line(done)
+    with pytest.raises(BackupError, match=reason):
+        store.back_up(tmp_path / to, force=True)
     assert not [*tmp_path.rglob("*.part"), *copy.parent.iterdir()]
 
 
