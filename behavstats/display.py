@@ -1,7 +1,7 @@
 """Values to rich tables and lines: what a person reads. Piped, it is plain and never wrapped."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import IO, Self
 
 from rich.console import Console, Group, RenderableType
@@ -14,7 +14,7 @@ from behavstats.ingest import Report
 from behavstats.instants import format_date, format_instant
 from behavstats.profile import Summary, Window, profile, top_pages
 from behavstats.sources import Source
-from behavstats.store import Receipt
+from behavstats.store import Receipt, SourceProgress
 
 _UNWRAPPED = 100_000  # columns of a console that is not a terminal
 _LONGEST_BAR = 30
@@ -109,6 +109,18 @@ def receipt_table(receipt: Receipt) -> Table:
     return table
 
 
+def sources_table(sources: Iterable[SourceProgress]) -> Table:
+    """Show how far files were taken that are followed."""
+    numbers = ("size", "offset", "lag", "lines", "rejected")
+    table = _table("sources", "source", *numbers, "last taken", right=numbers)
+    for source in sources:
+        name = "(erased)" if source.name is None else printable(source.name)
+        reached = source.checkpoint
+        counts = (source.size, reached.offset, source.lag, reached.lines, source.rejected)
+        table.add_row(name, *(f"{count:,}" for count in counts), format_instant(source.taken))
+    return table
+
+
 class IngestProgress:
     """A bar for all sources: how far, how fast, how long to go. To be used in `with`.
 
@@ -153,8 +165,9 @@ def _rate(report: Report) -> str:
     return f"{report.read / max(report.seconds, 0.001):,.0f} a second"
 
 
-def _table(title: str | None, *columns: str, right: str | None = None) -> Table:
+def _table(title: str | None, *columns: str, right: str | Sequence[str] = ()) -> Table:
     table = Table(title=title, title_justify="left")
+    aligned = [right] if isinstance(right, str) else right
     for column in columns:
-        table.add_column(column, justify="right" if column == right else "left", overflow="fold")
+        table.add_column(column, justify="right" if column in aligned else "left", overflow="fold")
     return table

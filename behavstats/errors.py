@@ -8,11 +8,14 @@ BehavstatsError
 ├── SlowClient              a request is not sent to its end in time
 ├── NothingThere            nothing is served at this path
 ├── UnknownUser             no page view of this user is stored
+├── UnknownSource           no file of this name was ever followed
 ├── SourceError             an input file cannot be read, or not to its end
+├── BackupError             a backup cannot be written
 ├── AddressError            the server cannot listen there
 └── StoreError
     ├── NoStore             there is no store at this path
     ├── NotAStore           the file is something else, or of a newer version
+    ├── Overtaken           another process took a file further that is followed here, too
     ├── StoreBusy           somebody else holds the store; trying again later helps
     │   └── Overloaded      more is waiting already than may
     └── StoreUnavailable    the store cannot be read or written (permissions, disk, damage)
@@ -83,10 +86,28 @@ class UnknownUser(BehavstatsError):
         super().__init__(f"unknown user {user_id!r}: the store holds no page view of it")
 
 
+class UnknownSource(BehavstatsError):
+    """The store knows of no file of this name that was followed."""
+
+    code = "unknown_source"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"unknown source {name}: behavstats sources lists those that are known")
+
+
 class SourceError(BehavstatsError):
     """An input file cannot be opened, or not be read to its end."""
 
     code = "unreadable_source"
+
+
+class BackupError(BehavstatsError):
+    """A backup cannot be written to this file."""
+
+    code = "backup_failed"
+
+    def __init__(self, to: object, reason: object) -> None:
+        super().__init__(f"cannot make the backup {to}: {reason}")
 
 
 class AddressError(BehavstatsError):
@@ -114,6 +135,15 @@ class NotAStore(StoreError):
     """The file at this path is not a store that this version can use; it was left untouched."""
 
     code = "not_a_store"
+
+
+class Overtaken(StoreError):
+    """Another process follows the same file, and has stored more of it; look at it again."""
+
+    code = "overtaken"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name}: another process follows it, too")
 
 
 class StoreBusy(StoreError):

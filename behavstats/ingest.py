@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -12,7 +12,7 @@ from behavstats.errors import SourceError
 from behavstats.events import Block, Rejection
 from behavstats.second import SecondProcess
 from behavstats.sources import Source, open_source
-from behavstats.store import Store
+from behavstats.store import Step, Store
 
 _EXAMPLES = 5
 
@@ -76,9 +76,10 @@ def ingest(
         ):
             decoded = Ahead(blocks, clock, other)
             for batch in _batches(decoded):
-                for _ in _stored(store, batch, report):
+                for _ in batch.store(store, report):
                     progress()
                     decoded.feed()
+                store.settle()
     except KeyboardInterrupt:
         report.interrupted = True
     store.checkpoint()
@@ -101,33 +102,58 @@ def _blocks(
             report.failures.append(error)
 
 
-def _batches(decoded: Iterable[Decoded]) -> Iterator[Decoded]:
+def _batches(decoded: Iterable[Decoded]) -> Iterator["Batch"]:
     """Join what was decoded of some blocks, and maybe of several sources."""
-    views, rejections, others, rejected = Gathering(), list[Rejection](), Counter[str](), 0
-    for part, bad, more in decoded:
-        views.add(part)
-        rejections += bad
-        others += more
-        rejected += sum(rejection.size for rejection in bad)
+    batch = Batch()
+    for part in decoded:
+        batch.add(part)
         # A block without anything says that the source pauses: time to store what came.
-        pauses = not (len(part) or bad or more)
-        if len(views) >= _MOST_VIEWS or views.size + rejected >= _MOST_BYTES or pauses:
-            yield Decoded(views.page_views(), rejections, others)
-            views, rejections, others, rejected = Gathering(), [], Counter(), 0
-    yield Decoded(views.page_views(), rejections, others)
+        pauses = not (len(part.views) or part.rejections or part.others)
+        if batch.is_full or pauses:
+            yield batch
+            batch = Batch()
+    yield batch
 
 
-def _stored(store: Store, batch: Decoded, report: Report) -> Iterator[None]:
-    """Store a batch; yield after each part of it, which is counted then."""
-    views, rejections, others = batch
-    report.others += others
-    if rejections:
-        store.add([], rejections)
+class Batch:
+    """What was decoded of some blocks, to be stored together."""
+
+    def __init__(self) -> None:
+        """At first, there is nothing in it."""
+        self._views = Gathering()
+        self._rejections: list[Rejection] = []
+        self._rejected = 0  # bytes, roughly
+        self._others = Counter[str]()
+
+    def add(self, part: Decoded) -> None:
+        """Add what a block was decoded to."""
+        self._views.add(part.views)
+        self._rejections += part.rejections
+        self._rejected += sum(rejection.size for rejection in part.rejections)
+        self._others += part.others
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing in it to be stored or counted."""
+        return not (len(self._views) or self._rejections or self._others)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it should be stored now; a larger one would take too much memory."""
+        size = self._views.size + self._rejected
+        return len(self._views) >= _MOST_VIEWS or size >= _MOST_BYTES
+
+    def store(self, store: Store, report: Report, steps: Sequence[Step] = ()) -> Iterator[None]:
+        """Store it; yield after each part of it, which is counted then.
+
+        The last transaction holds the rejected lines and the `steps` of the files it comes from.
+        """
+        rejections = self._rejections
+        for stored, added in store.load(self._views.page_views(), rejections, steps):
+            report.added += added
+            report.duplicates += stored - added
+            yield
+        report.others += self._others
         report.rejected.update(rejection.reason for rejection in rejections)
         report.examples += rejections[: _EXAMPLES - len(report.examples)]
         yield
-    for stored, added in store.load(views):
-        report.added += added
-        report.duplicates += stored - added
-        yield
-    store.settle()

@@ -1,15 +1,14 @@
 """The server: the application on granian, from the first request to a clean end."""
 
 import logging
-import multiprocessing
 import os
 import resource
-import signal
 import socket
 import stat
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -21,6 +20,7 @@ from granian.server import Server
 from behavstats.access import Keys, Origins, is_loopback
 from behavstats.answers import Answers
 from behavstats.api import make_app
+from behavstats.beside import end_with_parent, following
 from behavstats.contract import is_slow
 from behavstats.errors import (
     AddressError,
@@ -53,12 +53,13 @@ _SECONDS_TO_FINISH = 10
 """For requests under way when the server is told to stop; a client may never send its last byte."""
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, watched: Sequence[str] = ()) -> None:
     """Serve the store over HTTP until SIGINT or SIGTERM; requests under way are finished.
 
-    Granian supervises one process that does the work. Raises StoreError or AddressError at once if
-    the store cannot be opened or the address is not to be had, InvalidInput if the keys are none,
-    or if there are none and others than this machine could ask.
+    Granian supervises one process that does the work; what is `watched`, another one follows.
+    Raises StoreError, AddressError or SourceError at once if the store cannot be opened, the
+    address is not to be had, or there is nothing to watch; InvalidInput if the keys are none, or if
+    there are none and others than this machine could ask.
     """
     address = _address(settings.host, settings.port)
     keys = Keys(settings.write_keys, settings.secret_keys)
@@ -83,7 +84,8 @@ def serve(settings: Settings) -> None:
         log_dictconfig={"handlers": _HANDLERS},
     )
     try:
-        server.serve(target_loader=partial(_load, settings), wrap_loader=False)
+        with following(settings, watched):
+            server.serve(target_loader=partial(_load, settings), wrap_loader=False)
     except SystemExit:
         raise BehavstatsError("the server's process ended unexpectedly") from None
     with Store.open(settings.db, settings.patience) as store:
@@ -97,7 +99,7 @@ def _load(settings: Settings) -> Gateway:
     _allow_connections()
     log = Log()
     logging.basicConfig(handlers=[log], level=logging.INFO)
-    threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
+    threading.Thread(target=end_with_parent, name="end-with-parent", daemon=True).start()
     if sys.platform == "linux":
         threading.Thread(target=_time_out_readers, name="time-out", daemon=True).start()
     store = Store.open(settings.db, settings.patience)
@@ -166,14 +168,6 @@ def _keep_settled(store: Store) -> None:
         except StoreError as error:
             _log.warning("summaries will be made later: %s", error)
         time.sleep(_SETTLING)
-
-
-def _end_with_parent() -> None:
-    """Stop when the supervising process is gone: killed, it could not tell us to."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _address(host: str, port: int) -> str:

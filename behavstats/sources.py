@@ -8,7 +8,7 @@ import stat
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import BinaryIO, NamedTuple, cast
 
@@ -22,7 +22,12 @@ else:
 
 STANDARD_INPUT = "-"
 
-_CHUNK_BYTES = 1024 * 1024
+CHUNK_BYTES = 1024 * 1024
+"""What is read of a source at once, at most."""
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+MAGIC_BYTES = 4
+"""So many bytes tell how a source is compressed."""
+
 _BLOCK_BYTES = 2 * 1024 * 1024
 _BLOCK_LINES = 100_000
 _PAUSE = 0.5  # seconds for which a pipe gives nothing
@@ -32,8 +37,8 @@ _KEPT_OF_OVERLONG_LINE = 4 * 1024
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _ZSTD_SKIPPABLE = [bytes([number, 0x2A, 0x4D, 0x18]) for number in range(0x50, 0x60)]
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError)
+DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError)
+"""What decompressing raises where the data is cut short or broken."""
 
 
 class Source:
@@ -55,10 +60,25 @@ class Source:
         Where a pipe pauses, an empty block follows the lines that came: time to deal with them.
         Raises SourceError where the rest cannot be read, after the whole lines before that.
         """
-        stored = cast(BinaryIO, io.BufferedReader(self._stream, _CHUNK_BYTES))
-        plain = _decompressed(stored, self._stream.beginning)
+        stored = cast(BinaryIO, io.BufferedReader(self._stream, CHUNK_BYTES))
+        plain = decompressed(stored, self._stream.beginning)
         pauses = self._stream.pauses if plain is stored else _never
-        return _numbered(self.name, _runs_of_lines(_chunks(self.name, plain, pauses)))
+        return blocks_of(self.name, chunks(self.name, plain, pauses))
+
+
+def blocks_of(
+    name: str, pieces: Iterable[bytes], line: int = 1, offset: int = 0
+) -> Iterator[Block]:
+    """Yield the lines that stand at an offset of a source, which comes in pieces, in blocks.
+
+    Bounded in bytes and lines; an over-long line stands alone, and its newline begins what follows.
+    """
+    return _numbered(name, _runs_of_lines(pieces), line, offset)
+
+
+def stored_name(path: str) -> str:
+    """Return a path as the store has it: absolute, and UTF-8 even if it is not."""
+    return os.fsencode(os.path.abspath(path)).decode(errors="backslashreplace")
 
 
 def size_of(path: str) -> int | None:
@@ -71,7 +91,7 @@ def size_of(path: str) -> int | None:
     try:
         status = os.stat(path)
     except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
     if stat.S_ISDIR(status.st_mode):
         raise SourceError(f"{path}: is a folder")
     if not os.access(path, os.R_OK):
@@ -88,12 +108,11 @@ def open_source(path: str) -> Iterator[Source]:
             if path == STANDARD_INPUT:
                 name, file = STANDARD_INPUT, _standard_input()
             else:
-                # A name that is not UTF-8 could not be stored.
-                name = os.fsencode(os.path.abspath(path)).decode(errors="backslashreplace")
+                name = stored_name(path)
                 file = stack.enter_context(open(path, "rb", buffering=0))
             stream = _CountedStream(file)
         except OSError as error:
-            raise _unreadable(path, error) from None
+            raise unreadable(path, error) from None
         yield Source(name, stream)
 
 
@@ -111,8 +130,8 @@ class _CountedStream(io.RawIOBase):
         self._file = file
         self._waits = not stat.S_ISREG(os.fstat(file.fileno()).st_mode)
         self._paused = time.monotonic()
-        self.beginning = file.read(len(_ZSTD))
-        while 0 < len(self.beginning) < len(_ZSTD) and (more := file.read(1)):
+        self.beginning = file.read(MAGIC_BYTES)
+        while 0 < len(self.beginning) < MAGIC_BYTES and (more := file.read(1)):
             self.beginning += more
         self._unread = self.beginning
         self.position = 0
@@ -147,7 +166,7 @@ def _never() -> bool:
     return False
 
 
-def _decompressed(stored: BinaryIO, beginning: bytes) -> BinaryIO:
+def decompressed(stored: BinaryIO, beginning: bytes) -> BinaryIO:
     """Tell by its first bytes how a stream is compressed, and return what it holds."""
     if beginning.startswith(_GZIP):
         return cast(BinaryIO, gzip.GzipFile(fileobj=stored))
@@ -156,7 +175,7 @@ def _decompressed(stored: BinaryIO, beginning: bytes) -> BinaryIO:
     return stored
 
 
-def _chunks(name: str, stream: BinaryIO, pauses: Callable[[], bool]) -> Iterator[bytes]:
+def chunks(name: str, stream: BinaryIO, pauses: Callable[[], bool] = _never) -> Iterator[bytes]:
     """Yield what can be read, at most 1 MiB at once; then SourceError if that is not all.
 
     Yields nothing, `b""`, where the stream pauses.
@@ -166,15 +185,14 @@ def _chunks(name: str, stream: BinaryIO, pauses: Callable[[], bool]) -> Iterator
             if pauses():
                 yield b""
             # Not read(): what it has collected is lost if it meets the damage.
-            chunk = stream.read1(_CHUNK_BYTES)  # type: ignore[attr-defined]
+            chunk = stream.read1(CHUNK_BYTES)  # type: ignore[attr-defined]
             if not chunk:
                 return
             yield chunk
-    except _DAMAGE as error:
-        message = f"{name}: cannot be decompressed to its end ({error})"
-        raise SourceError(message) from None
+    except DAMAGE as error:
+        raise damaged(name, error) from None
     except OSError as error:
-        raise _unreadable(name, error) from None
+        raise unreadable(name, error) from None
 
 
 class _Run(NamedTuple):
@@ -185,14 +203,14 @@ class _Run(NamedTuple):
     length: int
 
 
-def _runs_of_lines(chunks: Iterator[bytes]) -> Iterator[_Run]:
+def _runs_of_lines(pieces: Iterable[bytes]) -> Iterator[_Run]:
     """Yield runs of whole lines; of an over-long line, only the beginning is ever held."""
     lines: list[bytes] = []
     # The line whose end was not met yet: its beginning, and its length so far. A line that lies
     # within one chunk is not over-long, so that this is the only one to look at.
     begun, length = bytearray(), 0
     try:
-        for chunk in chunks:
+        for chunk in pieces:
             if not chunk:
                 yield from _bounded(lines)
                 yield _Run(b"", 0, 0)
@@ -239,16 +257,21 @@ def _bounded(lines: list[bytes]) -> Iterator[_Run]:
         waiting += (run[cut:], run[:cut])
 
 
-def _numbered(source: str, runs: Iterator[_Run]) -> Iterator[Block]:
-    line, offset = 1, 0
+def _numbered(source: str, runs: Iterator[_Run], line: int, offset: int) -> Iterator[Block]:
     for text, newlines, length in runs:
-        marked = offset == 0 and text.startswith(_BYTE_ORDER_MARK)
-        mark = len(_BYTE_ORDER_MARK) if marked else 0
+        marked = offset == 0 and text.startswith(BYTE_ORDER_MARK)
+        mark = len(BYTE_ORDER_MARK) if marked else 0
         yield Block(source, line, offset + mark, text[mark:], length - mark)
         line += newlines
         offset += length
 
 
-def _unreadable(name: str, error: Exception) -> SourceError:
+def damaged(name: str, error: Exception) -> SourceError:
+    """Return what an error of decompressing means for a source."""
+    return SourceError(f"{name}: cannot be decompressed to its end ({error})")
+
+
+def unreadable(name: str, error: Exception) -> SourceError:
+    """Return what an error of the operating system means for a source."""
     reason = getattr(error, "strerror", None) or error
     return SourceError(f"{name}: {reason}")

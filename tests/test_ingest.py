@@ -130,13 +130,13 @@ def test_the_clock_is_asked_again_for_each_block(store, tmp_path):
 def test_very_many_bad_lines_are_stored_in_parts(store, tmp_path, monkeypatch):
     """So that they are not all held at once."""
     added = []
-    add = Store.add
+    load = Store.load
 
-    def spy(store, views, rejections=()):
+    def spy(store, views, rejections=(), steps=()):
         added.append(len(rejections))
-        return add(store, views, rejections)
+        return load(store, views, rejections, steps)
 
-    monkeypatch.setattr(Store, "add", spy)
+    monkeypatch.setattr(Store, "load", spy)
     path = tmp_path / "events.jsonl"
     path.write_bytes(b"x\n" * 300_000)
     report = ingest([str(path)], store, clock)

@@ -159,8 +159,8 @@ def test_lines_come_out_as_they_went_in_whatever_the_chunks(lines, size):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sources, "_BLOCK_LINES", 3)
         patch.setattr(sources, "_BLOCK_BYTES", 16)
-        patch.setattr(sources, "_BYTE_ORDER_MARK", b"\0no mark")
-        blocks = list(sources._numbered("name", sources._runs_of_lines(pieces)))
+        patch.setattr(sources, "BYTE_ORDER_MARK", b"\0no mark")
+        blocks = list(sources.blocks_of("name", pieces))
     assert text_of(blocks) == data
     offset = 0
     for block in blocks:

@@ -4,9 +4,9 @@ import os
 import sys
 from io import TextIOWrapper
 
-from behavstats.commands import ingesting, profiles, serving  # noqa: F401  their commands
+from behavstats.commands import ingesting, profiles, serving, watching  # noqa: F401  their commands
 from behavstats.commands.common import PARTLY, UNUSABLE, USAGE, app, complain, leave
-from behavstats.errors import BehavstatsError, InvalidInput, UnknownUser
+from behavstats.errors import BehavstatsError, InvalidInput, UnknownSource, UnknownUser
 
 __all__ = ["app", "main"]
 
@@ -38,6 +38,6 @@ def main() -> None:
 
 
 def _exit_code(error: BehavstatsError) -> int:
-    if isinstance(error, UnknownUser):
+    if isinstance(error, UnknownUser | UnknownSource):
         return PARTLY
     return USAGE if isinstance(error, InvalidInput) else UNUSABLE

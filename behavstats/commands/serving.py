@@ -1,6 +1,7 @@
 """Commands for whoever runs the store: check it, serve it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -48,6 +49,10 @@ def check(
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
+    watch: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATH", help="A file or folder to follow; again for another."),
+    ] = None,
     write_key: Annotated[
         list[str] | None,
         typer.Option(
@@ -88,7 +93,8 @@ def serve(
             secret_keys=tuple(secret_key or ()),
             cors_origins=None if not cors_origin else tuple(cors_origin),
             patience=5.0,
-        )
+        ),
+        watch or (),
     )
 
 
@@ -103,6 +109,18 @@ def new() -> None:
 
     print(f"BEHAVSTATS_WRITE_KEYS={new_key()}")
     print(f"BEHAVSTATS_SECRET_KEYS={new_key()}")
+
+
+@app.command(epilog="Example: behavstats backup /backups/monday.db --force")
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the copy is to be.")],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
+    db: Database = DEFAULT_DB,
+) -> None:
+    """Make a sound copy of the store, be it in use."""
+    with existing_store(Settings(db)) as store:
+        store.back_up(file.absolute(), force=force)
+    print(f"{db} was copied to {file}")
 
 
 def _print_differences(differences: Iterator[str]) -> int:

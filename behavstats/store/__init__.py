@@ -1,6 +1,7 @@
 """The store: one SQLite file and the verbs on it. All SQL stands in this package."""
 
 from behavstats.store.erasing import Receipt
+from behavstats.store.progress import Checkpoint, SourceProgress, Step
 from behavstats.store.store import Store
 
-__all__ = ["Receipt", "Store"]
+__all__ = ["Checkpoint", "Receipt", "SourceProgress", "Step", "Store"]

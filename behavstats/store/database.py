@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -144,9 +144,46 @@ def check_version(connection: sqlite3.Connection, path: Path) -> int:
     return 0
 
 
+def empty_wal(connection: sqlite3.Connection, wait: float) -> bool:
+    """Copy the WAL into the database and empty it, under the store's lock; return if that worked.
+
+    Readers in the way are waited for `wait` seconds; then as much is copied as they allow.
+    """
+    connection.execute(f"PRAGMA busy_timeout = {int(wait * 1000)}")
+    is_empty = False
+    # Readers are reported in the row, other obstacles (a full disk) as an error; what was committed
+    # is durable all the same.
+    with suppress(sqlite3.OperationalError):
+        busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        is_empty = not busy
+    connection.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT * 1000)}")
+    return is_empty
+
+
 def json_array(values: Iterable[str] | Iterable[int]) -> str:
     """Return values as one that a statement takes: a JSON array, for `json_each`."""
     return msgspec.json.encode([*values]).decode()
+
+
+class Reading:
+    """Lends one of the idle connections; not a generator, which would take as long as a query."""
+
+    def __init__(self, path: Path, idle: list[sqlite3.Connection]) -> None:
+        self._path = path
+        self._idle = idle
+
+    def __enter__(self) -> sqlite3.Connection:
+        try:
+            self._connection = self._idle.pop()
+        except IndexError:
+            with translated(self._path):
+                self._connection = connect(self._path, "ro")
+        return self._connection
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self._idle.append(self._connection)
+        if isinstance(error, sqlite3.Error):
+            raise translation(error, self._path) from error
 
 
 @contextmanager

@@ -90,6 +90,9 @@ def _erase_sources(connection: sqlite3.Connection, user_id: str) -> None:
     sources = connection.execute("SELECT DISTINCT source FROM rejected_line").fetchall()
     named = [row for row in sources if row[0] and word.search(row[0])]
     connection.executemany("UPDATE rejected_line SET source = '' WHERE source = ?", named)
+    followed = connection.execute("SELECT id, name FROM source WHERE name IS NOT NULL").fetchall()
+    erased = [(source,) for source, name in followed if word.search(name)]
+    connection.executemany("UPDATE source SET name = NULL WHERE id = ?", erased)
 
 
 def _word(user_id: str) -> str:

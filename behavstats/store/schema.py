@@ -122,7 +122,39 @@ CREATE TABLE dated_by_arrival (
 """,
 )
 
-_STEPS = (_FIRST, _SUMMARIES, _ARRIVALS)
+# How far files that are followed were taken. Their names stand apart from what changes with each
+# batch, so that they are never moved within the file, and can be erased like other texts.
+_PROGRESS = (
+    """
+CREATE TABLE source (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    name VARCHAR
+)
+""",
+    """
+CREATE TABLE progress (
+    id INTEGER NOT NULL,
+    source INTEGER NOT NULL,
+    device INTEGER,
+    inode INTEGER,
+    head BLOB NOT NULL,
+    "offset" INTEGER NOT NULL,
+    tail BLOB NOT NULL,
+    tail_length INTEGER NOT NULL,
+    lines INTEGER NOT NULL,
+    rejected INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    modified INTEGER,
+    taken INTEGER NOT NULL,
+    PRIMARY KEY (id),
+    UNIQUE (device, inode),
+    FOREIGN KEY(source) REFERENCES source (id)
+)
+""",
+    "CREATE INDEX ix_progress_head ON progress (head)",
+)
+
+_STEPS = (_FIRST, _SUMMARIES, _ARRIVALS, _PROGRESS)
 VERSION = len(_STEPS)
 """Of the tables, as this program knows them."""
 

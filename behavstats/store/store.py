@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Self
 from behavstats.errors import NoStore, NotAStore, StoreBusy, StoreUnavailable, UnknownUser
 from behavstats.events import PageView, Rejection
 from behavstats.profile import Summary, Window
-from behavstats.store import database, rejects
+from behavstats.store import database, opening, progress, rejects
 from behavstats.store.erasing import Receipt, erase_user
 from behavstats.store.lock import StoreLock
+from behavstats.store.progress import SourceProgress, Step
 from behavstats.store.reading import read_page_views, read_summary
-from behavstats.store.schema import VERSION, migrate
+from behavstats.store.schema import VERSION
 from behavstats.store.settling import is_unsettled, settle, unsettle_all
 from behavstats.store.writing import Interner, insert_page_views
 
@@ -63,7 +64,7 @@ class Store:
         Where that takes long, `on_wait` is called. Raises NoStore if there is none, and makes
         nothing; NotAStore if it is something else.
         """
-        path = _resolved(path)
+        path = opening.resolved(path)
         database.check_file(path)
         store = cls(path, patience, StoreLock(path, patience, on_wait))
         with ExitStack() as on_failure:
@@ -83,14 +84,14 @@ class Store:
         cls, path: Path, patience: float, on_wait: Callable[[], None] = lambda: None
     ) -> Self:
         """Open the store at `path`, making it if there is none."""
-        path = _resolved(path)
+        path = opening.resolved(path)
         if not path.parent.is_dir():
             raise StoreUnavailable(f"the store {path} cannot be made: no folder {path.parent}")
         try:
             return cls.open(path, patience, on_wait)
         except NoStore:
             with StoreLock(path, patience, on_wait).held(), database.translated(path):
-                _make(path)
+                opening.make(path)
             return cls.open(path, patience, on_wait)
 
     def __enter__(self) -> Self:
@@ -127,11 +128,17 @@ class Store:
             self._checkpoint_if_due(connection, _LARGE_WAL if few else _LARGE_WAL_OF_A_LOAD)
         return added
 
-    def load(self, views: "PageViews") -> Iterator[tuple[int, int]]:
+    def load(
+        self,
+        views: "PageViews",
+        rejections: Sequence[Rejection] = (),
+        steps: Sequence[Step] = (),
+    ) -> Iterator[tuple[int, int]]:
         """Store many page views, in the order of their keys and in transactions of bounded size.
 
         Yields after each how many page views it held, and how many of them were not there yet; they
-        are durable then. To be iterated to the end: what follows is stored only then.
+        are durable then. To be iterated to the end: what follows is stored only then. The last one
+        holds the rejected lines, and how far files were taken; Overtaken if that is known better.
         """
         from behavstats.store.loading import Loading  # and NumPy with it
 
@@ -140,11 +147,16 @@ class Store:
             with self._turn() as connection, self._transaction(connection):
                 self._remembering.append(loading)
                 order = loading.ordered(connection)
-            for start in range(0, len(order), _LOADED_AT_ONCE):
+            end = len(order) or min(1, len(rejections) + len(steps))  # there may be only these
+            for start in range(0, end, _LOADED_AT_ONCE):
                 rows = order[start : start + _LOADED_AT_ONCE]
+                is_last = start + _LOADED_AT_ONCE >= end
                 with self._turn() as connection:
                     with self._transaction(connection):
                         added = loading.insert(connection, rows)
+                        if is_last:
+                            rejects.insert_rejections(connection, rejections)
+                            progress.advance(connection, steps)
                     self._checkpoint_if_due(connection, _LARGE_WAL_OF_A_LOAD)
                 yield len(rows), added
         finally:
@@ -242,6 +254,43 @@ class Store:
             self._overwrite_wal(connection, f"{count:,} rejected lines")
         return count
 
+    def sources(self) -> list[SourceProgress]:
+        """Return how far each file was taken that is followed, in the order of their names."""
+        with self._reading() as connection:
+            return progress.read_all(connection)
+
+    def progress_of(self, device: int, inode: int) -> SourceProgress | None:
+        """Return how far a file was taken, if any of it was."""
+        with self._reading() as connection:
+            return progress.find(connection, device, inode)
+
+    def progress_by_beginnings(self, heads: Sequence[bytes]) -> list[SourceProgress]:
+        """Return the progress of files that begin with one of these digests, furthest first."""
+        with self._reading() as connection:
+            return progress.find_by_beginnings(connection, heads)
+
+    def last_taken(self, name: str) -> int | None:
+        """Return when a file, or one whose name begins with its, was taken last, in ms."""
+        with self._reading() as connection:
+            return progress.last_taken(connection, name)
+
+    def move_progress(self, of: SourceProgress, file: tuple[int, int] | None) -> None:
+        """Note that a content is in another file now (device and inode), or in none any more."""
+        with self._turn() as connection, self._transaction(connection):
+            progress.move(connection, of.id, file)
+
+    def forget_source(self, name: str) -> None:
+        """Forget how far the files of a name were taken; UnknownSource if there is none."""
+        with self._turn() as connection, self._transaction(connection):
+            progress.forget(connection, name)
+
+    def back_up(self, to: Path, *, force: bool) -> None:
+        """Copy the store, as it is now; BackupError if it cannot, or must not without `force`."""
+        from behavstats.store.backup import back_up
+
+        with self._reading() as connection:
+            back_up(connection, self.path, to, force=force)
+
     def checkpoint(self) -> None:
         """Copy the write-ahead log into the database and empty it, unless others are using it."""
         with suppress(StoreBusy), self._turn() as connection:
@@ -257,9 +306,9 @@ class Store:
         with self._turn() as connection, self._transaction(connection):
             connection.execute("DELETE FROM page_view WHERE false")  # BEGIN takes any file
 
-    def _reading(self) -> "_Reading":
+    def _reading(self) -> database.Reading:
         """Lend a connection that can only read."""
-        return _Reading(self.path, self._idle)
+        return database.Reading(self.path, self._idle)
 
     @contextmanager
     def _turn(self) -> Iterator[sqlite3.Connection]:
@@ -316,29 +365,8 @@ class Store:
             version = database.check_version(connection, self.path)
             if version == VERSION:  # another process was first
                 return
-            self._wait_until_alone(connection)
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                migrate(connection, version)
-                connection.execute("COMMIT")
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                connection.execute("PRAGMA journal_mode = WAL")
-
-    def _wait_until_alone(self, connection: sqlite3.Connection) -> None:
-        """Leave WAL mode, which SQLite allows only who is alone; StoreBusy if it takes too long."""
-        deadline = time.monotonic() + min(self._patience, _PATIENCE_WITH_READERS)
-        while True:
-            try:
-                connection.execute("PRAGMA journal_mode = DELETE")
-            except sqlite3.OperationalError:
-                if time.monotonic() > deadline:
-                    message = "it is of an older version, and a program still has it open; end that"
-                    raise StoreBusy(f"the store {self.path} is busy: {message}") from None
-                time.sleep(0.01)
-            else:
-                return
+            patience = min(self._patience, _PATIENCE_WITH_READERS)
+            opening.lead_on(connection, self.path, version, patience)
 
     def _close_idle(self) -> None:
         while self._idle:
@@ -366,52 +394,6 @@ class Store:
             self._checkpoint(connection)
 
     def _checkpoint(self, connection: sqlite3.Connection, wait: float = 0.0) -> None:
-        """Copy the WAL into the database and empty it, or else note that this is due.
-
-        Readers in the way are waited for `wait` seconds; then as much is copied as they allow.
-        """
+        """Copy the WAL into the database and empty it, or else note that this is due."""
         self._wal_is_due = True
-        connection.execute(f"PRAGMA busy_timeout = {int(wait * 1000)}")
-        # Readers are reported in the row, other obstacles (a full disk) as an error; what was
-        # committed is durable all the same.
-        with suppress(sqlite3.OperationalError):
-            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            self._wal_is_due = bool(busy)
-        connection.execute(f"PRAGMA busy_timeout = {int(database.BUSY_TIMEOUT * 1000)}")
-
-
-class _Reading:
-    """Lends one of the idle connections; not a generator, which would take as long as a query."""
-
-    def __init__(self, path: Path, idle: list[sqlite3.Connection]) -> None:
-        self._path = path
-        self._idle = idle
-
-    def __enter__(self) -> sqlite3.Connection:
-        try:
-            self._connection = self._idle.pop()
-        except IndexError:
-            with database.translated(self._path):
-                self._connection = database.connect(self._path, "ro")
-        return self._connection
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        self._idle.append(self._connection)
-        if isinstance(error, sqlite3.Error):
-            raise database.translation(error, self._path) from error
-
-
-def _resolved(path: Path) -> Path:
-    # By whatever link it is reached, a store has one lock. Path.resolve may raise; this does not.
-    return Path(os.path.realpath(path))
-
-
-def _make(path: Path) -> None:
-    """Make an empty file a store, under the store's lock."""
-    with closing(database.connect(path, "rwc")) as connection:
-        if database.check_version(connection, path):
-            return
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("BEGIN IMMEDIATE")
-        migrate(connection, version=0)
-        connection.execute("COMMIT")
+        self._wal_is_due = not database.empty_wal(connection, wait)

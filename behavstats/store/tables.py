@@ -1,13 +1,13 @@
 """The tables of a store, in its newest version (`schema` leads there).
 
 Text is interned: `user` and `page` give it integers, never used twice, so that a page view is three
-of them. What is erased from `user`, `page` and `rejected_line` is overwritten in place and leaves
-an empty row: deleting rows makes SQLite move their neighbours to other pages, and the copies that
-this leaves behind in unused space would outlive a later erasure (`secure_delete` clears what is
-deleted, not what was moved).
+of them. What is erased from `user`, `page`, `rejected_line` and `source` is overwritten in place
+and leaves an empty row: deleting rows makes SQLite move their neighbours to other pages, and the
+copies that this leaves behind in unused space would outlive a later erasure (`secure_delete` clears
+what is deleted, not what was moved).
 """
 
-from sqlalchemy import Column, LargeBinary, MetaData, Text
+from sqlalchemy import Column, LargeBinary, MetaData, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 
@@ -113,3 +113,40 @@ class DatedByArrival(_Base, table=True):
 
     user: int = Field(primary_key=True, foreign_key="user.id")
     message: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+
+
+class Source(_Base, table=True):
+    """The name of a file that is followed; empty once it was erased, or the file has another."""
+
+    __tablename__ = "source"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str | None = None
+
+
+class Progress(_Base, table=True):
+    """How far a file was taken: all lines before `offset` (bytes, decompressed) are dealt with.
+
+    Its identity is device and inode, and `head`, a digest of its beginning; `tail` is one of the
+    `tail_length` bytes before the offset. Without a device, its content is in no file any more.
+    `modified` (ns) is when a compressed file was written that was taken to its end; `taken` (ms),
+    when lines of it were stored last. `size` is that of the content, as it was known then.
+    """
+
+    __tablename__ = "progress"
+    __table_args__ = (UniqueConstraint("device", "inode"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    source: int = Field(foreign_key="source.id")
+    device: int | None = None
+    inode: int | None = None
+    head: bytes = Field(sa_column=Column(LargeBinary, nullable=False, index=True))
+    offset: int
+    tail: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    tail_length: int
+    lines: int
+    rejected: int
+    size: int
+    modified: int | None = None
+    taken: int

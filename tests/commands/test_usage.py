@@ -17,6 +17,8 @@ from tests.commands.conftest import LINES, one_line
         ("rejects",),
         ("rejects", "--clear"),
         ("check",),
+        ("sources",),
+        ("backup", "copy.db"),
     ],
 )
 def test_without_a_store_a_command_says_so_and_makes_none(cli, tmp_path, arguments):
@@ -79,7 +81,19 @@ def test_the_store_is_the_options_else_the_environments_else_the_folders(cli, tm
 
 
 @pytest.mark.parametrize(
-    "command", ["ingest", "profile", "export", "forget", "rejects", "check", "serve"]
+    "command",
+    [
+        "ingest",
+        "profile",
+        "export",
+        "forget",
+        "rejects",
+        "check",
+        "serve",
+        "watch",
+        "sources",
+        "backup",
+    ],
 )
 def test_the_help_of_each_command_shows_an_example(command):
     """That starts as one would type it."""

@@ -1,0 +1,105 @@
+"""Following files beside the server: in a process of its own, that ends with the server.
+
+A thread of the server's would compete with its event loop for the interpreter.
+"""
+
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
+
+from behavstats.errors import BehavstatsError
+from behavstats.settings import Settings
+from behavstats.stopping import Stop
+
+_AGAIN = 2.0  # seconds after which a follower that has ended is started again
+
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def following(settings: Settings, paths: Sequence[str]) -> Iterator[None]:
+    """Have files and folders followed into the store while in `with`.
+
+    Raises SourceError if none of the paths is there.
+    """
+    if not paths:
+        yield
+        return
+    _check(settings, paths)
+    follower = _Follower(settings, paths)
+    try:
+        yield
+    finally:
+        follower.end()
+
+
+def end_with_parent() -> None:
+    """Stop when the process that started this one is gone: killed, it could not tell us to."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+class _Follower:
+    """A process that follows files; started again if it ends before it is told to."""
+
+    def __init__(self, settings: Settings, paths: Sequence[str]) -> None:
+        self._settings = settings
+        self._paths = [*paths]
+        self._is_ended = threading.Event()
+        self._process = self._started()
+        self._keeper = threading.Thread(target=self._keep, name="follower", daemon=True)
+        self._keeper.start()
+
+    def _started(self) -> BaseProcess:
+        process = multiprocessing.get_context("spawn").Process(
+            target=_follow, args=(self._settings, self._paths), name="follower"
+        )
+        process.start()
+        return process
+
+    def _keep(self) -> None:
+        while True:
+            self._process.join()
+            if self._is_ended.wait(_AGAIN):
+                return
+            _log.error("the process that follows files has ended; starting it again")
+            self._process = self._started()
+
+    def end(self) -> None:
+        """Have it finish its batch, and end."""
+        self._is_ended.set()
+        self._process.terminate()
+        self._keeper.join()
+        self._process.join()
+
+
+def _check(settings: Settings, paths: Sequence[str]) -> None:
+    from behavstats.scanning import Scan
+
+    Scan(paths, settings.db, lambda *_: None).check()
+
+
+def _follow(settings: Settings, paths: Sequence[str]) -> None:
+    """Follow files; called in the process that does so."""
+    os.setpgrp()  # Ctrl-C at a terminal is for the server, which tells this process
+    stop = Stop()
+    stop.on_signals()
+    from behavstats.store import Store
+    from behavstats.watch import log_to_standard_error, watch
+
+    threading.Thread(target=end_with_parent, name="end-with-parent", daemon=True).start()
+    log_to_standard_error()
+    try:
+        with Store.open(settings.db, settings.patience) as store:
+            watch(paths, store, settings.clock, stop, once=False)
+    except BehavstatsError as error:
+        _log.error("%s", error)
+        sys.exit(1)

@@ -1,0 +1,69 @@
+"""Commands that follow files, and show how far they were taken."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from behavstats.commands.common import (
+    DEFAULT_DB,
+    DONE,
+    INTERRUPTED,
+    PARTLY,
+    UNUSABLE,
+    Database,
+    app,
+    existing_store,
+    say_that_it_waits,
+)
+from behavstats.settings import Settings
+from behavstats.stopping import Stop
+
+
+@app.command(epilog="Example: behavstats watch /var/log/events more.jsonl")
+def watch(
+    paths: Annotated[
+        list[str], typer.Argument(metavar="PATH...", help="Files and folders of JSON lines.")
+    ],
+    once: Annotated[bool, typer.Option("--once", help="Take what is there now, and end.")] = False,
+    db: Database = DEFAULT_DB,
+) -> None:
+    """Follow files and folders into the store, each line exactly once, until SIGINT or SIGTERM."""
+    stop = Stop()
+    stop.on_signals()  # before imports that take a while
+    from behavstats.store import Store
+    from behavstats.watch import log_to_standard_error, watch
+
+    log_to_standard_error()
+    settings = Settings(db)
+    with Store.create(settings.db, settings.patience, say_that_it_waits) as store:
+        report = watch(paths, store, settings.clock, stop, once=once)
+    if not once:
+        raise typer.Exit(DONE)
+    if report.interrupted:
+        raise typer.Exit(INTERRUPTED)
+    if report.failures:
+        raise typer.Exit(UNUSABLE)
+    raise typer.Exit(PARTLY if report.rejected else DONE)
+
+
+@app.command(epilog="Example: behavstats sources --forget-source /var/log/events/old.jsonl")
+def sources(
+    forget_source: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Forget one: if it is there, it is taken anew."),
+    ] = None,
+    db: Database = DEFAULT_DB,
+) -> None:
+    """List the files that were followed, and how far they were taken."""
+    from behavstats import display
+    from behavstats.following import up_to_date
+
+    with existing_store(Settings(db)) as store:
+        if forget_source is not None:
+            store.forget_source(os.path.abspath(forget_source))
+            print(f"forgotten: {display.printable(forget_source)}")
+            return
+        followed = [up_to_date(source) for source in store.sources()]
+    display.console(sys.stdout).print(display.sources_table(followed))

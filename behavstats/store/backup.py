@@ -1,0 +1,85 @@
+"""A sound copy of a store in use, by SQLite's backup interface."""
+
+import os
+import shutil
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
+from tempfile import mkstemp
+
+from behavstats.errors import BackupError
+
+_PAGES = 4_096  # copied at once; Ctrl-C is heard in between
+
+
+def back_up(connection: sqlite3.Connection, store: Path, to: Path, *, force: bool) -> None:
+    """Copy the store, as it is at one moment, to a file that is there whole or not at all.
+
+    Raises BackupError where it cannot be written, or, without `force`, is there already.
+    """
+    try:
+        _check(store, to, force=force)
+        descriptor, part = mkstemp(prefix=f"{to.name}.", suffix=".part", dir=to.parent)
+        os.close(descriptor)
+        try:
+            _copy(connection, part, to)
+            shutil.copymode(store, part)
+            _sync(part)
+            _put(part, to, force=force)
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(part)
+        _sync(to.parent)
+    except OSError as error:
+        raise BackupError(to, error.strerror or error) from None
+
+
+def _check(store: Path, to: Path, *, force: bool) -> None:
+    if os.path.lexists(to):
+        if not force:
+            raise BackupError(to, "it is there already; --force overwrites it")
+        if to.is_dir():
+            raise BackupError(to, "it is a folder")
+        if to.exists() and os.path.samefile(to, store):
+            raise BackupError(to, "it is the store itself")
+    for log in (f"{to}-wal", f"{to}-journal"):
+        # Whoever opened the copy would take this for its own.
+        if os.path.exists(log) and os.path.getsize(log):
+            raise BackupError(to, f"{log} is there: a store may be in use under that name")
+
+
+def _copy(connection: sqlite3.Connection, part: str, to: Path) -> None:
+    connection.execute("BEGIN")  # one snapshot: else each write to the store would begin it anew
+    try:
+        connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
+        with closing(sqlite3.connect(part, isolation_level=None)) as copy:
+            # It is nothing yet, so there is nothing to be undone; it is synced at the end.
+            copy.execute("PRAGMA journal_mode = OFF")
+            copy.execute("PRAGMA synchronous = OFF")
+            try:
+                connection.backup(copy, pages=_PAGES, sleep=0)
+            except sqlite3.OperationalError as error:
+                raise BackupError(to, error) from None
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _put(part: str, to: Path, *, force: bool) -> None:
+    if force:
+        os.replace(part, to)
+        return
+    try:
+        os.link(part, to)  # which overwrites nothing
+    except FileExistsError:
+        raise BackupError(to, "it is there already; --force overwrites it") from None
+    except OSError:  # a file system without links
+        os.rename(part, to)
+
+
+def _sync(path: str | Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,59 @@
+"""Making a store, and leading an older one on."""
+
+import os
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+from behavstats.errors import StoreBusy
+from behavstats.store import database
+from behavstats.store.schema import migrate
+
+
+def resolved(path: Path) -> Path:
+    """Return where a store is, links resolved."""
+    # By whatever link it is reached, a store has one lock. Path.resolve may raise; this does not.
+    return Path(os.path.realpath(path))
+
+
+def make(path: Path) -> None:
+    """Make an empty file a store, under the store's lock."""
+    with closing(database.connect(path, "rwc")) as connection:
+        if database.check_version(connection, path):
+            return
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("BEGIN IMMEDIATE")
+        migrate(connection, version=0)
+        connection.execute("COMMIT")
+
+
+def lead_on(connection: sqlite3.Connection, path: Path, version: int, patience: float) -> None:
+    """Lead a store from an older version to the newest, under its lock and alone.
+
+    StoreBusy if others do not close it within `patience` seconds.
+    """
+    _wait_until_alone(connection, path, patience)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        migrate(connection, version)
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _wait_until_alone(connection: sqlite3.Connection, path: Path, patience: float) -> None:
+    """Leave WAL mode, which SQLite allows only who is alone; StoreBusy if it takes too long."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = DELETE")
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                message = "it is of an older version, and a program still has it open; end that"
+                raise StoreBusy(f"the store {path} is busy: {message}") from None
+            time.sleep(0.01)
+        else:
+            return

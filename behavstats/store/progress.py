@@ -1,0 +1,207 @@
+"""How far files were taken that are followed: kept in the transactions that hold their lines."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from behavstats.errors import Overtaken, UnknownSource
+
+_COLUMNS = """
+progress.id, source.name, device, inode, "offset", lines, head, tail, tail_length, rejected, size,
+modified, taken
+"""
+_SELECT = f"SELECT {_COLUMNS} FROM progress JOIN source ON source.id = progress.source "  # noqa: S608
+_OF_FILE = _SELECT + "WHERE device = ? AND inode = ?"
+_OF_BEGINNINGS = _SELECT + 'WHERE head IN ({}) ORDER BY "offset" DESC LIMIT 100'
+
+_INSERT = """
+INSERT OR IGNORE INTO progress (
+    source, "offset", lines, head, tail, tail_length, rejected, size, modified, taken, device, inode
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_UPDATE = """
+UPDATE progress
+SET source = ?, "offset" = ?, lines = ?, head = ?, tail = ?, tail_length = ?, rejected = ?,
+    size = ?, modified = ?, taken = ?
+WHERE device = ? AND inode = ? AND "offset" = ?
+"""
+_NAME = """
+SELECT source.id, source.name FROM progress JOIN source ON source.id = progress.source
+WHERE device = ? AND inode = ?
+"""
+_LAST_TAKEN = """
+SELECT max(taken) FROM progress JOIN source ON source.id = progress.source
+WHERE substr(name, 1, length(?1)) = ?1
+"""
+
+_ALL = 1 << 64  # numbers of a device, or an inode
+
+# Of contents that are in no file any more, so many are remembered, to know copies of them by.
+_REMEMBERED = 1_000
+_ATTACH = "UPDATE OR IGNORE progress SET device = ?, inode = ?, modified = NULL WHERE id = ?"
+_DETACH = """
+UPDATE progress SET device = NULL, inode = NULL, size = "offset", modified = NULL WHERE id = ?
+"""
+_LONG_GONE = """
+SELECT id FROM progress WHERE device IS NULL ORDER BY taken DESC, id DESC LIMIT -1 OFFSET ?
+"""
+
+
+class Checkpoint(NamedTuple):
+    """A place in a file's content: all `lines` before `offset` (bytes) are dealt with.
+
+    `head` is a digest of the content's beginning, `tail` one of the `tail_length` bytes before the
+    offset: by these a file is known again.
+    """
+
+    offset: int
+    lines: int
+    head: bytes
+    tail: bytes
+    tail_length: int
+
+
+class SourceProgress(NamedTuple):
+    """How far a file was taken, as the store has it.
+
+    `name` is None once it was erased; `device` and `inode`, once its content is in no file any
+    more. `size` in bytes of the content, `taken` in ms since the epoch. `modified` in ns, of a
+    compressed file that was taken to its end.
+    """
+
+    id: int
+    name: str | None
+    device: int | None
+    inode: int | None
+    checkpoint: Checkpoint
+    rejected: int
+    size: int
+    modified: int | None
+    taken: int
+
+    @property
+    def lag(self) -> int:
+        """The bytes that are there and were not taken yet, as far as that was known."""
+        return max(0, self.size - self.checkpoint.offset)
+
+
+class Step(NamedTuple):
+    """How far a file was taken now; `expected` is the offset before, None if there was none."""
+
+    name: str
+    device: int
+    inode: int
+    expected: int | None
+    checkpoint: Checkpoint
+    rejected: int
+    size: int
+    modified: int | None
+    taken: int
+
+
+def advance(connection: sqlite3.Connection, steps: Sequence[Step]) -> None:
+    """Write down how far files were taken, within the transaction that holds what was taken.
+
+    Raises Overtaken if another process has taken one of them further meanwhile.
+    """
+    for step in steps:
+        file = _signed(step.device, step.inode)
+        values = (
+            _source(connection, step.name, file),
+            *step.checkpoint,
+            step.rejected,
+            step.size,
+            step.modified,
+            step.taken,
+            *file,
+        )
+        if step.expected is None:
+            done = connection.execute(_INSERT, values)
+        else:
+            done = connection.execute(_UPDATE, (*values, step.expected))
+        if done.rowcount != 1:
+            raise Overtaken(step.name)
+
+
+def find(connection: sqlite3.Connection, device: int, inode: int) -> SourceProgress | None:
+    """Return how far a file was taken, if any of it was."""
+    return next(_read(connection, _OF_FILE, _signed(device, inode)), None)
+
+
+def find_by_beginnings(
+    connection: sqlite3.Connection, heads: Sequence[bytes]
+) -> list[SourceProgress]:
+    """Return the progress of files that begin with one of these digests; the furthest first."""
+    return [*_read(connection, _OF_BEGINNINGS.format(", ".join("?" * len(heads))), heads)]
+
+
+def read_all(connection: sqlite3.Connection) -> list[SourceProgress]:
+    """Return the progress of all files, in the order of their names."""
+    return sorted(_read(connection, _SELECT, ()), key=lambda progress: progress.name or "")
+
+
+def last_taken(connection: sqlite3.Connection, name: str) -> int | None:
+    """Return when a file was taken last (ms), or one whose name begins with its; None if never."""
+    row = connection.execute(_LAST_TAKEN, (name,)).fetchone()
+    return None if row[0] is None else int(row[0])
+
+
+def move(connection: sqlite3.Connection, progress: int, file: tuple[int, int] | None) -> None:
+    """Note that a content is in this file now (device and inode), or in none any more.
+
+    Of the contents that are gone, the latest are remembered, to know copies of them by.
+    """
+    if file is not None:
+        if connection.execute(_ATTACH, (*_signed(*file), progress)).rowcount != 1:
+            raise Overtaken("a rotated file")
+        return
+    connection.execute(_DETACH, (progress,))
+    for (gone,) in connection.execute(_LONG_GONE, (_REMEMBERED,)).fetchall():
+        _delete(connection, gone)
+
+
+def forget(connection: sqlite3.Connection, name: str) -> None:
+    """Forget how far the files of a name were taken; UnknownSource if there is none."""
+    found = [progress.id for progress in _read(connection, _SELECT + "WHERE name = ?", (name,))]
+    if not found:
+        raise UnknownSource(name)
+    for progress in found:
+        _delete(connection, progress)
+
+
+def _read(
+    connection: sqlite3.Connection, statement: str, values: Sequence[object]
+) -> Iterator[SourceProgress]:
+    for row in connection.execute(statement, values).fetchall():
+        key, name, device, inode, offset, lines, head, tail, tail_length, *rest = row
+        checkpoint = Checkpoint(offset, lines, head, tail, tail_length)
+        if device is not None:
+            device, inode = device % _ALL, inode % _ALL
+        yield SourceProgress(key, name, device, inode, checkpoint, *rest)
+
+
+def _source(connection: sqlite3.Connection, name: str, file: tuple[int, int]) -> int | None:
+    """Return the key of a file's name; one that was erased stays so."""
+    known = connection.execute(_NAME, file).fetchone()
+    if known is not None:
+        key, before = known
+        if before is None or before == name:
+            return int(key)
+        _erase_name(connection, key)
+    return connection.execute("INSERT INTO source (name) VALUES (?)", (name,)).lastrowid
+
+
+def _erase_name(connection: sqlite3.Connection, source: int) -> None:
+    """Overwrite a name in place: deleting its row, SQLite might leave copies of its neighbours."""
+    connection.execute("UPDATE source SET name = NULL WHERE id = ?", (source,))
+
+
+def _delete(connection: sqlite3.Connection, progress: int) -> None:
+    row = connection.execute("SELECT source FROM progress WHERE id = ?", (progress,)).fetchone()
+    _erase_name(connection, row[0])
+    connection.execute("DELETE FROM progress WHERE id = ?", (progress,))
+
+
+def _signed(device: int, inode: int) -> tuple[int, int]:
+    """Return device and inode as SQLite takes them: some file systems use all 64 bits."""
+    return (device + _ALL // 2) % _ALL - _ALL // 2, (inode + _ALL // 2) % _ALL - _ALL // 2

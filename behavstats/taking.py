@@ -1,0 +1,389 @@
+"""Taking what is new in files that are followed, in batches that say how far each file was taken.
+
+A batch is stored with the progress of its files: in one transaction, or, if it is a large one, with
+progress and rejected lines in the last. What the ones before it hold are page views, which are
+stored once however often they come.
+"""
+
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+from behavstats.ahead import Ahead
+from behavstats.errors import SourceError
+from behavstats.events import Block
+from behavstats.following import FINGERPRINT_BYTES, START, Content, Ends, digest, opened
+from behavstats.ingest import Batch, Report
+from behavstats.scanning import File, Found
+from behavstats.second import SecondProcess
+from behavstats.sources import DAMAGE
+from behavstats.store import Checkpoint, SourceProgress, Step, Store
+
+_SHARE = 64 * 1024 * 1024  # bytes of a large file, before others have their turn
+_SCAN_AGAIN = 1.0  # seconds of a round, after which it looks what else is new
+_SETTLED = 2_000  # ms after which a file that is changed again has another time of change
+_COST = 10  # what has taken long waits for so many times as long before it is done again
+_MOST_PROBLEMS = 10_000  # that are remembered, to be named once
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class _Following:
+    """A file in a round: `stored`, `decoded` and `read` say up to where it is each of that."""
+
+    name: str
+    file: File
+    stored: int | None
+    decoded: Checkpoint
+    read: Checkpoint
+    rejected: int = 0
+    size: int = 0
+    modified: int | None = None
+
+    def step(self, now: int) -> Step:
+        """Return what the store is to note, at an instant in ms."""
+        place = (self.name, *self.file, self.stored)
+        modified = self.modified if self.decoded.offset == self.size else None
+        return Step(*place, self.decoded, self.rejected, self.size, modified, now)
+
+
+class _Searched(NamedTuple):
+    """Up to where the line at an offset was found to have no end; the fingerprint before that."""
+
+    start: int
+    end: int
+    tail: bytes
+
+    @classmethod
+    def up_to(cls, content: Content, start: int, end: int) -> Self:
+        """Return this of a content as it is now."""
+        length = min(end - start, FINGERPRINT_BYTES)
+        return cls(start, end, digest(content.read(end - length, length)))
+
+    def is_in(self, content: Content, start: int) -> bool:
+        """Return whether a content still has it, of the line at an offset."""
+        return self.start == start and self == self.up_to(content, start, self.end)
+
+
+_Known = tuple[_Following, Ends]
+
+
+class Taker:
+    """Takes what is new in files, and knows which were looked at as they are now.
+
+    `report` counts what was taken; `is_behind` says that there is something for another round.
+    """
+
+    def __init__(
+        self, store: Store, clock: Callable[[], int], is_stopped: Callable[[], bool]
+    ) -> None:
+        """`clock` returns ms since the epoch."""
+        self.report = Report()
+        self._store = store
+        self._clock = clock
+        self._is_stopped = is_stopped
+        self._seen: dict[File, Found] = {}
+        self._searched: dict[File, _Searched] = {}
+        self._not_before: dict[File, float] = {}
+        self._problems: dict[str, str] = {}
+        self._begin_round()
+
+    def _begin_round(self) -> None:
+        self._files: dict[File, _Following] = {}
+        self._reading: deque[tuple[_Following, Checkpoint]] = deque()
+        self._due: set[_Following] = set()
+        self._begun: dict[bytes, _Following] = {}  # by their beginnings
+        self._looked_at: dict[File, Found] = {}
+        self._last_taken: dict[str, int | None] = {}
+        self.is_behind = False
+
+    def take(self, found: Sequence[Found], scan: Callable[[], list[Found]]) -> None:
+        """Take all that is new in files, and in what a scan finds before that is done.
+
+        Raises StoreError; then what was not stored is taken the next time.
+        """
+        self._begin_round()
+        batch = Batch()
+        try:
+            with closing(self._blocks(deque(found), scan)) as blocks, SecondProcess() as second:
+                decoded = Ahead(blocks, self._clock, second)
+                for part in decoded:
+                    file, reached = self._reading.popleft()
+                    file.decoded = reached
+                    file.rejected += len(part.rejections)
+                    self._due.add(file)
+                    batch.add(part)
+                    if batch.is_full:
+                        self._keep(batch, decoded)
+                        self._store.settle()
+                        batch = Batch()
+                self._keep(batch, decoded)
+        except BaseException:
+            self._seen.clear()
+            raise
+
+    def note_problem(self, path: str, error: SourceError, is_failure: bool = True) -> None:
+        """Say once what is wrong with a path, until that changes."""
+        if self._problems.get(path) != str(error):
+            if len(self._problems) >= _MOST_PROBLEMS:
+                self._problems.clear()
+            self._problems[path] = str(error)
+            _log.warning("%s", error)
+            if is_failure:
+                self.report.failures.append(error)
+
+    def forget(self, file: File) -> None:
+        """Drop what is known of a file that is gone."""
+        for memory in (self._seen, self._searched, self._not_before):
+            memory.pop(file, None)
+
+    def _keep(self, batch: Batch, decoded: Ahead) -> None:
+        """Store a batch, and how far its files are taken with it."""
+        due, self._due = self._due, set()
+        if batch.is_empty and not due:
+            return
+        now = self._clock()
+        for _ in batch.store(self._store, self.report, [file.step(now) for file in due]):
+            decoded.feed()
+        for file in due:
+            file.stored = file.decoded.offset
+
+    def _blocks(
+        self, queue: deque[Found], scan: Callable[[], list[Found]]
+    ) -> Generator[Block, None, None]:
+        """Yield what is new in files, in turns, and look meanwhile what else there is."""
+        again = time.monotonic() + _SCAN_AGAIN
+        while queue and not self._is_stopped():
+            found = queue.popleft()
+            try:
+                if (yield from self._share(found)):
+                    queue.append(found)
+                self._problems.pop(found.path, None)
+            except SourceError as error:
+                self.note_problem(found.path, error)
+            start = time.monotonic()
+            if queue and start > again:
+                waiting = {other.file for other in queue}
+                queue.extend(
+                    other
+                    for other in scan()
+                    if other.file not in waiting and self._looked_at.get(other.file) != other
+                )
+                now = time.monotonic()
+                again = now + max(_SCAN_AGAIN, _COST * (now - start))
+
+    def _share(self, found: Found) -> Generator[Block, None, bool]:
+        """Yield what is new in a file, of a large one a part; return whether there is more."""
+        self._looked_at[found.file] = found
+        if self._seen.get(found.file) == found or self._is_too_early(found):
+            return False
+        with opened(found.path) as content:
+            known = self._known(content, found)
+            if known is None:
+                return False
+            file, ends = known
+            file.size = content.size
+            is_whole = content.is_compressed and self._is_settled(found)
+            taken = 0
+            for block, reached in content.lines(file.read, ends, is_ended=is_whole):
+                file.read = reached
+                self._reading.append((file, reached))
+                self._begun[reached.head] = file
+                yield block
+                taken += block.length
+                if self._is_stopped() or (taken >= _SHARE and not content.is_compressed):
+                    return True
+            if is_whole and file.modified != content.modified:
+                file.modified = content.modified
+                self._due.add(file)
+        self._note_seen(found)
+        return False
+
+    def _known(self, content: Content, found: Found) -> _Known | None:
+        """Return how far a file was taken, and the ends of that; None if nothing can be new."""
+        file = self._files.get(content.file)
+        if file is not None:
+            # If it is another one by now, that is for the next round.
+            ends = None if content.is_compressed else content.ends(file.read)
+            return ends and (file, ends)
+        progress = self._store.progress_of(*content.file)
+        if progress is None and not (self._is_to_be_taken(found) or self._originals(content)):
+            self._note_seen(found)
+            return None
+        if content.is_compressed and not (progress and progress.modified == content.modified):
+            self._measure(content, found)
+        known = progress and self._resumed(content, progress)
+        if known is None and content.size:  # an empty file is not known by anything
+            known = self._new(content, found)
+        if known is None:
+            return None
+        file, ends = known
+        self._files[content.file] = file
+        if self._has_new_line(content, file):
+            return known
+        self._note_seen(found)
+        return None
+
+    def _resumed(self, content: Content, progress: SourceProgress) -> _Known | None:
+        """Go on in a file where it was left, if it still holds what was taken of it."""
+        if content.is_compressed and progress.modified == content.modified:
+            ends: Ends | None = Ends(b"", b"")  # nothing is read of it
+        else:
+            ends = content.ends(progress.checkpoint)
+        if ends is None:
+            _log.info("%s: holds something else than before, and is taken anew", content.name)
+            self._store.move_progress(progress, None)
+            return None
+        file = _following(content, progress)
+        if file.name != progress.name is not None:
+            self._due.add(file)
+        return file, ends
+
+    def _new(self, content: Content, found: Found) -> _Known | None:
+        """Begin a file: behind what is known of it from another, if it is a copy of that.
+
+        As rotation makes them: copied before the log is truncated, or compressed. So nothing is
+        taken twice, and who was forgotten does not come back. None if there is nothing to take.
+        """
+        for progress in self._originals(content):
+            if _is_all_in(content, self._place(progress)):
+                return None
+            ends = content.ends(progress.checkpoint)
+            if ends is not None:
+                return self._moved(content, progress), ends
+        if self._is_copy_of_new(content):
+            self.is_behind = True
+            return None
+        if not self._is_to_be_taken(found):
+            self._note_seen(found)
+            return None
+        return _Following(content.name, content.file, None, START, START), Ends(b"", b"")
+
+    def _is_to_be_taken(self, found: Found) -> bool:
+        """Return whether a file counts even if nothing is known of what it holds.
+
+        Beside one that is followed, what was rotated since that was taken last: nobody was there to
+        see it under its own name.
+        """
+        if found.beside is None:
+            return True
+        if found.beside not in self._last_taken:
+            self._last_taken[found.beside] = self._store.last_taken(found.beside)
+        since = self._last_taken[found.beside]
+        return found.is_rotated and since is not None and found.modified > since * 1_000_000
+
+    def _originals(self, content: Content) -> list[SourceProgress]:
+        """Return the files of which this may be a copy."""
+        return [
+            progress
+            for progress in self._store.progress_by_beginnings(content.heads())
+            if _is_likely_a_copy(content, progress.checkpoint, progress.name)
+        ]
+
+    def _is_copy_of_new(self, content: Content) -> bool:
+        """Return whether this is a copy of what is taken in this round, so that it has to wait."""
+        for head in content.heads():
+            other = self._begun.get(head)
+            if other is not None and _is_likely_a_copy(content, other.read, other.name):
+                return _is_all_in(content, other.name) or content.ends(other.read) is not None
+        return False
+
+    def _moved(self, content: Content, progress: SourceProgress) -> _Following:
+        """Go on with a content in another file; if the one it was in is there, in both."""
+        _log.info("%s: goes on with what was in %s", content.name, progress.name)
+        file = _following(content, progress)
+        if self._place(progress) is not None:
+            file.stored = None
+        else:
+            self._store.move_progress(progress, content.file)
+        self._due.add(file)
+        return file
+
+    def _place(self, progress: SourceProgress) -> str | None:
+        """Return where a file that is known is now; None if it is gone, or has another name."""
+        if progress.device is None or progress.inode is None:
+            return None
+        file = (progress.device, progress.inode)
+        following = self._files.get(file)
+        name = progress.name if following is None else following.name
+        return name if _leads_to(name, file) else None
+
+    def _measure(self, content: Content, found: Found) -> None:
+        """Find out whether a compressed file is complete; if not, it waits until it has changed."""
+        start = time.monotonic()
+        try:
+            content.measure()
+        except DAMAGE:
+            now = time.monotonic()
+            self._not_before[found.file] = now + _COST * (now - start)
+            self._note_seen(found)
+            raise
+
+    def _has_new_line(self, content: Content, file: _Following) -> bool:
+        """Return whether a line has ended since; what has none is not searched again."""
+        if content.is_compressed:
+            return file.modified != content.modified
+        start = file.read.offset
+        known = self._searched.get(content.file)
+        searched = known.end if known is not None and known.is_in(content, start) else start
+        if content.has_newline(searched):
+            return True
+        self._searched[content.file] = _Searched.up_to(content, start, content.size)
+        return False
+
+    def _is_too_early(self, found: Found) -> bool:
+        return time.monotonic() < self._not_before.get(found.file, 0)
+
+    def _is_settled(self, found: Found) -> bool:
+        """Return whether a change from now on would show in the time of the last change."""
+        return abs(self._clock() - found.modified // 1_000_000) > _SETTLED
+
+    def _note_seen(self, found: Found) -> None:
+        if self._is_settled(found):
+            self._seen[found.file] = found
+
+
+def _following(content: Content, progress: SourceProgress) -> _Following:
+    """Return a file as the store has it; by its old name, if that still leads to it as well."""
+    name = progress.name if _leads_to(progress.name, content.file) else None
+    place = progress.checkpoint
+    file = _Following(name or content.name, content.file, place.offset, place, place)
+    file.rejected, file.size, file.modified = progress.rejected, progress.size, progress.modified
+    return file
+
+
+def _leads_to(name: str | None, file: File) -> bool:
+    """Return whether a file is the one at a path."""
+    try:
+        status = os.stat(name or "")
+    except (OSError, ValueError):
+        return False
+    return (status.st_dev, status.st_ino) == file
+
+
+def _is_likely_a_copy(content: Content, other: Checkpoint, name: str | None) -> bool:
+    """Return whether so much is the same as in another, if it is, that it is no coincidence.
+
+    Little will do if the name is the other's with something behind it, as of a rotated file.
+    """
+    is_much = min(content.size, other.offset) >= FINGERPRINT_BYTES
+    return is_much or (name is not None and content.name.startswith(name))
+
+
+def _is_all_in(content: Content, path: str | None) -> bool:
+    """Return whether a file holds nothing but the beginning of another one, whose beginning it has.
+
+    As a copy in the making does, and one whose original is not truncated yet: lines are taken from
+    that.
+    """
+    length = min(content.size, FINGERPRINT_BYTES)
+    place = (content.size - length, length)
+    with suppress(SourceError), opened(path or "") as original:
+        return not original.is_compressed and original.read(*place) == content.read(*place)
+    return False

@@ -1,0 +1,180 @@
+"""Watching: files and folders are followed until told to stop, each line taken exactly once."""
+
+import logging
+import time
+from collections.abc import Callable, Generator, Sequence
+
+from behavstats.errors import Overtaken, StoreBusy, StoreUnavailable
+from behavstats.ingest import Report
+from behavstats.scanning import File, Scan
+from behavstats.stopping import Stop
+from behavstats.store import Store
+from behavstats.taking import Taker
+
+_POLL = 3.0  # seconds between two scans of all, where nothing tells of changes
+_POLL_ALONE = 1.0  # where nothing ever does
+_SHARE_OF_SCANS = 0.1  # of the time
+_TICK = 250  # ms of waiting for changes
+_GATHERING = (200, 50)  # ms for which changes are gathered, at most, and while none comes
+_AGAIN = 1.0  # seconds after which a store that was of no use is tried again
+
+_log = logging.getLogger(__name__)
+logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it tells of each change
+
+
+class Watcher:
+    """Follows files and folders into a store."""
+
+    def __init__(
+        self, paths: Sequence[str], store: Store, clock: Callable[[], int], stop: Stop
+    ) -> None:
+        """`clock` returns ms since the epoch. Raises SourceError if none of the paths is there."""
+        self._store = store
+        self._stop = stop
+        self._taker = Taker(store, clock, stop.is_set)
+        self._scan = Scan(paths, store.path, self._taker.note_problem)
+        self._scan.check()
+        self._here: dict[File, str] = {}
+        self._trouble = ""
+
+    @property
+    def report(self) -> Report:
+        """What was taken so far."""
+        return self._taker.report
+
+    def drain(self) -> None:
+        """Take what is there. Raises StoreError."""
+        is_behind = True
+        while is_behind and not self._stop.is_set():
+            try:
+                self._take_all()
+                is_behind = self._taker.is_behind
+            except Overtaken as error:
+                _log.warning("%s; looking again", error)
+        self._store.settle()
+
+    def follow(self) -> None:
+        """Take what is there and what comes, until told to stop.
+
+        A store that is busy, or has no room, is tried again. Raises StoreError if it never will do.
+        """
+        while not self._stop.is_set():
+            try:
+                self._take_all()
+                self._follow_changes()
+            except Overtaken as error:
+                _log.warning("%s; looking again", error)
+            except (StoreBusy, StoreUnavailable) as error:
+                self._note_trouble(str(error))
+                self._stop.wait(_AGAIN)
+
+    def _follow_changes(self) -> None:
+        """Take what changes, until a folder comes or goes."""
+        folders = self._scan.folders
+        due = 0.0  # something may have come before the waiting began
+        for changed in self._changes():
+            is_due = changed is None or self._taker.is_behind or time.monotonic() >= due
+            found = None if is_due else self._scan.some(changed or ())
+            if found is None:
+                took = self._take_all()
+                due = time.monotonic() + max(_POLL, took / _SHARE_OF_SCANS)
+            elif found:
+                self._taker.take(found, self._scan.files)
+            self._store.settle(seconds=0)
+            self._note_trouble("")
+            if self._scan.folders != folders:
+                return
+
+    def _take_all(self) -> float:
+        """Take what is new anywhere; return how many seconds the scan took."""
+        start = time.monotonic()
+        found = self._scan.files()
+        took = time.monotonic() - start
+        here = {file.file: file.path for file in found}
+        for file, path in self._here.items():
+            if file not in here:
+                self._taker.forget(file)
+                _log.info("%s: is gone", path)
+        self._here = here
+        self._taker.take(found, self._scan.files)
+        return took
+
+    def _changes(self) -> Generator[set[str] | None, None, None]:
+        """Yield the paths that changed, no path now and then, None if any may have changed.
+
+        Ends where a folder is gone.
+        """
+        from watchfiles import watch
+
+        gathering, quiet = _GATHERING
+        try:
+            for changes in watch(
+                *self._scan.folders,
+                watch_filter=lambda _, path: self._scan.is_wanted(path),
+                debounce=gathering,
+                step=quiet,
+                stop_event=self._stop,
+                rust_timeout=_TICK,
+                yield_on_timeout=True,
+                raise_interrupt=False,
+                recursive=False,
+                ignore_permission_denied=True,
+            ):
+                yield {path for _, path in changes}
+        except FileNotFoundError:
+            self._stop.wait(_TICK / 1000)
+        except (OSError, RuntimeError) as error:  # no more watches to be had, most likely
+            _log.warning("changes are not told of (%s), but looked for now and then", error)
+            while not self._stop.is_set():
+                self._stop.wait(_POLL_ALONE)
+                yield None
+
+    def _note_trouble(self, trouble: str) -> None:
+        """Say once what keeps the store from being used, and once that it is over."""
+        if trouble and not self._trouble:
+            _log.error("%s; trying again until it goes on", trouble)
+        elif self._trouble and not trouble:
+            _log.info("the store can be written to again")
+        self._trouble = trouble
+
+
+def log_to_standard_error() -> None:
+    """Have what happens written there: a JSON object a line or, at a terminal, text."""
+    from behavstats.display import printable
+    from behavstats.logs import Log
+
+    def escape(record: logging.LogRecord) -> bool:
+        record.msg, record.args = printable(record.getMessage()), None
+        return True
+
+    handler = Log()
+    handler.addFilter(escape)  # no file's name steers the terminal
+    logging.basicConfig(handlers=[handler], level=logging.INFO)
+
+
+def _summary(report: Report) -> str:
+    return (
+        f"{report.read:,} lines taken: {report.added:,} page views added, "
+        f"{report.duplicates:,} duplicates, {report.rejected.total():,} rejected"
+    )
+
+
+def watch(
+    paths: Sequence[str], store: Store, clock: Callable[[], int], stop: Stop, *, once: bool
+) -> Report:
+    """Follow files and folders until told to stop, or `once`, as far as they are there now.
+
+    `clock` returns ms since the epoch. Raises SourceError if none of the paths is there, and
+    StoreError where the store will not do.
+    """
+    watcher = Watcher(paths, store, clock, stop)
+    _log.info("follows %s into %s", ", ".join(paths), store.path)
+    try:
+        if once:
+            watcher.drain()
+        else:
+            watcher.follow()
+    finally:
+        _log.info("stops: %s", _summary(watcher.report))
+    watcher.report.interrupted = stop.is_set()
+    return watcher.report

@@ -1,0 +1,172 @@
+"""`behavstats watch` and `behavstats sources` as processes: signals, exit codes, output."""
+
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+from behavstats.events import PageView
+from behavstats.settings import system_clock
+from behavstats.stopping import Stop
+from behavstats.store import Store
+from behavstats.watch import Watcher
+from tests.commands.conftest import one_line
+from tests.conftest import BEHAVSTATS
+from tests.histories import AS_OF, line
+
+BAD = b'{"bad": 1}\n'
+
+
+def lines(start, end):
+    return b"".join(line(PageView(f"u{n % 97}", AS_OF + n, "/")) for n in range(start, end))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "in").mkdir()
+    return tmp_path / "in"
+
+
+@pytest.fixture
+def watch(cli, tmp_path):
+    """Start to watch; what still runs at the end is killed."""
+    running = []
+
+    def start(*arguments):
+        path = tmp_path / f"log{len(running)}"
+        log = path.open("wb")
+        process = subprocess.Popen(
+            [BEHAVSTATS, "watch", *arguments], stderr=log, env=cli.environment
+        )
+        running.append((process, log))
+        while process.poll() is None and b"follows" not in path.read_bytes():
+            time.sleep(0.02)
+        return process
+
+    yield start
+    for process, log in running:
+        process.kill()
+        process.wait()
+        log.close()
+
+
+def page_views(db):
+    if not db.exists():
+        return 0
+    with Store.open(db, patience=10) as store:
+        return store.counts()[0]
+
+
+def wait_for(db, count):
+    deadline = time.monotonic() + 40
+    while page_views(db) < count:
+        assert time.monotonic() < deadline, "the page views do not come"
+        time.sleep(0.02)
+
+
+def test_once_takes_what_is_there_and_ends(cli, db, folder):
+    """0 all was taken, 1 some was rejected, 3 a file could not be used."""
+    (folder / "a.jsonl").write_bytes(lines(0, 10))
+    assert cli("watch", str(folder), "--once").returncode == 0
+    (folder / "b.jsonl").write_bytes(lines(10, 20) + BAD)
+    assert cli("watch", "in", "--once").returncode == 1
+    done = cli("watch", str(folder), "missing", "--once")
+    assert (done.returncode, done.stdout) == (3, b"")
+    assert b"missing: No such file or directory" in done.stderr
+    assert page_views(db) == 20
+
+
+def test_without_anything_to_watch_it_says_so(cli):
+    """Exit code 3."""
+    done = cli("watch", "missing")
+    assert done.returncode == 3
+    assert b"missing: No such file" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_told_to_stop_it_stores_what_it_has_and_leaves(db, folder, watch, number):
+    """Exit code 0; later, it goes on where it was."""
+    (folder / "a.jsonl").write_bytes(lines(0, 60_000))
+    process = watch(str(folder))
+    wait_for(db, 1)
+    process.send_signal(number)
+    assert process.wait(timeout=30) == 0
+    with Store.open(db, patience=10) as store:
+        (source,) = store.sources()
+        assert source.checkpoint.offset == len(lines(0, source.checkpoint.lines))
+        assert source.checkpoint.lines == store.counts()[0]
+    with Store.open(db, patience=10) as store:
+        Watcher([str(folder)], store, system_clock, Stop()).drain()
+        assert store.counts()[0] == 60_000
+
+
+def test_killed_at_any_instant_it_loses_and_doubles_nothing(db, folder, watch):
+    """SIGKILL under a writer that goes on, and rotates its file."""
+    rng = random.Random(5)
+    written = []
+
+    def write():
+        for part in range(30):
+            with (folder / "log").open("ab") as file:
+                file.write(lines(part * 500, part * 500 + 500) + b'{"bad": %d}\n' % part)
+            written.append(part)
+            if part % 7 == 6:
+                (folder / "log").rename(folder / f"log.{part}")
+            time.sleep(0.1)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    while writer.is_alive():
+        process = watch(str(folder))
+        time.sleep(rng.uniform(0.05, 0.6))
+        process.kill()
+        process.wait()
+    writer.join()
+    process = watch(str(folder), "--once")
+    assert process.wait(timeout=60) in {0, 1}
+    with Store.open(db, patience=10) as store:
+        assert store.counts()[0] == 15_000
+        rejected = sorted(bad.text for bad in store.rejections())
+        assert rejected == sorted(b'{"bad": %d}' % part for part in written)
+        assert sum(source.checkpoint.lines for source in store.sources()) == 15_030
+        assert sum(source.rejected for source in store.sources()) == 30
+        assert list(store.check()) == []
+
+
+def test_sources_lists_how_far_each_file_was_taken(cli, folder):
+    """With the size that it has now; one can be forgotten."""
+    (folder / "a.jsonl").write_bytes(lines(0, 2) + BAD)
+    cli("watch", str(folder), "--once")
+    with (folder / "a.jsonl").open("ab") as file:
+        file.write(b"12345")
+    offset = len(lines(0, 2) + BAD)
+    listed = cli("sources").stdout.decode()
+    (row,) = [row for row in listed.splitlines() if "a.jsonl" in row]
+    cells = [cell.strip() for cell in row.split("│")][1:-1]
+    assert cells[:6] == [str(folder / "a.jsonl"), str(offset + 5), str(offset), "5", "3", "1"]
+    done = cli("sources", "--forget-source", "in/a.jsonl", cwd=folder.parent)
+    assert (done.returncode, done.stderr) == (0, b"")
+    done = cli("sources", "--forget-source", str(folder / "a.jsonl"))
+    assert done.returncode == 1
+    assert "unknown source" in one_line(done)
+    assert "a.jsonl" not in cli("sources").stdout.decode()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read anything")
+def test_a_file_that_must_not_be_read_is_named_and_taken_when_it_may(cli, db, folder):
+    """The others are taken meanwhile."""
+    (folder / "a.jsonl").write_bytes(lines(0, 2))
+    (folder / "b.jsonl").write_bytes(lines(2, 4))
+    (folder / "a.jsonl").chmod(0)
+    done = cli("watch", str(folder), "--once")
+    assert done.returncode == 3
+    assert b"a.jsonl: Permission denied" in done.stderr
+    assert page_views(db) == 2
+    (folder / "a.jsonl").chmod(0o600)
+    assert cli("watch", str(folder), "--once").returncode == 0
+    assert page_views(db) == 4

@@ -1,0 +1,89 @@
+"""`behavstats serve --watch`: files are followed beside the server, as long as that runs."""
+
+import os
+import signal
+import time
+
+from behavstats.events import PageView
+from behavstats.store import Store
+from tests.commands.conftest import one_line
+from tests.histories import AS_OF, line
+
+
+def eventually(condition):
+    deadline = time.monotonic() + 40
+    while not condition():
+        assert time.monotonic() < deadline, "it does not come true"
+        time.sleep(0.05)
+
+
+def followers(server):
+    """The processes that the server has, and that have open what they follow."""
+    children = f"/proc/{server.process.pid}/task/{server.process.pid}/children"
+    with open(children) as file:
+        return [int(child) for child in file.read().split()]
+
+
+def test_what_is_written_to_a_watched_folder_is_served(serve, tmp_path, db):
+    """And what is posted; both end together."""
+    (tmp_path / "in").mkdir()
+    server = serve("--watch", str(tmp_path / "in"), "--watch", str(tmp_path / "more"))
+    (tmp_path / "in" / "a").write_bytes(line(PageView("u", AS_OF, "/")))
+    (tmp_path / "more").write_bytes(line(PageView("v", AS_OF, "/")))
+    eventually(lambda: server.get("u")[0] == 200 and server.get("v")[0] == 200)
+    assert server.post("w", "/", "2024-03-01T10:30:00Z") == 200
+    assert server.stop() == 0
+    assert "Traceback" not in server.stderr
+    (tmp_path / "in" / "b").write_bytes(line(PageView("x", AS_OF, "/")))
+    time.sleep(1)
+    with Store.open(db, patience=5) as store:
+        assert store.counts()[0] == 3
+        assert list(store.check()) == []
+
+
+def test_it_ends_with_a_server_that_is_killed(serve, tmp_path):
+    """Told by nobody."""
+    server = serve("--watch", str(tmp_path))
+    children = followers(server)
+    assert children
+    server.process.send_signal(signal.SIGKILL)
+    server.process.wait()
+    server.process.stderr.close()
+    eventually(lambda: not any(is_running(child) for child in children))
+
+
+def is_running(process):
+    try:
+        with open(f"/proc/{process}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_follower_that_dies_is_started_again(serve, tmp_path):
+    """After some seconds; the server goes on."""
+    (tmp_path / "in").mkdir()
+    server = serve("--watch", str(tmp_path / "in"))
+    (tmp_path / "in" / "a").write_bytes(line(PageView("u", AS_OF, "/")))
+    eventually(lambda: server.get("u")[0] == 200)
+    for pid in followers(server):
+        if follows(pid):
+            os.kill(pid, signal.SIGKILL)
+    (tmp_path / "in" / "b").write_bytes(line(PageView("v", AS_OF, "/")))
+    eventually(lambda: server.get("v")[0] == 200)
+
+
+def follows(pid):
+    """Whether it is the follower: the one that waits for changes to files."""
+    try:
+        links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+    except OSError:
+        return False
+    return "anon_inode:inotify" in links
+
+
+def test_without_anything_to_watch_it_does_not_start(cli, tmp_path):
+    """Exit code 3."""
+    done = cli("serve", "--watch", str(tmp_path / "missing"))
+    assert done.returncode == 3
+    assert "missing" in one_line(done)
