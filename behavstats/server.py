@@ -83,6 +83,8 @@ def _load(settings: Settings) -> Gateway:
     """Make the application; called in the process that does the work."""
     # Ctrl-C at a terminal is for the supervisor, which tells this process; told twice, it may hang.
     os.setpgrp()
+    # Until granian hears signals here: the supervisor's handler, inherited, would hear them for it.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _allow_connections()
     log = Log()
     logging.basicConfig(handlers=[log], level=logging.INFO)
@@ -141,6 +143,9 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os.kill(os.getpid(), signal.SIGTERM)
+        # Granian misses a signal that comes just as it begins, and nobody else is left to end this.
+        time.sleep(_SECONDS_TO_FINISH)
+        os._exit(1)
 
 
 def _address(host: str, port: int) -> str:
