@@ -16,6 +16,7 @@ SHORTEST_KEY = 16
 """Characters."""
 
 ANY_ORIGIN = "*"
+_FOREIGN = ("cross-site", "same-site")
 
 _ORIGIN = re.compile(r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+])(:[0-9]+)?/?")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
@@ -127,9 +128,11 @@ class Origins:
         if not is_loopback(_host_name(host)):
             raise AccessDenied("without keys, the Host has to be this machine's loopback address")
         origin = environ.get("HTTP_ORIGIN")
-        if origin is None or self.allowed(need, origin):
+        if self.allowed(need, origin):
             return
-        if origin.partition("://")[2] != host:
+        # An image or a frame of another site's page has no Origin, but the browser tells.
+        is_foreign = environ.get("HTTP_SEC_FETCH_SITE") in _FOREIGN
+        if is_foreign or (origin is not None and origin.partition("://")[2] != host):
             raise AccessDenied("without keys, other origins may send only if --cors-origin says so")
 
 
@@ -175,9 +178,11 @@ def _text(header: str) -> str:
 
 def _user_name(credentials: str) -> str:
     try:
-        return b64decode(credentials, validate=True).decode().partition(":")[0]
+        text = b64decode(credentials, validate=True).decode()
     except ValueError:  # no base64, not even of ASCII, or not of UTF-8
         return ""
+    # Without a password, as clients send a key, that may have colons of its own.
+    return text.removesuffix(":") if text.endswith(":") else text.partition(":")[0]
 
 
 def _digest(key: str) -> bytes:

@@ -126,6 +126,7 @@ class Answers:
         """Say that page views can be taken now, too."""
         self._check_room()
         self._store.check_readable()
+        self._store.check_writable()
         return Done()
 
     def get_metrics(self, _: Operation) -> Text:
@@ -142,7 +143,8 @@ class Answers:
 
     def get_docs_file(self, _: Operation, file: str) -> Text:
         """Show a file of that page."""
-        return Text(*docs.file(file), docs.HEADERS)
+        content_type, packed = docs.file(file)
+        return Text(content_type, packed, {**docs.HEADERS, "Content-Encoding": "gzip"})
 
     def _sent(self) -> bytes:
         """Return the body of a request, decompressed, of somebody who may send."""

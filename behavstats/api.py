@@ -42,7 +42,7 @@ _STATUS: dict[type[BehavstatsError], int] = {
 }
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 # Any character may stand in a user id: a slash, and even a newline, which `.` leaves out.
-_PATTERNS = {"{user_id}": "<user_id:re:(?s:.*)>", "{key}": "<key>", "{file}": "<file>"}
+_PATTERNS = {"{user_id}": "<user_id:re:(?s:.*)>", "{key}": "<key:re:.+>", "{file}": "<file>"}
 _HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,1000}")
 _SECONDS_OF_PREFLIGHT = 7200  # the most for which browsers remember one
 

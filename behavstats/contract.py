@@ -160,7 +160,9 @@ OPERATIONS = (
         parameters=(_KEY,),
     ),
     Operation("GET", "/healthz", "get_health", "Whether the store can be read"),
-    Operation("GET", "/readyz", "get_readiness", "Whether page views can be taken now"),
+    Operation(
+        "GET", "/readyz", "get_readiness", "Whether page views can be taken now", is_slow=True
+    ),
     Operation(
         "GET",
         "/metrics",

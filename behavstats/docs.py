@@ -1,5 +1,7 @@
 """The page that shows the contract in a browser: Swagger UI, from files of a package."""
 
+import gzip
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,7 +18,6 @@ HEADERS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
 }
 
 PAGE = b"""<!doctype html>
@@ -49,11 +50,16 @@ _TYPES = {
 }
 
 
+@cache
 def file(name: str) -> tuple[str, bytes]:
-    """Return a file that the page needs: its type, and what it holds; NothingThere if none."""
+    """Return a file that the page needs: its type, and what it holds, as gzip, which browsers take.
+
+    Raises NothingThere if there is none of this name.
+    """
     if name not in _TYPES:
         raise NothingThere(name)
-    return _TYPES[name], _START if name == "start.js" else (_folder() / name).read_bytes()
+    content = _START if name == "start.js" else (_folder() / name).read_bytes()
+    return _TYPES[name], gzip.compress(content, mtime=0)
 
 
 def _folder() -> Path:

@@ -271,15 +271,17 @@ def _dated(message: Message, told: int | None, arrival: Arrival | None) -> int:
     # What was sent again may be marked on the batch alone: the later one counts.
     behinds = (arrival.behind, clock_behind(arrival.instant, message.sent_at))
     behind = min((behind for behind in behinds if behind is not None), default=0)
-    if told + behind < 0:
-        raise InvalidInput("invalid_timestamp", "timestamp is before 1970", "timestamp")
-    return told + behind
+    corrected = told + behind
+    # What cannot be right tells nothing of the clock.
+    return corrected if 0 <= corrected <= arrival.instant + MAX_AHEAD else told
 
 
 def _digest(message: Message, told: int | None, page: str) -> bytes:
     """Return what tells a message of a user from others; nothing, if nothing does."""
-    known = message.message_id or (None if told is None else (told, page))
-    return b"" if known is None else blake2b(repr(known).encode(), digest_size=16).digest()
+    if told is None and not message.message_id:
+        return b""
+    known = (message.message_id, told, page)  # an id may come twice, of another page view
+    return blake2b(repr(known).encode(), digest_size=16).digest()
 
 
 def _check_text(field: str, text: str, most: int) -> str:

@@ -6,8 +6,11 @@ import os
 import resource
 import signal
 import socket
+import stat
+import sys
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 
 from granian.constants import HTTPModes, Interfaces, Loops
@@ -19,7 +22,13 @@ from behavstats.access import Keys, Origins, is_loopback
 from behavstats.answers import Answers
 from behavstats.api import make_app
 from behavstats.contract import is_slow
-from behavstats.errors import AddressError, BehavstatsError, InvalidInput, StoreError
+from behavstats.errors import (
+    AddressError,
+    BehavstatsError,
+    InvalidInput,
+    StoreBusy,
+    StoreError,
+)
 from behavstats.gateway import Answered, Gateway
 from behavstats.groupcommit import GroupCommit
 from behavstats.logs import Log
@@ -37,6 +46,7 @@ _KEYS_NEEDED = (
 )
 _SETTLING = 1.0  # seconds between two rounds
 _MS_FOR_HEADERS = 15_000
+_MS_TO_READ = 30_000
 _MOST_CONNECTIONS = 4_096
 _MOST_FILES = _MOST_CONNECTIONS + 256
 _SECONDS_TO_FINISH = 10
@@ -55,7 +65,8 @@ def serve(settings: Settings) -> None:
     Origins(settings.cors_origins, keys)
     if not keys and not is_loopback(address):
         raise InvalidInput("keys_needed", _KEYS_NEEDED)
-    with Store.create(settings.db, settings.patience) as store:
+    # Busy, somebody else can write to it, at least.
+    with Store.create(settings.db, settings.patience) as store, suppress(StoreBusy):
         store.check_writable()
     server = Server(
         "behavstats",
@@ -89,6 +100,8 @@ def _load(settings: Settings) -> Gateway:
     log = Log()
     logging.basicConfig(handlers=[log], level=logging.INFO)
     threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
+    if sys.platform == "linux":
+        threading.Thread(target=_time_out_readers, name="time-out", daemon=True).start()
     store = Store.open(settings.db, settings.patience)
     # Neither is closed: when the process ends, all that was acknowledged is committed, and the
     # process that supervises it truncates the WAL.
@@ -113,6 +126,26 @@ class _Observer:
     def answered(self, answered: Answered) -> None:
         self._count(answered)
         self._write(answered)
+
+
+def _time_out_readers() -> None:
+    """Have connections end whose clients do not read what they asked for.
+
+    Connections inherit it from the socket that listens, which granian makes soon, and keeps for
+    itself: it is looked for among the descriptors of this process. Only sockets are touched, since
+    a second descriptor of a file would hold its lock.
+    """
+    is_set = False
+    while not is_set:
+        time.sleep(0.1)
+        for name in os.listdir("/proc/self/fd"):
+            with suppress(OSError):
+                if not stat.S_ISSOCK(os.stat(f"/proc/self/fd/{name}").st_mode):
+                    continue
+                with socket.socket(fileno=os.dup(int(name))) as found:
+                    if found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _MS_TO_READ)
+                        is_set = True
 
 
 def _allow_connections() -> None:

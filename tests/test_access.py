@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from urllib.parse import quote
 
 import pytest
 
@@ -380,7 +381,10 @@ def test_keys_say_what_they_lack():
     keys.check(Need.NOTHING, None)
 
 
-@pytest.mark.parametrize("key", ["schlüssel-über-alles", "ключ-от-всех-дверей", "鍵" * 16])
+ODD_KEYS = ["schlüssel-über-alles", "ключ-от-всех-дверей", "鍵" * 16, "a/b+c==:d:e, and so on"]
+
+
+@pytest.mark.parametrize("key", ODD_KEYS)
 def test_a_key_may_be_of_any_characters(key):
     """Headers have bytes: those of UTF-8 are what clients send."""
     shown = key.encode().decode("latin-1")  # as the gateway has it
@@ -390,3 +394,12 @@ def test_a_key_may_be_of_any_characters(key):
         {"HTTP_X_WRITE_KEY": shown},
     ):
         assert given_key(environ, {}) == key
+
+
+def test_a_project_s_settings_are_there_for_a_key_with_a_slash(tmp_path):
+    """Percent-encoded in the path, as a browser has it."""
+    key = "aaaaaaaa/bbbbbbbb+2=="
+    with running(tmp_path, keys={"BEHAVSTATS_WRITE_KEYS": key}) as server:
+        status, _, project = server.request("GET", f"/v1/projects/{quote(key, safe='')}/settings")
+    assert status == 200
+    assert project["integrations"]["Segment.io"]["apiKey"] == key

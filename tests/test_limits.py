@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -267,3 +268,15 @@ def test_a_connection_that_pipelines_gets_every_answer_in_order(server):
     with connect(server) as connection:
         connection.sendall(b"".join(requests))
         assert [answer[0] for answer in answers_of(connection, len(statuses))] == statuses
+
+
+def test_who_does_not_read_what_they_asked_for_is_disconnected(serve):
+    """Else their answers would be kept, and their connections, for as long as they like."""
+    server = serve(limits=("server._MS_TO_READ=1000",))
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", server.port))
+        connection.sendall(head("GET", "/docs/swagger-ui-bundle.js") * 50)
+        port = f":{connection.getsockname()[1]:04X} "
+        wait_until(lambda: port not in Path("/proc/net/tcp").read_text())
+    assert posts(server)

@@ -319,3 +319,11 @@ def test_an_origin_may_be_any_without_keys_too(tmp_path):
             )
         assert server.send("u", Host="evil.example", Origin=EVIL) == 403
         assert server.request("GET", user_path("u"), None, {"Origin": EVIL})[0] == 403
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+@pytest.mark.parametrize("operation", OTHERS, ids=named)
+def test_without_keys_no_page_of_another_site_shows_anything_of_the_store(keyless, operation, site):
+    """Be it as an image or in a frame, which have no Origin: it would see whether it is there."""
+    assert keyless.ask(operation, Sec_Fetch_Site=site)[0] == 403
+    assert keyless.ask(operation, Sec_Fetch_Site="none")[0] != 403

@@ -114,7 +114,8 @@ def _instant(message: dict[str, Any], arrival: int | None, sent: tuple[Any, Any]
         with suppress(ValueError):
             told_to_be_sent += [oracle.instant(sent_at)] if isinstance(sent_at, str) else []
     skew = arrival - max(told_to_be_sent, default=arrival)
-    return instant + skew if abs(skew) > FIVE_MINUTES else instant
+    possible = 0 <= instant + skew <= arrival + DAY
+    return instant + skew if abs(skew) > FIVE_MINUTES and possible else instant
 
 
 def _checked(user: str, instant: int, name: str, now: int) -> Outcome:

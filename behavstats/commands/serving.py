@@ -54,7 +54,7 @@ def serve(
             envvar="BEHAVSTATS_WRITE_KEYS",
             show_envvar=True,
             metavar="KEY",
-            help="A key that may only send page views; again for another.",
+            help="A key that may only send; again for another. In the variable, blanks part them.",
         ),
     ] = None,
     secret_key: Annotated[
@@ -96,7 +96,7 @@ keys = typer.Typer(help="Make keys for the server.", no_args_is_help=True, rich_
 app.add_typer(keys, name="keys")
 
 
-@keys.command(epilog="Example: behavstats keys new >> keys.env")
+@keys.command(epilog="Example: behavstats keys new > keys.env")
 def new() -> None:
     """Print a fresh pair of keys, as a file of environment variables has them."""
     from behavstats.access import new_key

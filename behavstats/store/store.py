@@ -253,8 +253,8 @@ class Store:
             connection.execute("SELECT 1 FROM page_view LIMIT 1").fetchone()
 
     def check_writable(self) -> None:
-        """Raise StoreError if the store cannot be written to; somebody else may be doing so."""
-        with suppress(StoreBusy), self._turn() as connection, self._transaction(connection):
+        """Raise StoreError if the store cannot be written to; StoreBusy if somebody else does."""
+        with self._turn() as connection, self._transaction(connection):
             connection.execute("DELETE FROM page_view WHERE false")  # BEGIN takes any file
 
     def _reading(self) -> "_Reading":
