@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
@@ -21,6 +22,7 @@ from prometheus_client.registry import Collector
 
 from behavstats.errors import StoreError
 from behavstats.events import PageView
+from behavstats.following import up_to_date
 from behavstats.gateway import Answered
 from behavstats.instants import SECOND
 from behavstats.intake import Intake
@@ -73,7 +75,7 @@ class Metrics:
         # Looking a child up by its labels takes as long as counting.
         self._timed = cache(lambda *labels: self._requests.labels(*labels).observe)
         self._newest = _Newest(store)
-        registry.register(_StoreCollector(store.path, self._newest, clock))
+        registry.register(_StoreCollector(store, self._newest, clock))
         ProcessCollector(registry=registry)
 
     def answered(self, answered: Answered) -> None:
@@ -124,10 +126,10 @@ class _Newest:
 
 
 class _StoreCollector(Collector):
-    """Looks at the store when it is asked."""
+    """Looks at the store, and at the files that are followed into it, when it is asked."""
 
-    def __init__(self, path: Path, newest: _Newest, clock: Callable[[], int]) -> None:
-        self._path = path
+    def __init__(self, store: Store, newest: _Newest, clock: Callable[[], int]) -> None:
+        self._store = store
         self._newest = newest
         self._clock = clock
 
@@ -137,11 +139,24 @@ class _StoreCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield what the store is like now."""
-        for name, path in (("store", self._path), ("wal", Path(f"{self._path}-wal"))):
-            size = path.stat().st_size if path.exists() else 0
+        path = self._store.path
+        for name, file in (("store", path), ("wal", Path(f"{path}-wal"))):
+            size = file.stat().st_size if file.exists() else 0
             yield GaugeMetricFamily(f"behavstats_{name}_bytes", f"Size of the {name}.", size)
         with suppress(StoreError):
             newest = self._newest.instant()
             age = (self._clock() - newest) / SECOND if newest else math.nan
             words = "How long ago the newest page view was."
             yield GaugeMetricFamily("behavstats_newest_page_view_age_seconds", words, age)
+            yield self._lag()
+
+    def _lag(self) -> Metric:
+        words = "Bytes of a followed file that are not taken yet."
+        gauge = GaugeMetricFamily("behavstats_source_lag_bytes", words, labels=["source"])
+        lags = Counts[str]()
+        for source in map(up_to_date, self._store.sources()):
+            if source.name is not None:  # erased
+                lags[source.name] += source.lag
+        for name, lag in lags.items():
+            gauge.add_metric([name], lag)
+        return gauge

@@ -96,6 +96,8 @@ def _load(settings: Settings) -> Gateway:
     """Make the application; called in the process that does the work."""
     # Ctrl-C at a terminal is for the supervisor, which tells this process; told twice, it may hang.
     os.setpgrp()
+    # Until granian hears signals here: the supervisor's handler, inherited, would hear them for it.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _allow_connections()
     log = Log()
     logging.basicConfig(handlers=[log], level=logging.INFO)

@@ -141,3 +141,14 @@ def test_ready_is_who_can_take_page_views(serve, db):
     poster.join()
     assert answers == [200]
     assert server.request("GET", "/readyz")[0] == 200
+
+
+def test_the_lag_of_each_followed_file_is_shown(server, cli, tmp_path):
+    """What was written since it was followed last."""
+    file = tmp_path / "events.jsonl"
+    file.write_text(json.dumps(ours("/")) + "\n")
+    assert cli("watch", "--once", str(file)).returncode == 0
+    with file.open("a") as more:
+        more.write("x" * 100)
+    text = server.request("GET", "/metrics")[1].decode()
+    assert f'behavstats_source_lag_bytes{{source="{file}"}} 100.0' in text

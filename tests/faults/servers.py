@@ -5,6 +5,7 @@ import random
 import signal
 import socket
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from tests.conftest import BEHAVSTATS, ServerProcess
@@ -36,6 +37,12 @@ def processes_of(session):
         if its_session == session and state not in "ZX":
             found.append(int(stat.parent.name))
     return sorted(found, key=lambda process: (process != session, process))
+
+
+def _kill(processes):
+    for process in processes:
+        with suppress(ProcessLookupError):  # it ended by itself meanwhile
+            os.kill(process, signal.SIGKILL)
 
 
 class Server(ServerProcess):
@@ -77,8 +84,7 @@ class Server(ServerProcess):
         """Kill `all` of its processes, or `supervisor` or `worker`; the other has to end, too."""
         processes = self.processes()
         killed = {"all": processes, "supervisor": processes[:1], "worker": processes[1:]}[which]
-        for process in killed:
-            os.kill(process, signal.SIGKILL)
+        _kill(killed)
         self.wait_until_gone()
         return killed
 
@@ -90,8 +96,7 @@ class Server(ServerProcess):
 
     def kill_all(self):
         """Leave no process behind, whatever happened."""
-        for process in self.processes():
-            os.kill(process, signal.SIGKILL)
+        _kill(self.processes())
         self.process.wait(timeout=30)
 
     def stop(self, signal_number=signal.SIGTERM):

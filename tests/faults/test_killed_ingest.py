@@ -1,8 +1,6 @@
 """SIGKILL of an ingest at random instants: the store is sound, and the next one finishes it."""
 
 import gzip
-import os
-import signal
 import sqlite3
 import time
 from contextlib import closing
@@ -76,7 +74,7 @@ def test_a_killed_ingest_keeps_its_promise(db, start, chance, tmp_path, _part):
         else:
             wait_until_it_stores(ingest, stores[-1])
             time.sleep(seconds * chance.uniform(0, 0.3))
-        os.killpg(ingest.pid, signal.SIGKILL)  # a second process, which only decodes, ends itself
+        ingest.kill()  # a second process, which only decodes, ends by itself
         ingest.communicate()
         is_done = ingest.returncode == 1  # before it was killed; but for the junk
         keeps_its_promise(stores[-1], everything if is_done else (), everything)

@@ -7,6 +7,7 @@ import pytest
 from behavstats.instants import DAY, HOUR
 from tests.faults.load import Load
 from tests.faults.promise import Ledger, agrees_with_the_oracle
+from tests.faults.waiting import wait_until
 from tests.histories import AS_OF
 
 ROUNDS = 10
@@ -47,3 +48,12 @@ def test_a_server_killed_while_it_starts_leaves_a_store_that_opens(db, start_ser
         load.wait_for(50)
         assert server.stop() == 0
     ledger.holds(db)
+
+
+def test_a_worker_outlives_its_supervisor_at_no_instant(start_server, chance):
+    """Also where it is killed just as it has made the worker, which cannot be told to stop yet."""
+    for _ in range(12):
+        server = start_server(is_ready=False)
+        wait_until(lambda server=server: len(server.processes()) > 1, "there is a worker")
+        time.sleep(chance.uniform(0, 0.1))
+        server.kill("supervisor")

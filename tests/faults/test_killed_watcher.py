@@ -1,6 +1,5 @@
 """SIGKILL of what follows files, at random instants: each line is taken, and taken once."""
 
-import os
 import signal
 import sqlite3
 import time
@@ -66,7 +65,7 @@ def test_a_killed_watcher_takes_each_line_once(db, start, chance, folder, _part)
             watcher = start("watch", folder)
             time.sleep(chance.uniform(0.2, 1.2))
             if chance.random() < 0.8:
-                os.killpg(watcher.pid, signal.SIGKILL)
+                watcher.kill()
             else:
                 watcher.terminate()
             watcher.communicate(timeout=30)
