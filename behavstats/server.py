@@ -3,6 +3,7 @@
 import logging
 import os
 import resource
+import signal
 import socket
 import stat
 import sys
