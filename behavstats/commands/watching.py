@@ -38,6 +38,7 @@ def watch(
     log_to_standard_error()
     settings = Settings(db)
     with Store.create(settings.db, settings.patience, say_that_it_waits) as store:
+        store.check_writable()  # a full disk is waited for; this would be for ever
         report = watch(paths, store, settings.clock, stop, once=once)
     if not once:
         raise typer.Exit(DONE)
