@@ -91,6 +91,8 @@ def _admit(
 ) -> None:
     """Raise an error unless whoever asks may have the answer, and the request is whole."""
     environ, need = bottle.request.environ, operation.need
+    if need is not Need.SENDING:  # a beacon's answer is taken by the browser, of whatever site
+        bottle.response.set_header("Cross-Origin-Resource-Policy", "same-origin")
     _allow_to_read(origins.allowed(need, environ.get("HTTP_ORIGIN")))
     if FAILED in environ:
         raise environ[FAILED]

@@ -45,12 +45,10 @@ _BODY = "behavstats.body"
 _INCOMPLETE = "the request was not sent to its end"
 _NO_ROUTE = ("other", "none")
 
-# Nothing that is answered is for a cache, for a browser to take for something else, or for pages of
-# other sites to show.
+# Nothing that is answered is for a cache, or for a browser to take for something else.
 _HEADERS = [
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
-    (b"cross-origin-resource-policy", b"same-origin"),
 ]
 
 _Environment = dict[str, Any]
