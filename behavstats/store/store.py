@@ -34,6 +34,7 @@ _SETTLED_AT_ONCE = 0.01  # seconds; others wait then
 _LARGE_WAL = 1536 * 1024
 _MANY_AT_ONCE = 250  # page views; who sends so many waits longer anyway
 _LARGE_WAL_OF_A_LOAD = 16 * 1024 * 1024
+_LARGE_WAL_OF_BATCHES = 64 * 1024 * 1024  # their page views lie all over the store
 
 
 class Store:
@@ -125,7 +126,7 @@ class Store:
                 added = insert_page_views(connection, self._users, self._pages, views)
                 rejects.insert_rejections(connection, rejections)
             few = len(views) < _MANY_AT_ONCE
-            self._checkpoint_if_due(connection, _LARGE_WAL if few else _LARGE_WAL_OF_A_LOAD)
+            self._checkpoint_if_due(connection, _LARGE_WAL if few else _LARGE_WAL_OF_BATCHES)
         return added
 
     def load(

@@ -32,7 +32,7 @@ def test_the_writer_has_the_pragmas_that_durability_rests_on(store):
 
 def test_a_wal_that_grows_large_is_checkpointed_on_the_way(store, db, monkeypatch):
     """So that it does not grow with what is ingested."""
-    for large in ("_LARGE_WAL", "_LARGE_WAL_OF_A_LOAD"):
+    for large in ("_LARGE_WAL", "_LARGE_WAL_OF_BATCHES"):
         monkeypatch.setattr(f"behavstats.store.store.{large}", 100_000)
     sizes = []
     for start in range(0, 100_000, 1000):
