@@ -10,6 +10,7 @@ import typer
 from behavstats.settings import Settings
 
 if TYPE_CHECKING:
+    from behavstats.ingest import Report
     from behavstats.store import Store
 
 DONE, PARTLY, USAGE, UNUSABLE, INTERRUPTED = 0, 1, 2, 3, 130
@@ -44,6 +45,15 @@ def existing_store(settings: Settings) -> "Store":
 def say_that_it_waits() -> None:
     """Tell whoever wonders why nothing happens."""
     complain("waiting for another process that is writing to the store")
+
+
+def exit_code(report: "Report") -> int:
+    """Return the exit code of a command that took lines in."""
+    if report.interrupted:
+        return INTERRUPTED
+    if report.failures:
+        return UNUSABLE
+    return PARTLY if report.rejected else DONE
 
 
 def write(data: bytes) -> None:

@@ -9,14 +9,11 @@ import typer
 
 from behavstats.commands.common import (
     DEFAULT_DB,
-    DONE,
-    INTERRUPTED,
-    PARTLY,
-    UNUSABLE,
     Database,
     app,
     complain,
     existing_store,
+    exit_code,
     say_that_it_waits,
     write,
 )
@@ -63,10 +60,7 @@ def ingest(
     complain(*report.failures)
     if report.interrupted:
         complain("interrupted; what is counted above is stored, and running it again goes on")
-        raise typer.Exit(INTERRUPTED)
-    if report.failures:
-        raise typer.Exit(UNUSABLE)
-    raise typer.Exit(PARTLY if report.rejected else DONE)
+    raise typer.Exit(exit_code(report))
 
 
 @app.command(epilog="Example: behavstats rejects --jsonl > to-repair.jsonl")

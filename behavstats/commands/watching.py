@@ -9,12 +9,10 @@ import typer
 from behavstats.commands.common import (
     DEFAULT_DB,
     DONE,
-    INTERRUPTED,
-    PARTLY,
-    UNUSABLE,
     Database,
     app,
     existing_store,
+    exit_code,
     say_that_it_waits,
 )
 from behavstats.settings import Settings
@@ -40,13 +38,7 @@ def watch(
     with Store.create(settings.db, settings.patience, say_that_it_waits) as store:
         store.check_writable()  # a full disk is waited for; this would be for ever
         report = watch(paths, store, settings.clock, stop, once=once)
-    if not once:
-        raise typer.Exit(DONE)
-    if report.interrupted:
-        raise typer.Exit(INTERRUPTED)
-    if report.failures:
-        raise typer.Exit(UNUSABLE)
-    raise typer.Exit(PARTLY if report.rejected else DONE)
+    raise typer.Exit(exit_code(report) if once else DONE)
 
 
 @app.command(epilog="Example: behavstats sources --forget-source /var/log/events/old.jsonl")
