@@ -95,7 +95,8 @@ def check_file(path: Path) -> None:
             # The file may be shorter than its first page says: the rest is still in the WAL.
             connection.execute("PRAGMA writable_schema = ON")
             try:
-                check_version(connection, path)
+                if check_version(connection, path) == 0:  # another process may be making it
+                    return
             except sqlite3.DatabaseError:
                 if _is_half_made(path):
                     return

@@ -28,6 +28,13 @@ def test_opening_where_there_is_no_store_makes_none(db):
         assert store.add([VIEW]) == 1
 
 
+def test_a_new_store_has_small_pages(db):
+    """Page views in the order in which they come change almost a page each."""
+    Store.create(db, patience=1).close()
+    with closing(sqlite3.connect(db)) as connection:
+        assert connection.execute("PRAGMA page_size").fetchone() == (2048,)
+
+
 def _another_programs_database(path):
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
