@@ -186,4 +186,6 @@ def _user_name(credentials: str) -> str:
 
 
 def _digest(key: str) -> bytes:
-    return blake2b(key.encode(errors="surrogatepass"), digest_size=32).digest()
+    # In a query, a plus sign is itself to some, and a blank to others; so they are the same here.
+    text = key.replace("+", " ")
+    return blake2b(text.encode(errors="surrogatepass"), digest_size=32).digest()

@@ -109,7 +109,8 @@ class Answers:
     def get_project(self, _: Operation, key: str) -> Project:
         """Tell Segment's client for browsers to send to the address that it asked."""
         environ = bottle.request.environ
-        secure = "https" in (environ["wsgi.url_scheme"], environ.get("HTTP_X_FORWARDED_PROTO"))
+        forwarded, _, _ = environ.get("HTTP_X_FORWARDED_PROTO", "").partition(",")
+        secure = "https" in (environ["wsgi.url_scheme"], forwarded)
         here = SegmentIntegration(
             api_key=key,
             api_host=f"{environ.get('HTTP_HOST', '')}/v1",

@@ -8,7 +8,6 @@ from typing import Any
 
 import bottle
 import msgspec
-from msgspec import UNSET
 
 from behavstats.access import Keys, Need, Origins, given_key
 from behavstats.answers import Answers, Text, query_of_request
@@ -81,7 +80,7 @@ def _answering(
             return _refused(error)
         except Exception:
             _log.exception("a request failed", extra=_request_id())
-            return _failure(500, "internal_error", "internal error")
+            return _failed(500, Failure("internal_error", "internal error"))
 
     return respond
 
@@ -146,7 +145,7 @@ def _refused(error: BehavstatsError) -> bytes:
         bottle.response.set_header("Retry-After", str(RETRY_AFTER))
     if status == 401:
         bottle.response.set_header("WWW-Authenticate", 'Bearer realm="behavstats"')
-    return _failure(status, error.code, str(error), getattr(error, "field", None))
+    return _failed(status, Failure.of(error))
 
 
 def _request_id() -> dict[str, str | None]:
@@ -159,9 +158,10 @@ def _http_error(error: bottle.HTTPError) -> bytes:
     status = error.status_code
     path, method = bottle.request.path, bottle.request.method
     messages = {404: f"there is nothing at {path}", 405: f"{method} is not possible at {path}"}
-    return _failure(status, _CODES.get(status, "http_error"), messages.get(status, error.status))
+    code, message = _CODES.get(status, "http_error"), messages.get(status, error.status)
+    return _failed(status, Failure(code, message))
 
 
-def _failure(status: int, code: str, message: str, field: str | None = None) -> bytes:
+def _failed(status: int, failure: Failure) -> bytes:
     bottle.response.status = status
-    return _shown(Failure(code, message, field or UNSET))
+    return _shown(failure)

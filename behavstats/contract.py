@@ -4,13 +4,15 @@ The application takes its routes and rights from it, the metrics their labels, `
 document.
 """
 
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from behavstats.access import Need
+from behavstats.docs import TYPES
+from behavstats.errors import BehavstatsError
 from behavstats.intake import Batch
 from behavstats.profile import MAX_DAYS, Profile
 from behavstats.wire import INSTANT, KINDS, PAGES, USER_ID, Message, WireEvent
@@ -71,6 +73,11 @@ class Failure(msgspec.Struct):
     field: str | UnsetType = UNSET
     success: Literal[False] = False
 
+    @classmethod
+    def of(cls, error: BehavstatsError) -> Self:
+        """Return what an error says."""
+        return cls(error.code, str(error), getattr(error, "field", None) or UNSET)
+
 
 class Parameter(NamedTuple):
     """A value in the path or the query; `example` is shown to a person."""
@@ -83,10 +90,10 @@ class Parameter(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """One method of one path; types of what it takes and gives, or the media type of a text.
+    """One method of one path; types of what it takes and gives, or the media types of a text.
 
-    `answer` names the application's method for it. `kind` is what a message is that does not say
-    so. `is_slow` marks what may take seconds.
+    `answer` names the application's method for it. `kind` is what comes this way, as in `Arrival`.
+    `is_slow` marks what may take seconds.
     """
 
     method: str
@@ -115,6 +122,7 @@ _WINDOW = (
     ),
     Parameter("detail", "query", bool, "Whether to add visits, days and pages.", True),
 )
+_FILE = Parameter("file", "path", Literal[tuple(TYPES)], "Its name.", "swagger-ui.css")
 _KEY = Parameter("key", "path", str, "A write key.", "a-write-key-of-16-or-more")
 
 
@@ -122,9 +130,10 @@ def _intake() -> Iterator[Operation]:
     for path in ("/v1/batch", "/v1/b", "/v1/import", "/beacon/v1/batch"):
         summary = "Send a batch of messages"
         yield Operation("POST", path, "post_batch", summary, Need.SENDING, (Batch,), Counted)
-    takes = (WireEvent, Message)  # what it is, is told by its keys, wherever it comes
     for kind in KINDS:
-        summary = "Send a page view" if kind in PAGES else f"Send a message that is counted: {kind}"
+        is_page = kind in PAGES
+        summary = "Send a page view" if is_page else f"Send a message that is counted: {kind}"
+        takes = (WireEvent, Message) if is_page else (dict[str, Any],)
         for path in (f"/v1/{kind}", f"/v1/{kind[0]}"):
             yield Operation("POST", path, "post_message", summary, Need.SENDING, takes, kind=kind)
 
@@ -172,13 +181,20 @@ OPERATIONS = (
         gives="text/plain",
         is_slow=True,
     ),
-    Operation("GET", "/openapi.json", "get_openapi", "This document", gives=dict[str, Any]),
+    Operation("GET", "/openapi.json", "get_openapi", "This document", gives=Mapping[str, Any]),
     Operation(
         "GET", "/docs", "get_docs", "This document, to be read in a browser", gives="text/html"
     ),
-    Operation("GET", "/docs/{file}", "get_docs_file", "", gives="text/*"),
+    Operation(
+        "GET",
+        "/docs/{file}",
+        "get_docs_file",
+        "A file that this page needs",
+        gives="text/css, text/javascript",
+        parameters=(_FILE,),
+    ),
 )
-"""All of them; one without a summary is not for anybody to call."""
+"""All of them."""
 
 _SLOW = [op for op in OPERATIONS if op.is_slow]
 _BEGINNINGS = {

@@ -43,11 +43,12 @@ _START = b"""SwaggerUIBundle({
 });
 """
 
-_TYPES = {
+TYPES = {
     "swagger-ui.css": "text/css; charset=utf-8",
     "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
     "start.js": "text/javascript; charset=utf-8",
 }
+"""What the page needs, and of what type it is."""
 
 
 @cache
@@ -56,10 +57,10 @@ def file(name: str) -> tuple[str, bytes]:
 
     Raises NothingThere if there is none of this name.
     """
-    if name not in _TYPES:
+    if name not in TYPES:
         raise NothingThere(name)
     content = _START if name == "start.js" else (_folder() / name).read_bytes()
-    return _TYPES[name], gzip.compress(content, mtime=0)
+    return TYPES[name], gzip.compress(content, mtime=0)
 
 
 def _folder() -> Path:

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Container, Iterable
+from contextlib import suppress
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ import msgspec
 
 from behavstats.errors import InvalidInput
 from behavstats.instants import HOUR, MINUTE, format_instant, parse_instant
-from behavstats.wire import PAGES, THEIRS, Message, WireEvent, may_be_ours
+from behavstats.wire import OTHERS, PAGES, THEIRS, Message, Typed, WireEvent, may_be_ours
 
 MAX_USER_ID_BYTES = 512
 MAX_NAME_BYTES = 2048
@@ -45,7 +46,8 @@ class Other(NamedTuple):
 class Arrival(NamedTuple):
     """How a message came: when, and by how much its sender's clock is behind, both in ms.
 
-    That is None if it is not told. `kind` is what a message is that does not say so.
+    That is None if it is not told. `kind` is what comes this way: a page view, unless the message
+    says that it is something else; or another kind, whatever the message says.
     """
 
     instant: int
@@ -100,8 +102,10 @@ class Lines(NamedTuple):
 
 _decoder = msgspec.json.Decoder(WireEvent)
 _message_decoder = msgspec.json.Decoder(Message)
+_typed_decoder = msgspec.json.Decoder(Typed)
 _encoder = msgspec.json.Encoder()
 _raw_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_any_decoder = msgspec.json.Decoder(msgspec.defstruct("_Any", ()))
 _MISFIT = re.compile(r"(.*) - at `\$\.(\w+).*`")  # what msgspec says
 
 
@@ -141,9 +145,10 @@ def decode_event(body: bytes, now: int, arrival: Arrival | None = None) -> PageV
     `invalid_name`, `invalid_timestamp` and `invalid_type`, and which names the field where there is
     one.
     """
+    kind = arrival.kind if arrival else None
     try:
         body.decode()  # msgspec passes over the bytes of keys that it skips
-        event = _decoded(body)
+        event = _as_other(body, kind) if kind in OTHERS else _decoded(body, kind)
     except UnicodeDecodeError as error:
         at = f"byte {error.start:,}"
         raise InvalidInput("invalid_utf8", f"the text is not UTF-8 ({at})") from None
@@ -151,6 +156,8 @@ def decode_event(body: bytes, now: int, arrival: Arrival | None = None) -> PageV
         raise InvalidInput("too_deep", "the JSON is nested too deep") from None
     except msgspec.DecodeError as error:
         raise InvalidInput("invalid_json", str(error)) from None
+    if isinstance(event, Other):
+        return event
     if isinstance(event, Message):
         return _from_message(event, now, arrival)
     instant = _check_instant(parse_instant(event.timestamp), now)
@@ -205,7 +212,16 @@ def _overlong(block: Block) -> Rejection:
     )
 
 
-def _decoded(body: bytes) -> WireEvent | Message:
+def _as_other(body: bytes, kind: str) -> Other:
+    """Return a message that is no page view: nothing in it has to be right, but that it is JSON."""
+    try:
+        _any_decoder.decode(body)
+    except msgspec.ValidationError:
+        raise InvalidInput("not_an_object", "the JSON is not an object") from None
+    return Other(kind)
+
+
+def _decoded(body: bytes, assumed: str | None) -> WireEvent | Message | Other:
     """Return what JSON holds, in the format that its keys mark; InvalidInput if it fits neither."""
     if not may_be_ours(body):
         message = _as_message(body)
@@ -223,7 +239,7 @@ def _decoded(body: bytes) -> WireEvent | Message:
         try:
             return _message_decoder.decode(body)
         except msgspec.ValidationError as error:
-            raise _unfit_message(str(error)) from None
+            return _unfit_message(body, assumed, str(error))
     for key in WireEvent.__struct_fields__:
         if key not in values:
             raise InvalidInput("missing_key", f"{key} is missing", key)
@@ -239,12 +255,19 @@ def _as_message(body: bytes) -> Message | None:
         return None
 
 
-def _unfit_message(misfit: str) -> InvalidInput:
-    """Say which value of a Segment message is none that it could be."""
+def _unfit_message(body: bytes, assumed: str | None, misfit: str) -> Other:
+    """Return a message that is no page view: of that, nothing but its kind has to be right.
+
+    Of a page view, say in InvalidInput which value is none that it could be.
+    """
+    with suppress(msgspec.ValidationError):
+        kind = _typed_decoder.decode(body).kind(assumed)
+        if kind not in PAGES:
+            return Other(kind)
     found = _MISFIT.fullmatch(misfit)
     if found is None:
-        return InvalidInput("wrong_type", misfit)
-    return InvalidInput("wrong_type", f"{found[2]}: {found[1].replace('`', '')}", found[2])
+        raise InvalidInput("wrong_type", misfit)
+    raise InvalidInput("wrong_type", f"{found[2]}: {found[1].replace('`', '')}", found[2])
 
 
 def _from_message(message: Message, now: int, arrival: Arrival | None) -> PageView | Other:

@@ -43,6 +43,7 @@ _LARGE = 256 * 1024  # bytes of a body
 _LARGE_OF_GZIP = 4 * 1024  # that may be a thousand times as many
 _BODY = "behavstats.body"
 _INCOMPLETE = "the request was not sent to its end"
+_CROWDED = "too many requests are under way"
 _NO_ROUTE = ("other", "none")
 
 # Nothing that is answered is for a cache, or for a browser to take for something else.
@@ -117,12 +118,17 @@ class Gateway:
         seconds = time.perf_counter() - begin
         self._observer.answered(Answered(request_id, method, name, status, seconds))
 
+    def check_room(self) -> None:
+        """Raise Overloaded if no more requests that send something are taken now."""
+        if self._requests > _MOST_REQUESTS:
+            raise Overloaded(_CROWDED)
+
     async def _take_body(self, environment: _Environment, receive: _Receive) -> None:
         """Read the body, if there is one. What is wrong with it, the answer will tell."""
         if "HTTP_CONTENT_LENGTH" not in environment and "HTTP_TRANSFER_ENCODING" not in environment:
             return
         if self._requests > _MOST_REQUESTS:
-            environment[FAILED] = Overloaded("too many requests are under way")
+            environment[FAILED] = Overloaded(_CROWDED)
         try:
             async with asyncio.timeout(_SECONDS_TO_SEND):
                 await self._read(environment, receive)
@@ -173,7 +179,8 @@ class Gateway:
         intake = environment.get(INTAKE)
         if intake is not None:
             try:
-                await self._add(intake)
+                if intake.is_to_be_stored:
+                    await self._add(intake)
             except Exception as error:  # the application knows what each means
                 again = {FAILED: error, REQUEST_ID: environment[REQUEST_ID]}
                 return self._ask(_environment(scope) | again)

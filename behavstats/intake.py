@@ -1,5 +1,6 @@
 """Intake: the body of a request, which may be compressed, into page views and rejected messages."""
 
+import re
 import zlib
 from collections import Counter
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ MAX_INFLATED_BYTES = 16 * 1024 * 1024
 MAX_MESSAGES = 2_500
 
 _MANY_COMMAS = 250_000  # what has fewer is decoded into so few objects that they may be counted
-_LONGEST_TEXT = 1_024  # bytes of what stands around messages
+_LONGEST_TEXT = 8 * 1024  # bytes of what stands around messages
 
 GZIP = b"\x1f\x8b"
 """How gzip begins."""
@@ -31,7 +32,9 @@ GZIP = b"\x1f\x8b"
 _GZIP_FORMAT = 16 + zlib.MAX_WBITS
 _PIECE = 16 * 1024  # bytes
 _KEPT_OF_LONG_MESSAGE = 4 * 1024
-_HIDDEN = b"..."
+# As clients put a key into each message: not to be kept, however wrong the message is.
+_KEY = re.compile(rb'("writeKey"\s*:\s*")(?:[^"\\]++|\\.)*+|(writeKey=)[^&"#\\\s]++', re.DOTALL)
+_HIDDEN = rb"\1\2..."
 _WORTH_COLUMNS = 20  # messages
 _BESIDE = 600  # bytes that a message takes beside its text
 
@@ -80,6 +83,11 @@ class Intake(NamedTuple):
     others: Counter[str]
     error: InvalidInput | None = None
     size: int = 0  # bytes of memory, roughly, until it is stored
+
+    @property
+    def is_to_be_stored(self) -> bool:
+        """Whether anything of it is kept."""
+        return bool(self.views or self.rejections)
 
 
 _envelope_decoder = msgspec.json.Decoder(Envelope)
@@ -201,7 +209,8 @@ def take_in(source: str, messages: Sequence[Raw | bytes], arrival: Arrival) -> I
 
 def _plain(texts: list[bytes], arrival: Arrival) -> Sequence[PageView | None]:
     """Return the page views of those messages that can be decoded together, None for the others."""
-    if len(texts) < _WORTH_COLUMNS or arrival.behind or max(map(len, texts)) > MAX_LINE_BYTES:
+    few, long = len(texts) < _WORTH_COLUMNS, max(map(len, texts), default=0) > MAX_LINE_BYTES
+    if few or long or arrival.behind or arrival.kind:
         return [None] * len(texts)
     from behavstats.columns import decode_plain  # and NumPy with it
 
@@ -209,16 +218,14 @@ def _plain(texts: list[bytes], arrival: Arrival) -> Sequence[PageView | None]:
 
 
 def _decoded(text: bytes, arrival: Arrival) -> PageView | Other:
-    if len(text) > MAX_LINE_BYTES:
-        raise TooLarge("message", MAX_LINE_BYTES)
+    if len(text) > MAX_LINE_BYTES and text.count(b",") > _MANY_COMMAS:
+        message = f"the message has over {_MANY_COMMAS:,} values"
+        raise InvalidInput("message_too_large", message)
     return decode_event(text, arrival.instant, arrival)
 
 
 def _rejection(source: str, number: int, text: bytes, reason: InvalidInput) -> Rejection:
-    line = _one_line(text)
-    key = open_envelope(text).key  # as clients put it into each message: not to be kept
-    if key:
-        line = line.replace(key.encode(), _HIDDEN)
+    line = _KEY.sub(_HIDDEN, _one_line(text))
     kept = line[:_KEPT_OF_LONG_MESSAGE] if len(line) > MAX_LINE_BYTES else line
     return Rejection(source, number, 0, len(line), reason.code, str(reason), kept)
 

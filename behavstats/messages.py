@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from behavstats.wire import KINDS, NAME, PAGES, THEIRS, TIMESTAMP, USER_ID
+from behavstats.wire import NAME, OTHERS, PAGES, THEIRS, TIMESTAMP, USER_ID
 
 Schema = dict[str, Any]
 
@@ -24,7 +24,10 @@ _USER_ID, _NAME, _TIME, _ADDRESS = (
 )
 _NOT_TOLD: Schema = {"enum": ["", None]}
 _NO_TEXT: Schema = {"not": {"type": "string", "minLength": 1}}
-_OTHERS = [kind for kind in KINDS if kind not in PAGES]
+_NOT_OURS: Schema = {
+    "type": "object",
+    "properties": {"user_id": {"description": "Marks our own format.", "not": {}}},
+}
 
 # What may tell the page, where there is no name: the first that does.
 _TELLING = (
@@ -44,15 +47,11 @@ def message_schemas(message: Schema, reference: Callable[[str], Schema]) -> dict
     whole, page_view = reference("Message"), reference("PageMessage")
     untold = {"properties": {"type": _NOT_TOLD}}
     page = _all(page_view, _having(type={"enum": [*PAGES]}))
-    other = _all(whole, _having(type={"enum": _OTHERS}))
+    other = _all(_NOT_OURS, _having(type={"enum": [*OTHERS]}))
     no_event = {"properties": {"event": {"type": "null"}}}
     marked = _any(*({"required": [key]} for key in THEIRS))
     return {
-        "Message": message
-        | {
-            "properties": message["properties"]
-            | {"user_id": {"description": "Marks our own format.", "not": {}}}
-        },
+        "Message": message | {"properties": message["properties"] | _NOT_OURS["properties"]},
         "PageMessage": {
             "title": "PageMessage",
             "description": "A message of a page view: whose, when (else, now), and of which page. "
@@ -64,11 +63,6 @@ def message_schemas(message: Schema, reference: Callable[[str], Schema]) -> dict
             "description": "A message; one that does not say what it is, is a page view.",
             **_any(page, _all(page_view, untold), other),
         },
-        "MessageForOther": {
-            "title": "MessageForOther",
-            "description": "A message; one that does not say what it is, is what its path says.",
-            **_any(page, other, _all(whole, untold, marked)),
-        },
         "MessageInBatch": {
             "title": "MessageInBatch",
             "description": "A message; one that does not say what it is, is a track if it has an "
@@ -77,7 +71,7 @@ def message_schemas(message: Schema, reference: Callable[[str], Schema]) -> dict
                 page,
                 _all(page_view, untold, no_event),
                 other,
-                _all(whole, untold, marked, _having(event={"not": {"type": "null"}})),
+                _all(_NOT_OURS, untold, marked, _having(event={"not": {"type": "null"}})),
             ),
         },
     }

@@ -7,10 +7,30 @@ from typing import Any
 import msgspec
 
 import behavstats
-from behavstats.contract import OPERATIONS, Counted, Done, Erased, Failure, Operation, Project
-from behavstats.intake import Batch
+from behavstats.contract import (
+    OPERATIONS,
+    Counted,
+    Done,
+    Erased,
+    Failure,
+    Integrations,
+    Operation,
+    Project,
+    SegmentIntegration,
+)
+from behavstats.errors import (
+    AccessDenied,
+    BehavstatsError,
+    InvalidInput,
+    NotAuthenticated,
+    SlowClient,
+    StoreBusy,
+    TooLarge,
+    UnknownUser,
+)
+from behavstats.intake import MAX_BODY_BYTES, Batch
 from behavstats.messages import Schema, message_schemas
-from behavstats.profile import FIELDS, Details, Profile, Summary, profile
+from behavstats.profile import FIELDS, Details, Profile, profile, summarise
 from behavstats.wire import PAGES, Message, WireEvent
 
 _REF = "#/components/schemas/{name}"
@@ -24,8 +44,8 @@ An answer of 200 means that all of it is durable and visible. Any content type w
 as well: the body decides. At most 4 MiB as sent, 16 MiB decompressed, and 2,500 messages. Sending \
 anything again changes nothing. After a 503, try again in `Retry-After` seconds.
 
-Where the server has keys, a write key may only send, a secret key everything. Where it has none, \
-it answers this machine alone.
+Where the server has keys, a write key may only send, a secret key everything; who can give it \
+nowhere else, gives it as `writeKey` in the body. Where it has none, it answers this machine alone.
 """
 _EVENT = {"user_id": "019mr8mf4r", "name": "/pricing", "timestamp": "2026-11-15T12:34:56.789Z"}
 _CALL = {
@@ -42,8 +62,23 @@ _SECURITY: Mapping[str, Schema] = {
     "header": {"type": "apiKey", "in": "header", "name": "X-Write-Key"},
     "query": {"type": "apiKey", "in": "query", "name": "writeKey"},
 }
-_RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
-_CHALLENGE = {"WWW-Authenticate": {"schema": {"type": "string"}}}
+_SEGMENT = SegmentIntegration("a-write-key-of-16-or-more", "localhost:8000/v1", "http")
+_EXAMPLES = {
+    Done: Done(),
+    Counted: Counted(page_views=2, others=1, rejected=0),
+    Erased: Erased(user_id="019mr8mf4r", page_views=12, page_names=3, rejected_lines=0),
+    Profile: profile("019mr8mf4r", summarise([0, 90_000], ["/", "/pricing"])),
+    Project: Project(Integrations(_SEGMENT)),
+    Mapping[str, Any]: {"openapi": "3.1.0"},
+    "text/plain": "behavstats_page_views_added_total 2.0\n",
+    "text/html": "<!doctype html>\n",
+    "text/css, text/javascript": "/* */\n",
+}
+_REQUEST_ID = {"$ref": "#/components/headers/X-Request-Id"}
+_HEADERS: Mapping[int, Schema] = {
+    401: {"WWW-Authenticate": {"schema": {"type": "string"}, "example": "Bearer"}},
+    503: {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds.", "example": 1}},
+}
 _USER = "/v1/user/{user_id}"
 _AS_WORD = str.maketrans("/{}.", "____")
 
@@ -53,8 +88,7 @@ def document() -> Schema:
     """Return the document."""
     paths: dict[str, Schema] = {}
     for operation in OPERATIONS:
-        if operation.summary:
-            paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -65,7 +99,17 @@ def document() -> Schema:
         },
         "servers": [{"url": "."}],
         "paths": paths,
-        "components": {"schemas": _components(), "securitySchemes": dict(_SECURITY)},
+        "components": {
+            "schemas": _components(),
+            "securitySchemes": dict(_SECURITY),
+            "headers": {
+                "X-Request-Id": {
+                    "schema": {"type": "string"},
+                    "description": "By which the request is found in the server's log.",
+                    "example": "5f0c1e9a7b21-2a",
+                }
+            },
+        },
     }
 
 
@@ -73,7 +117,7 @@ def _operation(operation: Operation) -> Schema:
     described: Schema = {
         "operationId": _id(operation.method, operation.path),
         "summary": operation.summary,
-        "responses": {str(status): answer for status, answer in _answers(operation)},
+        "responses": _answers(operation),
         "security": [{name: []} for name in _SECURITY] if operation.need else [],
     }
     if operation.parameters:
@@ -93,20 +137,34 @@ def _operation(operation: Operation) -> Schema:
     return described
 
 
-def _answers(operation: Operation) -> Iterator[tuple[int, Schema]]:
-    """Yield the statuses that an operation may answer with, and what comes with them."""
-    yield 200, {"description": "Done.", "content": _content(operation.gives), **_links(operation)}
+def _answers(operation: Operation) -> Schema:
+    """Return the statuses that an operation may answer with, and what comes with them."""
+    content = _content(operation.gives, _EXAMPLES[operation.gives])
+    answers = {200: {"description": "Done.", "content": content, **_links(operation)}}
+    for status, words, error in _failures(operation):
+        answers[status] = {"description": words, "content": _content(Failure, Failure.of(error))}
+    for status, answer in answers.items():
+        answer["headers"] = {"X-Request-Id": _REQUEST_ID, **_HEADERS.get(status, {})}
+    return {str(status): answer for status, answer in answers.items()}
+
+
+def _failures(operation: Operation) -> Iterator[tuple[int, str, BehavstatsError]]:
+    """Yield how an operation may fail: the status, what it means, and an error that leads to it."""
     if operation.takes or operation.parameters or operation.need:
-        yield 400, _failing("Something in the request is wrong; sent again, it will be again.")
+        words = "Something in the request is wrong; sent again, it will be again."
+        yield 400, words, InvalidInput("invalid_days", "days must be 1 to 90, not 0", "days")
     if operation.need:
-        yield 401, _failing("No key, or one that is not known.") | {"headers": _CHALLENGE}
-    yield 403, _failing("A write key, where a secret one is needed; or a web page that may not.")
+        words = "No key, or one that is not known."
+        yield 401, words, NotAuthenticated("the key is not known")
+    words = "A write key, where a secret one is needed; or a web page that may not."
+    yield 403, words, AccessDenied("a write key may only send; this takes a secret key")
     if operation.parameters:
-        yield 404, _failing("Nothing is known of this user, or there is nothing at this path.")
+        words = "Nothing is known of this user, or there is nothing at this path."
+        yield 404, words, UnknownUser("nobody")
     if operation.takes:
-        yield 408, _failing("The request was not sent to its end in time.")
-        yield 413, _failing("The request is too large.")
-    yield 503, _failing("Not now: try again.") | {"headers": _RETRY_AFTER}
+        yield 408, "The request was not sent to its end in time.", SlowClient(60)
+        yield 413, "The request is too large.", TooLarge("body", MAX_BODY_BYTES)
+    yield 503, "Not now: try again.", StoreBusy("the store is busy")
 
 
 def _links(operation: Operation) -> Schema:
@@ -128,33 +186,31 @@ def _id(method: str, path: str) -> str:
     return method.lower() + path.translate(_AS_WORD)
 
 
-def _failing(words: str) -> Schema:
-    return {"description": words, "content": _content(Failure)}
-
-
 def _taken(operation: Operation) -> Schema:
     """Return what a body holds that an operation takes."""
-    call = {"type": operation.kind or "page", **_CALL}
-    values: Schema = {"segment": call, "ours": _EVENT}
+    values: Schema = {"segment": {"type": operation.kind or "page", **_CALL}, "ours": _EVENT}
     if Batch in operation.takes:
         schema = _reference("Batch")
         values = {name: {"batch": [value]} for name, value in values.items()}
+    elif operation.kind in PAGES:
+        schema = {"anyOf": [_reference("WireEvent"), _reference("MessageForPage")]}
     else:
-        message = "MessageForPage" if operation.kind in PAGES else "MessageForOther"
-        schema = {"anyOf": [_reference("WireEvent"), _reference(message)]}
+        schema = {"type": "object"}
+        del values["ours"]
     examples = {name: {"value": value} for name, value in values.items()}
     return {"application/json": {"schema": schema, "examples": examples}}
 
 
-def _content(kind: Any) -> Schema:  # noqa: ANN401  types are anything
-    """Return what a body holds that is of a type, or a text of a media type."""
+def _content(kind: Any, example: Any) -> Schema:  # noqa: ANN401  types are anything
+    """Return what a body holds that is of a type, or a text of some media types."""
+    example = msgspec.to_builtins(example)
     if isinstance(kind, str):
-        return {kind: {"schema": {"type": "string"}}}
+        text = {"schema": {"type": "string"}, "example": example}
+        return dict.fromkeys(kind.split(", "), text)
     if kind is Profile:
-        example = profile("019mr8mf4r", Summary(), 7)
         return {"application/json": {"schema": _reference("Profile"), "example": example}}
     (schema,), _ = msgspec.json.schema_components([kind], ref_template=_REF)
-    return {"application/json": {"schema": schema}}
+    return {"application/json": {"schema": schema, "example": example}}
 
 
 def _reference(name: str) -> Schema:

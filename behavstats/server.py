@@ -113,10 +113,17 @@ def _load(settings: Settings) -> Gateway:
     group = GroupCommit(store.add, metrics.committed)
     keys = Keys(settings.write_keys, settings.secret_keys)
     origins = Origins(settings.cors_origins, keys)
-    answers = Answers(store, keys, metrics, group.check_room, settings.clock)
+
+    def check_room() -> None:
+        gateway.check_room()
+        group.check_room()
+
+    answers = Answers(store, keys, metrics, check_room, settings.clock)
+    app = make_app(answers, keys, origins)
+    gateway = Gateway(app, group.add, is_slow, _Observer(metrics, log))
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     _log.info("behavstats serves %s on http://%s:%d", settings.db, host, settings.port)
-    return Gateway(make_app(answers, keys, origins), group.add, is_slow, _Observer(metrics, log))
+    return gateway
 
 
 class _Observer:

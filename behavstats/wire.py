@@ -15,8 +15,8 @@ from behavstats.errors import InvalidInput
 KINDS = ("page", "screen", "track", "identify", "group", "alias")
 """What a message can be."""
 
-PAGES = KINDS[:2]
-"""Those of them that are page views."""
+PAGES, OTHERS = KINDS[:2], KINDS[2:]
+"""Those of them that are page views, and the others, which are counted and not stored."""
 
 # What these values are, for a schema; whether they are, `events` checks.
 USER_ID = Meta(
@@ -66,26 +66,11 @@ class _Context(msgspec.Struct, gc=False):
     page: _Optional[_Page] = None
 
 
-class Message(msgspec.Struct, gc=False, rename="camel"):
-    """A message of a Segment client; other keys are skipped."""
+class Typed(msgspec.Struct, gc=False):
+    """What tells the kind of a message of a Segment client."""
 
     type: str | None = None
-    user_id: str | None = None
-    anonymous_id: str | None = None
-    name: str | None = None
-    category: Any = None
-    properties: _Optional[_Page] = None
-    context: _Optional[_Context] = None
-    timestamp: str | None = None
-    original_timestamp: str | None = None
-    sent_at: Any = None
-    message_id: Any = None
     event: Any = None
-
-    @property
-    def is_marked(self) -> bool:
-        """Whether this is a Segment message, and not something else, or nothing."""
-        return any((self.type, self.user_id, self.anonymous_id, self.message_id))
 
     def kind(self, assumed: str | None) -> str:
         """Return what the message is, one of `KINDS`; what is `assumed`, if it does not say that.
@@ -96,6 +81,26 @@ class Message(msgspec.Struct, gc=False, rename="camel"):
         if kind not in KINDS:
             raise InvalidInput("invalid_type", f"type is not one of {', '.join(KINDS)}", "type")
         return kind
+
+
+class Message(Typed, gc=False, rename="camel"):
+    """A message of a Segment client; other keys are skipped."""
+
+    user_id: str | None = None
+    anonymous_id: str | None = None
+    name: str | None = None
+    category: Any = None
+    properties: _Optional[_Page] = None
+    context: _Optional[_Context] = None
+    timestamp: str | None = None
+    original_timestamp: str | None = None
+    sent_at: Any = None
+    message_id: Any = None
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether this is a Segment message, and not something else, or nothing."""
+        return any((self.type, self.user_id, self.anonymous_id, self.message_id))
 
     @property
     def user(self) -> str:

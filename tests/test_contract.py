@@ -19,15 +19,16 @@ from tests.keyed import SECRET_KEY, bearer, running
 _IN_FULL = "IN_FULL" in os.environ
 _EXAMPLES = 100 if _IN_FULL else 8
 
-_SHOWN = [operation for operation in OPERATIONS if operation.summary]
-_ALIKE = {(operation.answer, operation.kind in PAGES): operation.path for operation in _SHOWN[::-1]}
+_ALIKE = {
+    (operation.answer, operation.kind in PAGES): operation.path for operation in OPERATIONS[::-1]
+}
 _SENDING = [
-    operation.path for operation in _SHOWN if operation.takes and operation.path != "/v1/page"
+    operation.path for operation in OPERATIONS if operation.takes and operation.path != "/v1/page"
 ]
 _SENDING = [path for path in _SENDING if _IN_FULL or path in _ALIKE.values()]
 _GROUPS = {
     # With a path by which users come to be there.
-    "users and all else": {op.path for op in _SHOWN if not op.takes} | {"/v1/page"},
+    "users and all else": {op.path for op in OPERATIONS if not op.takes} | {"/v1/page"},
     **{
         " ".join(two): {*two}
         for two in (_SENDING[at : at + 2] for at in range(0, len(_SENDING), 2))
@@ -57,7 +58,7 @@ def test_schemathesis_finds_nothing(tmp_path, paths):
         )
     output = done.stdout.decode()
     assert done.returncode == 0, output + done.stderr.decode()
-    operations = [operation for operation in _SHOWN if operation.path in paths]
+    operations = [operation for operation in OPERATIONS if operation.path in paths]
     assert f"Tested: {len(operations)}\n" in output
     (passed,) = re.findall(r"(\d+) passed", output.partition("Test cases:")[2])
     assert int(passed) > 20 * len(operations)

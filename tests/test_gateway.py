@@ -144,6 +144,15 @@ def test_an_answer_waits_until_it_is_true(storing):
     assert notes.intakes == [INTAKE_OF_ALL]
 
 
+def test_what_is_only_counted_waits_for_nothing(storing, monkeypatch):
+    """Nothing of it is to be durable."""
+    counted = Intake([], [], Counter(track=2))
+    monkeypatch.setattr("tests.test_gateway.INTAKE_OF_ALL", counted)
+    notes = Notes()
+    assert ask(storing, "POST", add=None, notes=notes)[2] == b"stored"
+    assert notes.intakes == [counted]
+
+
 @pytest.mark.parametrize("at_once", [True, False])
 def test_what_fails_after_all_is_answered_by_the_application(storing, at_once):
     """It is asked again, with the error at hand; and nothing is told to be stored."""

@@ -63,7 +63,8 @@ BAD = {
     "not UTF-8": json.dumps(GOOD | {"x": "U"}).encode().replace(b"U", b"\xff"),
     "digits": b"1" * (2 * MIB),
     "a long number": json.dumps(GOOD)[:-1].encode() + b', "sentAt": ' + b"1" * 9_999 + b"}",
-    "over a mebibyte": json.dumps(GOOD | {"x": "x" * MIB}).encode(),
+    "over a mebibyte": json.dumps(GOOD | {"name": "x" * MIB}).encode(),
+    "of very many values": json.dumps(GOOD | {"x": [0] * MIB}).encode(),
     "broken off": json.dumps(GOOD)[:-1].encode() + b', "x": }',
     "nothing": b"",
     "half a surrogate": json.dumps(GOOD | {"name": "N"}).encode().replace(b"N", b"\\ud800"),
@@ -138,7 +139,7 @@ def test_what_surrounds_the_messages_is_found_also_beside_one_that_is_too_deep()
     for message in (b"{}", DEEP):
         opened = open_batch(batch(message, sentAt=b'"then"', writeKey=b'"a\\u002db"'))
         assert (opened.sent, opened.key) == ("then", "a-b")
-        for odd in (b"7", b"null", b'["x"]', b'"' + b"x" * 2000 + b'"', b"1" * 5000, b"{}"):
+        for odd in (b"7", b"null", b'["x"]', b'"' + b"x" * 20_000 + b'"', b"1" * 5000, b"{}"):
             opened = open_batch(batch(message, sentAt=odd))
             assert (opened.sent, len(opened.batch)) == (None, 1)
     assert open_envelope(b'{"writeKey": "key", "type": "page"}').key == "key"
@@ -315,3 +316,25 @@ def test_the_key_in_a_message_that_is_rejected_is_not_kept_with_it():
     (rejection,) = take_in("POST /v1/p", [text], Arrival(NOW)).rejections
     assert rejection.text == b'{"type": "page", "writeKey": "...", "userId": 5}'
     assert rejection.length == len(rejection.text)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        (
+            b'{"name":"test page","userId":"e","type":"e","writeKey":"e"}',
+            b'{"name":"test page","userId":"e","type":"e","writeKey":"..."}',
+        ),
+        (b'{"writeKey" : "a\\u006bey\\"s", "x": 1}', b'{"writeKey" : "...", "x": 1}'),
+        (b'{"context":{"writeKey":"secret"}}', b'{"context":{"writeKey":"..."}}'),
+        (b'{"x":"http://h/?a=b&writeKey=secret&c=d"}', b'{"x":"http://h/?a=b&writeKey=...&c=d"}'),
+        (b'{"writeKey":"secret", no JSON', b'{"writeKey":"...", no JSON'),
+        (b'{"writeKey":"never closed\\', b'{"writeKey":"...\\'),
+        (b'{"writeKey":"","x":7}', b'{"writeKey":"...","x":7}'),
+        (b'{"name":"writeKey","x":"y"}', b'{"name":"writeKey","x":"y"}'),
+    ],
+)
+def test_of_a_rejected_message_just_the_keys_are_blanked(text, kept):
+    """Wherever they are, and however short: the rest is to be repaired, and sent again."""
+    (rejection,) = take_in("POST /v1/p", [text], Arrival(NOW)).rejections
+    assert rejection.text == kept

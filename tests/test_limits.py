@@ -155,6 +155,7 @@ def test_more_requests_than_may_be_under_way_are_refused_and_others_answered(ser
         for _ in range(20):
             assert refused(server.request("POST", "/v1/page", EVENT))
             assert healthy(server)
+        assert refused(server.request("GET", "/readyz"))
         for body, connection in zip(bodies, slow, strict=True):
             connection.sendall(body)
             assert answer_of(connection)[0] == 200

@@ -21,8 +21,7 @@ from tests.histories import AS_OF
 from tests.keyed import SECRET_KEY, bearer, named, running
 
 DOCUMENT = document()
-SHOWN = [operation for operation in OPERATIONS if operation.summary]
-TAKING = [operation for operation in SHOWN if operation.takes]
+TAKING = [operation for operation in OPERATIONS if operation.takes]
 
 
 @pytest.fixture(scope="module")
@@ -69,18 +68,17 @@ def test_the_server_shows_the_document_to_everybody(server):
 
 
 def test_each_operation_is_described_and_nothing_else():
-    """Of the table, but what is for no one to call: the files of a page."""
+    """All of the table."""
     assert {
         f"{method.upper()} {path}"
         for path, methods in DOCUMENT["paths"].items()
         for method in methods
-    } == set(map(named, SHOWN))
-    assert [op.path for op in OPERATIONS if not op.summary] == ["/docs/{file}"]
-    names = [described(operation)["operationId"] for operation in SHOWN]
+    } == set(map(named, OPERATIONS))
+    names = [described(operation)["operationId"] for operation in OPERATIONS]
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("operation", SHOWN, ids=named)
+@pytest.mark.parametrize("operation", OPERATIONS, ids=named)
 def test_each_description_says_all_that_there_is_to_know(operation):
     """What it takes, by whom, and each status that it may answer with."""
     shown = described(operation)
@@ -166,7 +164,7 @@ def test_examples_of_parameters_are_taken(server):
     validator(schema["schema"]).validate(schema["example"])
 
 
-@pytest.mark.parametrize("operation", SHOWN, ids=named)
+@pytest.mark.parametrize("operation", OPERATIONS, ids=named)
 def test_answers_are_of_the_type_that_is_described(server, operation):
     """Good ones as bad ones, of each operation."""
     server.send("u", **bearer(SECRET_KEY))
@@ -177,6 +175,15 @@ def test_answers_are_of_the_type_that_is_described(server, operation):
         assert kind in content
         if kind == "application/json":
             validator(content[kind]["schema"]).validate(answer)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=named)
+def test_each_answer_has_an_example_and_its_request_id(operation):
+    """Of the type that is described, and each header that comes with it."""
+    for answer in described(operation)["responses"].values():
+        for content in answer["content"].values():
+            validator(content["schema"]).validate(content["example"])
+        assert "X-Request-Id" in answer["headers"]
 
 
 def test_a_profile_is_described_in_full():

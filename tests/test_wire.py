@@ -165,7 +165,22 @@ def test_the_route_or_the_event_tells_the_kind_where_the_message_does_not():
     assert decoded(bare) == PageView("u", AGO, "Home")
     assert decoded(bare | {"event": "Signed up"}) == Other("track")
     assert decoded(bare, Arrival(NOW, kind="identify")) == Other("identify")
-    assert decoded(PAGE, Arrival(NOW, kind="track")) == PageView("u", AGO, "Home")
+
+
+@pytest.mark.parametrize("message", [{}, {"event": "x"}, {"userId": 7}, PAGE, {"user_id": "u"}])
+def test_what_comes_by_the_route_of_another_kind_is_counted_as_that(message):
+    """Whatever it holds: nothing of it is stored, so nothing of it can be wrong."""
+    assert decoded(message, Arrival(NOW, kind="track")) == Other("track")
+
+
+@pytest.mark.parametrize("odd", [7, [], {}, True])
+def test_of_another_kind_nothing_but_the_kind_has_to_be_right(odd):
+    """In a batch, or in a file."""
+    assert decoded({"type": "track", "userId": odd, "timestamp": odd}) == Other("track")
+    assert decoded({"userId": odd, "event": "Signed up"}) == Other("track")
+    with pytest.raises(InvalidInput) as refused:
+        decoded({"type": odd, "userId": "u"})
+    assert (refused.value.code, refused.value.field) == ("wrong_type", "type")
 
 
 OURS = {"user_id": "ours", "name": "/", "timestamp": format_instant(AGO)}

@@ -13,7 +13,8 @@ from tests import oracle
 DAY = 24 * 60 * 60 * 1000
 FIVE_MINUTES = 5 * 60 * 1000
 MARKS = ("userId", "anonymousId", "type", "messageId")
-TEXTS = ("type", "userId", "anonymousId", "name", "timestamp", "originalTimestamp")
+OTHERS = ("track", "identify", "group", "alias")
+TEXTS = ("userId", "anonymousId", "name", "timestamp", "originalTimestamp")
 OBJECTS = ("properties", "context")
 
 Outcome = tuple[str, int, str] | str | None
@@ -29,6 +30,8 @@ def outcome(
     """Tell what a message comes to; `sent_at` is the batch's, `kind` what its route stands for."""
     if not isinstance(message, dict):
         return None
+    if kind in OTHERS:
+        return kind
     try:
         if "user_id" in message or not any(mark in message for mark in MARKS):
             return _ours(message, now)
@@ -52,15 +55,13 @@ def _theirs(
     sent_at: str | None,
     kind: str | None,
 ) -> Outcome:
-    if not all(_is_text_or_null(message.get(key)) for key in TEXTS):
-        return None
-    if not all(isinstance(message.get(key), dict | list | None) for key in OBJECTS):
+    if not _is_text_or_null(message.get("type")):
         return None
     is_track = message.get("event") is not None
     is_a = message.get("type") or kind or ("track" if is_track else "page")
-    if is_a in ("track", "identify", "group", "alias"):
+    if is_a in OTHERS:
         return is_a
-    if is_a not in ("page", "screen"):
+    if is_a not in ("page", "screen") or not _is_fitting(message):
         return None
     user = message.get("userId") or message.get("anonymousId")
     name = _name(message)
@@ -68,6 +69,12 @@ def _theirs(
         return None
     instant = _instant(message, arrival, (message.get("sentAt"), sent_at))
     return None if instant is None else _checked(user, instant, name, now)
+
+
+def _is_fitting(message: dict[str, Any]) -> bool:
+    texts = (_is_text_or_null(message.get(key)) for key in TEXTS)
+    objects = (isinstance(message.get(key), dict | list | None) for key in OBJECTS)
+    return all(texts) and all(objects)
 
 
 def _name(message: dict[str, Any]) -> str | None:

@@ -45,6 +45,17 @@ def check(
     raise typer.Exit(UNUSABLE)
 
 
+def _given_keys(
+    context: typer.Context, parameter: typer.CallbackParam, keys: list[str] | None
+) -> list[str]:
+    """Return the keys; in an environment variable, commas part them as well."""
+    keys = keys or []
+    source = context.get_parameter_source(str(parameter.name))
+    if source is not None and source.name == "ENVIRONMENT":
+        return [key for text in keys for key in text.split(",") if key]
+    return keys
+
+
 @app.command(epilog="Example: behavstats serve --port 8080")
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
@@ -59,7 +70,9 @@ def serve(
             envvar="BEHAVSTATS_WRITE_KEYS",
             show_envvar=True,
             metavar="KEY",
-            help="A key that may only send; again for another. In the variable, blanks part them.",
+            callback=_given_keys,
+            help="A key that may only send; again for another. In the variable, blanks or commas "
+            "part them.",
         ),
     ] = None,
     secret_key: Annotated[
@@ -68,6 +81,7 @@ def serve(
             envvar="BEHAVSTATS_SECRET_KEYS",
             show_envvar=True,
             metavar="KEY",
+            callback=_given_keys,
             help="A key that may do everything; again for another.",
         ),
     ] = None,

@@ -26,7 +26,7 @@ def saw(server):
 def test_every_operation_is_on_the_page(saw):
     """By its method and path."""
     assert sorted(saw["operations"]) == sorted(
-        f"{operation.method} {operation.path}" for operation in OPERATIONS if operation.summary
+        f"{operation.method} {operation.path}" for operation in OPERATIONS
     )
     assert '"019mr8mf4r"' in saw["example"]
 
