@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -143,22 +143,6 @@ def check_version(connection: sqlite3.Connection, path: Path) -> int:
     if application_id or foreign:
         raise NotAStore(f"{path} is a database of another program")
     return 0
-
-
-def empty_wal(connection: sqlite3.Connection, wait: float) -> bool:
-    """Copy the WAL into the database and empty it, under the store's lock; return if that worked.
-
-    Readers in the way are waited for `wait` seconds; then as much is copied as they allow.
-    """
-    connection.execute(f"PRAGMA busy_timeout = {int(wait * 1000)}")
-    is_empty = False
-    # Readers are reported in the row, other obstacles (a full disk) as an error; what was committed
-    # is durable all the same.
-    with suppress(sqlite3.OperationalError):
-        busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        is_empty = not busy
-    connection.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT * 1000)}")
-    return is_empty
 
 
 def json_array(values: Iterable[str] | Iterable[int]) -> str:

@@ -19,13 +19,13 @@ from behavstats.store.progress import SourceProgress, Step
 from behavstats.store.reading import read_page_views, read_summary
 from behavstats.store.schema import VERSION
 from behavstats.store.settling import is_unsettled, settle, unsettle_all
+from behavstats.store.wal import PATIENCE_WITH_READERS, Wal
 from behavstats.store.writing import Interner, insert_page_views
 
 if TYPE_CHECKING:
     from behavstats.columns import PageViews
     from behavstats.store.loading import Loading
 
-_PATIENCE_WITH_READERS = 2.0  # seconds; others wait for their turn meanwhile
 _LOADED_AT_ONCE = 50_000  # page views; others wait for a twentieth of a second then
 _COUNTS = "SELECT (SELECT count(*) FROM page_view), (SELECT count(*) FROM summary)"
 _SETTLED_AT_ONCE = 0.01  # seconds; others wait then
@@ -55,7 +55,7 @@ class Store:
         self._users = Interner("user", "user_id")
         self._pages = Interner("page", "name")
         self._remembering: list[Interner | Loading] = [self._users, self._pages]
-        self._wal_is_due = False  # to be emptied, that is
+        self._wal = Wal(path)
         self._data_version: int | None = None
 
     @classmethod
@@ -111,7 +111,7 @@ class Store:
             # The last connection to close makes a checkpoint, too: under the lock, therefore. Where
             # that is not to be had, whoever has it has a connection, and ours is not the last.
             with suppress(StoreBusy), self._turn() as connection:
-                self._checkpoint(connection)
+                self._wal.empty(connection)
                 connection.close()
             self._writer.close()
             self._writer = None
@@ -126,7 +126,7 @@ class Store:
                 added = insert_page_views(connection, self._users, self._pages, views)
                 rejects.insert_rejections(connection, rejections)
             few = len(views) < _MANY_AT_ONCE
-            self._checkpoint_if_due(connection, _LARGE_WAL if few else _LARGE_WAL_OF_BATCHES)
+            self._wal.empty_if_longer(connection, _LARGE_WAL if few else _LARGE_WAL_OF_BATCHES)
         return added
 
     def load(
@@ -158,7 +158,7 @@ class Store:
                         if is_last:
                             rejects.insert_rejections(connection, rejections)
                             progress.advance(connection, steps)
-                    self._checkpoint_if_due(connection, _LARGE_WAL_OF_A_LOAD)
+                    self._wal.empty_if_longer(connection, _LARGE_WAL_OF_A_LOAD)
                 yield len(rows), added
         finally:
             with suppress(ValueError):
@@ -188,7 +188,7 @@ class Store:
             with self._turn() as connection:
                 with self._transaction(connection):
                     more = settle(connection, _SETTLED_AT_ONCE)
-                self._checkpoint_if_due(connection, _LARGE_WAL)
+                self._wal.empty_if_longer(connection, _LARGE_WAL)
             if not more or time.monotonic() >= deadline:
                 return more
 
@@ -204,7 +204,7 @@ class Store:
         with self._turn() as connection:
             with self._transaction(connection):
                 unsettle_all(connection)
-            self._checkpoint_if_due(connection, _LARGE_WAL)
+            self._wal.empty_if_longer(connection, _LARGE_WAL)
         self.settle()
 
     def counts(self) -> tuple[int, int]:
@@ -231,10 +231,10 @@ class Store:
                 with self._transaction(connection):
                     receipt = erase_user(connection, user_id)
             except UnknownUser:
-                self._checkpoint(connection)
+                self._wal.empty(connection)
                 raise
             self._forget_keys()
-            self._overwrite_wal(connection, f"{receipt.page_views:,} page views")
+            self._wal.overwrite(connection, f"{receipt.page_views:,} page views")
         return receipt
 
     def rejections(self) -> Iterator[Rejection]:
@@ -252,7 +252,7 @@ class Store:
         with self._turn() as connection:
             with self._transaction(connection):
                 count = rejects.delete_rejections(connection)
-            self._overwrite_wal(connection, f"{count:,} rejected lines")
+            self._wal.overwrite(connection, f"{count:,} rejected lines")
         return count
 
     def sources(self) -> list[SourceProgress]:
@@ -295,7 +295,7 @@ class Store:
     def checkpoint(self) -> None:
         """Copy the write-ahead log into the database and empty it, unless others are using it."""
         with suppress(StoreBusy), self._turn() as connection:
-            self._checkpoint(connection)
+            self._wal.empty(connection)
 
     def check_readable(self) -> None:
         """Raise StoreError if the store cannot be read."""
@@ -330,7 +330,7 @@ class Store:
                 # Another connection wrote. Who was forgotten there must not keep a key here, nor
                 # bytes in the WAL if it could not be emptied then.
                 self._forget_keys()
-                self._wal_is_due = True
+                self._wal.is_due = True
                 self._check_still_ours(connection)
                 self._data_version = data_version
             yield
@@ -366,7 +366,7 @@ class Store:
             version = database.check_version(connection, self.path)
             if version == VERSION:  # another process was first
                 return
-            patience = min(self._patience, _PATIENCE_WITH_READERS)
+            patience = min(self._patience, PATIENCE_WITH_READERS)
             opening.lead_on(connection, self.path, version, patience)
 
     def _close_idle(self) -> None:
@@ -376,25 +376,3 @@ class Store:
     def _forget_keys(self) -> None:
         for memory in [*self._remembering]:  # a load in another thread may be at its end
             memory.forget()
-
-    def _overwrite_wal(self, connection: sqlite3.Connection, deleted: str) -> None:
-        self._checkpoint(connection, _PATIENCE_WITH_READERS)
-        if self._wal_is_due:
-            message = f"{deleted} were deleted, but the write-ahead log still holds them"
-            why = "another program reads it, or the disk is full"
-            raise StoreBusy(f"{message}: {why}; ask again, to have it emptied")
-        # SQLite leaves that to the system: after a power cut, the log could be there again.
-        wal = os.open(f"{self.path}-wal", os.O_RDONLY)
-        try:
-            os.fsync(wal)
-        finally:
-            os.close(wal)
-
-    def _checkpoint_if_due(self, connection: sqlite3.Connection, large: int) -> None:
-        if self._wal_is_due or os.path.getsize(f"{self.path}-wal") > large:
-            self._checkpoint(connection)
-
-    def _checkpoint(self, connection: sqlite3.Connection, wait: float = 0.0) -> None:
-        """Copy the WAL into the database and empty it, or else note that this is due."""
-        self._wal_is_due = True
-        self._wal_is_due = not database.empty_wal(connection, wait)

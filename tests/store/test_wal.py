@@ -3,6 +3,10 @@
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from behavstats.events import PageView
 from behavstats.store import Store
@@ -30,16 +34,43 @@ def test_the_writer_has_the_pragmas_that_durability_rests_on(store):
     assert values == [("wal",), (2,), (1,), (0,), (0,)]
 
 
-def test_a_wal_that_grows_large_is_checkpointed_on_the_way(store, db, monkeypatch):
-    """So that it does not grow with what is ingested."""
-    for large in ("_LARGE_WAL", "_LARGE_WAL_OF_BATCHES"):
-        monkeypatch.setattr(f"behavstats.store.store.{large}", 100_000)
-    sizes = []
-    for start in range(0, 100_000, 1000):
-        store.add([PageView("u", AS_OF + start + number, "/") for number in range(1000)])
+def test_a_wal_that_grows_large_is_copied_and_written_over(store, db, monkeypatch):
+    """So that it does not grow with what is ingested, and has its length already."""
+    monkeypatch.setattr("behavstats.store.store._LARGE_WAL", 100_000)
+    sizes, of_store = [], []
+    for start in range(0, 20_000, 100):
+        store.add([PageView("u", AS_OF + start + number, "/") for number in range(100)])
         sizes.append(Path(f"{db}-wal").stat().st_size)
-    assert max(sizes) < 1_000_000
-    assert 0 < sum(size == 0 for size in sizes) < len(sizes)  # now and then, not each time
+        of_store.append(db.stat().st_size)
+    assert sizes == sorted(sizes)
+    assert 100_000 < sizes[-1] < 200_000
+    assert 2 < len(set(of_store)) < len(of_store) / 2  # now and then, not each time
+
+
+def test_a_wal_that_grew_for_a_batch_does_not_stay_so(store, db, monkeypatch):
+    """The next one who sends little has it emptied, and cut."""
+    monkeypatch.setattr("behavstats.store.store._LARGE_WAL", 100_000)
+    wal = Path(f"{db}-wal")
+    store.add([VIEW])  # the first commit of a connection empties what others may have left
+    store.add([PageView(f"u{number}", AS_OF, "/") for number in range(20_000)])
+    assert wal.stat().st_size > 200_000
+    store.add([PageView("v", AS_OF, "/")])
+    assert wal.stat().st_size == 0
+
+
+@settings(max_examples=20)
+@given(st.lists(st.lists(st.integers(1, 300), min_size=1, max_size=3), min_size=1, max_size=5))
+def test_how_far_a_wal_is_filled_is_told_whatever_filled_it_before(times):
+    """Just as SQLite counts it, as it empties it."""
+    frames = range(600)
+    with TemporaryDirectory() as folder, Store.create(Path(folder, "s.db"), patience=1) as store:
+        for time, commits in enumerate(times):
+            for number, views in enumerate(commits):
+                store.add([PageView(f"{time}-{number}-{n}", AS_OF, f"/{n}") for n in range(views)])
+            (page,) = store._writer.execute("PRAGMA page_size").fetchone()
+            is_longer = [store._wal._is_longer(number * (page + 24)) for number in frames]
+            _, filled, _ = store._writer.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+            assert is_longer == [number < filled for number in frames]
 
 
 def test_a_checkpoint_that_was_cut_off_leaves_a_store_that_opens(store, db):

@@ -1,0 +1,82 @@
+"""The write-ahead log of a store: when it is copied into the database, and emptied.
+
+All of it happens under the store's lock: SQLite before 3.51.3 can damage a WAL when one connection
+checkpoints while another commits.
+"""
+
+import os
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+
+from behavstats.errors import StoreBusy
+from behavstats.store.database import BUSY_TIMEOUT
+
+PATIENCE_WITH_READERS = 2.0
+"""Seconds for which readers are waited for; others wait for their turn meanwhile."""
+
+_HEADER, _FRAME_HEADER = 32, 24  # bytes
+
+
+class Wal:
+    """The write-ahead log; `is_due` says that it has to be emptied, however short it is."""
+
+    def __init__(self, path: Path) -> None:
+        """Look after that of the store at `path`."""
+        self._path = f"{path}-wal"
+        self.is_due = False
+
+    def empty(self, connection: sqlite3.Connection, wait: float = 0.0, *, cut: bool = True) -> None:
+        """Copy it into the database and empty it, or else note that this is due.
+
+        If it is not `cut`, its bytes stay until they are written over: to commit to a file that has
+        its length already is much faster. Readers in the way are waited for `wait` seconds; then as
+        much is copied as they allow.
+        """
+        self.is_due = True
+        connection.execute(f"PRAGMA busy_timeout = {int(wait * 1000)}")
+        # Readers are reported in the row, other obstacles (a full disk) as an error; what was
+        # committed is durable all the same.
+        with suppress(sqlite3.OperationalError):
+            mode = "TRUNCATE" if cut else "RESTART"
+            busy, _, _ = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+            self.is_due = bool(busy)
+        connection.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT * 1000)}")
+
+    def empty_if_longer(self, connection: sqlite3.Connection, length: int) -> None:
+        """Empty it if that is due, or if a commit has just filled more than `length` bytes."""
+        if self.is_due:
+            self.empty(connection)
+        elif self._is_longer(length):
+            # One that became far longer, for what others do, does not stay so.
+            self.empty(connection, cut=os.path.getsize(self._path) > 2 * length)
+
+    def overwrite(self, connection: sqlite3.Connection, deleted: str) -> None:
+        """Leave nothing in it of what was `deleted`, not even after a power cut.
+
+        StoreBusy if others are in the way.
+        """
+        self.empty(connection, PATIENCE_WITH_READERS)
+        if self.is_due:
+            message = f"{deleted} were deleted, but the write-ahead log still holds them"
+            why = "another program reads it, or the disk is full"
+            raise StoreBusy(f"{message}: {why}; ask again, to have it emptied")
+        wal = os.open(self._path, os.O_RDONLY)
+        try:
+            os.fsync(wal)  # SQLite leaves that to the system
+        finally:
+            os.close(wal)
+
+    def _is_longer(self, length: int) -> bool:
+        """Return whether more than `length` bytes of the file belong to this time.
+
+        What does has the salt of its header: https://www.sqlite.org/fileformat2.html#walformat.
+        """
+        wal = os.open(self._path, os.O_RDONLY)
+        try:
+            header = os.pread(wal, _HEADER, 0)
+            frame = _FRAME_HEADER + int.from_bytes(header[8:12], "big")
+            salt = os.pread(wal, 8, _HEADER + length // frame * frame + 8)
+            return salt != b"" and salt == header[16:24]
+        finally:
+            os.close(wal)
