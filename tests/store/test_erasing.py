@@ -50,6 +50,20 @@ def test_a_receipt_counts_what_was_erased(store):
     assert [bad.text for bad in store.rejections()] == [b'{"user_id": "other"']
 
 
+@pytest.mark.parametrize("large", [100_000, 10_000_000])
+def test_nothing_is_left_in_the_log_however_it_was_written_over(store, db, monkeypatch, large):
+    """Neither in what it holds, nor behind that."""
+    monkeypatch.setattr("behavstats.store.store._LARGE_WAL", large)
+    for number in range(200):
+        store.add([PageView(f"{number:03}-{SECRET}", AS_OF, "/"), PageView(SECRET, number, "/")])
+    assert found_in(db, SECRET)
+    for number in range(200):
+        store.forget(f"{number:03}-{SECRET}")
+        assert found_in(db, f"{number:03}-{SECRET}") == []
+    store.forget(SECRET)
+    assert found_in(db, SECRET) == []
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_no_byte_of_a_forgotten_user_is_left_however_the_store_grew(db, seed, monkeypatch):
     """Thousands of users in random order and batches, dozens of them forgotten in between.
