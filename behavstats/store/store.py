@@ -32,9 +32,8 @@ _SETTLED_AT_ONCE = 0.01  # seconds; others wait then
 # Bytes of a WAL that is copied into the database. That costs less, the more commits it is for; but
 # those who post wait meanwhile.
 _LARGE_WAL = 1536 * 1024
+_LARGE_WAL_OF_MANY = 8 * 1024 * 1024
 _MANY_AT_ONCE = 250  # page views; who sends so many waits longer anyway
-_LARGE_WAL_OF_A_LOAD = 16 * 1024 * 1024
-_LARGE_WAL_OF_BATCHES = 64 * 1024 * 1024  # their page views lie all over the store
 
 
 class Store:
@@ -126,7 +125,7 @@ class Store:
                 added = insert_page_views(connection, self._users, self._pages, views)
                 rejects.insert_rejections(connection, rejections)
             few = len(views) < _MANY_AT_ONCE
-            self._wal.empty_if_longer(connection, _LARGE_WAL if few else _LARGE_WAL_OF_BATCHES)
+            self._wal.empty_if_longer(connection, _LARGE_WAL if few else _LARGE_WAL_OF_MANY)
         return added
 
     def load(
@@ -158,7 +157,7 @@ class Store:
                         if is_last:
                             rejects.insert_rejections(connection, rejections)
                             progress.advance(connection, steps)
-                    self._wal.empty_if_longer(connection, _LARGE_WAL_OF_A_LOAD)
+                    self._wal.empty_if_longer(connection, _LARGE_WAL_OF_MANY)
                 yield len(rows), added
         finally:
             with suppress(ValueError):

@@ -72,7 +72,7 @@ def test_no_byte_of_a_forgotten_user_is_left_however_the_store_grew(db, seed, mo
     SQLite moves cells from page to page as its trees grow and shrink; copies of them stay in
     unused space, also with secure_delete. None of a forgotten user may.
     """
-    monkeypatch.setattr("behavstats.store.store._LARGE_WAL_OF_BATCHES", 400_000)
+    monkeypatch.setattr("behavstats.store.store._LARGE_WAL_OF_MANY", 400_000)
     rng = random.Random(seed)
     users = [f"{rng.getrandbits(64):016x}" for _ in range(5_000)]
     victims = rng.sample(users, 80)
