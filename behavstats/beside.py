@@ -98,12 +98,12 @@ def _follow(settings: Settings, paths: Sequence[str]) -> None:
     stop = Stop()
     stop.on_signals()
     from behavstats.store import Store
-    from behavstats.watch import log_to_standard_error, watch
+    from behavstats.watch import PATIENCE, log_to_standard_error, watch
 
     threading.Thread(target=end_with_parent, name="end-with-parent", daemon=True).start()
     log_to_standard_error()
     try:
-        with Store.open(settings.db, settings.patience) as store:
+        with Store.open(settings.db, PATIENCE) as store:
             watch(paths, store, settings.clock, stop, once=False)
     except BehavstatsError as error:
         _log.error("%s", error)

@@ -115,6 +115,7 @@ def sources_table(sources: Iterable[SourceProgress]) -> Table:
     table = _table("sources", "source", *numbers, "last taken", right=numbers)
     for source in sources:
         name = "(erased)" if source.name is None else printable(source.name)
+        name += " (gone)" if source.device is None else ""
         reached = source.checkpoint
         counts = (source.size, reached.offset, source.lag, reached.lines, source.rejected)
         table.add_row(name, *(f"{count:,}" for count in counts), format_instant(source.taken))

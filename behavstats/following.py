@@ -9,7 +9,7 @@ import io
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from hashlib import blake2b
 from typing import BinaryIO, NamedTuple, cast
 
@@ -31,6 +31,8 @@ from behavstats.store import Checkpoint, SourceProgress
 
 FINGERPRINT_BYTES = 1024
 """Of the beginning, and of what stands before an offset, so many bytes are compared at most."""
+
+_ESCAPED = "\\x"  # in the name that the store has of a file whose own is not UTF-8
 
 START = Checkpoint(offset=0, lines=0, head=b"", tail=b"", tail_length=0)
 """Where a file is taken from that is not known."""
@@ -159,11 +161,22 @@ def check_regular(path: str, status: os.stat_result) -> None:
 
 
 def up_to_date(progress: SourceProgress) -> SourceProgress:
-    """Return the progress of a file with the size that this has now, if that can be told."""
-    with suppress(SourceError), opened(progress.name or "") as content:
-        if content.file == (progress.device, progress.inode) and not content.is_compressed:
-            return progress._replace(size=content.size)
-    return progress
+    """Return the progress of a file with the size that this has now, if that can be told.
+
+    Where another file, or none, has its name by now, nothing more of it can be taken under that: it
+    is shown as one that is gone.
+    """
+    name = progress.name
+    if name is None or _ESCAPED in name:
+        return progress
+    try:
+        with opened(name) as content:
+            if content.file == (progress.device, progress.inode):
+                return progress if content.is_compressed else progress._replace(size=content.size)
+    except SourceError:
+        if os.path.lexists(name):
+            return progress
+    return progress._replace(device=None, inode=None, size=progress.checkpoint.offset)
 
 
 def digest(data: bytes) -> bytes:

@@ -16,6 +16,7 @@ import os
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import unquote_to_bytes
@@ -41,6 +42,7 @@ _MOST_READ = 16 * 1024 * 1024  # bytes of a body; what the application would ref
 _SECONDS_TO_SEND = 60.0
 _LARGE = 256 * 1024  # bytes of a body
 _LARGE_OF_GZIP = 4 * 1024  # that may be a thousand times as many
+_MOST_LARGE = 4  # that are looked at side by side: each may take 16 MiB, and as much beside it
 _BODY = "behavstats.body"
 _INCOMPLETE = "the request was not sent to its end"
 _CROWDED = "too many requests are under way"
@@ -95,6 +97,7 @@ class Gateway:
         self._observer = observer
         self._requests = 0
         self._held = 0
+        self._few = ThreadPoolExecutor(_MOST_LARGE, thread_name_prefix="large-body")
         # Told apart by a number; and from those of other processes, by what comes before it.
         self._process, self._numbers = os.urandom(6).hex(), count()
 
@@ -167,11 +170,11 @@ class Gateway:
         body = environment[_BODY]
         environment["wsgi.input"] = io.BytesIO(body)
         environment["CONTENT_LENGTH"] = str(len(body))
-        large = _LARGE_OF_GZIP if body.startswith(GZIP) else _LARGE
-        if len(body) > large or self._is_slow(
-            environment["REQUEST_METHOD"], environment["PATH_INFO"]
-        ):
-            answer = await asyncio.to_thread(self._ask, environment)
+        loop = asyncio.get_running_loop()
+        if len(body) > (_LARGE_OF_GZIP if body.startswith(GZIP) else _LARGE):
+            answer = await loop.run_in_executor(self._few, self._ask, environment)
+        elif self._is_slow(environment["REQUEST_METHOD"], environment["PATH_INFO"]):
+            answer = await loop.run_in_executor(None, self._ask, environment)
         else:
             answer = self._ask(environment)
         del environment["wsgi.input"]

@@ -71,7 +71,7 @@ def ingest(
 
     try:
         with (
-            closing(_blocks(paths, report, progress)) as blocks,
+            closing(_blocks(paths, store, report, progress)) as blocks,
             second or SecondProcess() as other,
         ):
             decoded = Ahead(blocks, clock, other)
@@ -88,11 +88,12 @@ def ingest(
 
 
 def _blocks(
-    paths: Iterable[str], report: Report, progress: Callable[[Source], None]
+    paths: Iterable[str], store: Store, report: Report, progress: Callable[[Source], None]
 ) -> Generator[Block, None, None]:
     """Yield the blocks of all sources, noting those that cannot be read."""
     for path in paths:
         try:
+            store.check_not_of(path)
             with open_source(path) as source:
                 progress(source)
                 for block in source.blocks():

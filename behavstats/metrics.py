@@ -155,7 +155,7 @@ class _StoreCollector(Collector):
         gauge = GaugeMetricFamily("behavstats_source_lag_bytes", words, labels=["source"])
         lags = Counts[str]()
         for source in map(up_to_date, self._store.sources()):
-            if source.name is not None:  # erased
+            if source.name is not None and source.device is not None:  # erased, or gone
                 lags[source.name] += source.lag
         for name, lag in lags.items():
             gauge.add_metric([name], lag)

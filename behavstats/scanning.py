@@ -7,16 +7,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from behavstats.errors import SourceError
+from behavstats.errors import InvalidInput, SourceError
 from behavstats.following import check_regular
 from behavstats.sources import unreadable
+from behavstats.store import files_of
 
 File = tuple[int, int]
 """A file by its device and inode."""
 
 
+_OF_STORE = "belongs to the store itself, and is not followed"
 _ROTATED = re.compile(r"[.-]\d[\d.T:_-]*(\.gz|\.zst)?")  # app.log.1, app.log-20240301.gz
-_STORE_FILES = ("", "-wal", "-shm", "-journal", "-lock", "-turn")
 
 
 class Found(NamedTuple):
@@ -54,9 +55,14 @@ class Scan:
         """`on_problem` is told of each path that cannot be followed, at each scan.
 
         And whether that is a failure: in a folder, there may be other things than files.
+        Raises InvalidInput if a path is empty.
         """
+        if not all(paths):
+            raise InvalidInput("invalid_path", "a path is empty")
         self._roots = [os.path.abspath(path) for path in dict.fromkeys(paths)]
         self._store = store
+        self._names_of_store = {path.name for path in files_of(store)}
+        self._files_of_store: set[File] = set()
         self._on_problem = on_problem
         self._named: set[str] = set()  # files that were asked for by name
         self._whole: set[str] = set()  # folders of which all files are taken
@@ -64,20 +70,22 @@ class Scan:
         """The folders that the last scan has met: where to wait for changes."""
 
     def check(self) -> None:
-        """Raise SourceError if none of the paths is there."""
+        """Raise SourceError if none of the paths is there, or can ever be followed."""
+        self._know_files_of_store()
         problems = []
         for root in self._roots:
             try:
-                os.stat(root)
+                if not self._is_the_stores(root, os.stat(root)):
+                    return
+                problems.append(f"{root}: {_OF_STORE}")
             except (OSError, ValueError) as error:
                 problems.append(str(unreadable(root, error)))
-            else:
-                return
         raise SourceError("; ".join(problems))
 
     def files(self) -> list[Found]:
         """Return all files that are there now, each once."""
         self.folders, self._named, self._whole = {}, set(), set()
+        self._know_files_of_store()
         found: dict[File, Found] = {}
         for root in self._roots:
             for file in self._at(root):
@@ -107,7 +115,7 @@ class Scan:
         folder, name = os.path.split(path)
         if path in self._named:
             return True
-        if name.startswith(".") or self._is_the_stores(folder, name):
+        if name.startswith(".") or self._is_the_stores(path):
             return False
         return folder in self._whole or self._beside(path) is not None
 
@@ -115,6 +123,9 @@ class Scan:
         status = _status(root)
         if status is not None and stat.S_ISDIR(status.st_mode):
             yield from self._below(root, status)
+            return
+        if self._is_the_stores(root, status):
+            self._on_problem(root, SourceError(f"{root}: {_OF_STORE}"), True)
             return
         # By its name, it is followed also while it is not there, and where it was rotated to.
         self._named.add(root)
@@ -151,14 +162,17 @@ class Scan:
             self._on_problem(folder, unreadable(folder, error), True)
             return
         for name in names:
-            if not name.startswith(".") and not self._is_the_stores(folder, name):
-                yield os.path.join(folder, name)
+            path = os.path.join(folder, name)
+            if not name.startswith(".") and not self._is_the_stores(path):
+                yield path
 
     def _found(self, path: str, status: os.stat_result | None) -> Iterator[Found]:
         """Yield what is found at a path, unless that is a problem."""
         try:
             status = status or os.stat(path)  # which tells what is wrong
             check_regular(path, status)
+            if self._is_the_stores(path, status):  # by a link
+                return
         except SourceError as error:
             self._on_problem(path, error, path in self._named)
         except FileNotFoundError as error:  # it was there a moment ago
@@ -180,11 +194,16 @@ class Scan:
         near = (name for name in self._named if path.startswith(name))
         return max((name for name in near if os.path.dirname(name) == folder), default=None)
 
-    def _is_the_stores(self, folder: str, name: str) -> bool:
-        of_store, _, kind = name.partition(self._store.name)
-        if of_store or kind not in _STORE_FILES or name == kind:
-            return False
-        return Path(os.path.realpath(folder)) == self._store.parent
+    def _know_files_of_store(self) -> None:
+        statuses = map(_status, map(str, files_of(self._store)))
+        self._files_of_store = {_file(status) for status in statuses if status}
+
+    def _is_the_stores(self, path: str, status: os.stat_result | None = None) -> bool:
+        """Return whether a file is one of the store's, by its name or by what is there."""
+        if status is not None and _file(status) in self._files_of_store:
+            return True
+        folder, name = os.path.split(path)
+        return name in self._names_of_store and Path(os.path.realpath(folder)) == self._store.parent
 
 
 def _status(path: str) -> os.stat_result | None:

@@ -19,9 +19,10 @@ from behavstats.errors import SourceError
 from behavstats.events import Block
 from behavstats.following import FINGERPRINT_BYTES, START, Content, Ends, digest, opened
 from behavstats.ingest import Batch, Report
+from behavstats.places import Places, leads_to
 from behavstats.scanning import File, Found
 from behavstats.second import SecondProcess
-from behavstats.sources import DAMAGE
+from behavstats.sources import DAMAGE, stored_name
 from behavstats.store import Checkpoint, SourceProgress, Step, Store
 
 _SHARE = 64 * 1024 * 1024  # bytes of a large file, before others have their turn
@@ -77,7 +78,8 @@ _Known = tuple[_Following, Ends]
 class Taker:
     """Takes what is new in files, and knows which were looked at as they are now.
 
-    `report` counts what was taken; `is_behind` says that there is something for another round.
+    `report` counts what was taken; `is_behind` says that there is something for another round, in
+    which all files are looked at. Whoever begins that resets it.
     """
 
     def __init__(
@@ -85,9 +87,11 @@ class Taker:
     ) -> None:
         """`clock` returns ms since the epoch."""
         self.report = Report()
+        self.is_behind = False
         self._store = store
         self._clock = clock
         self._is_stopped = is_stopped
+        self._places = Places()
         self._seen: dict[File, Found] = {}
         self._searched: dict[File, _Searched] = {}
         self._not_before: dict[File, float] = {}
@@ -101,7 +105,6 @@ class Taker:
         self._begun: dict[bytes, _Following] = {}  # by their beginnings
         self._looked_at: dict[File, Found] = {}
         self._last_taken: dict[str, int | None] = {}
-        self.is_behind = False
 
     def take(self, found: Sequence[Found], scan: Callable[[], list[Found]]) -> None:
         """Take all that is new in files, and in what a scan finds before that is done.
@@ -109,6 +112,7 @@ class Taker:
         Raises StoreError; then what was not stored is taken the next time.
         """
         self._begin_round()
+        self._places.saw(found)
         batch = Batch()
         try:
             with closing(self._blocks(deque(found), scan)) as blocks, SecondProcess() as second:
@@ -130,6 +134,8 @@ class Taker:
 
     def note_problem(self, path: str, error: SourceError, is_failure: bool = True) -> None:
         """Say once what is wrong with a path, until that changes."""
+        # What was there, and is not any more, may be there by another name.
+        self.is_behind |= not is_failure and not os.path.lexists(path)
         if self._problems.get(path) != str(error):
             if len(self._problems) >= _MOST_PROBLEMS:
                 self._problems.clear()
@@ -140,6 +146,7 @@ class Taker:
 
     def forget(self, file: File) -> None:
         """Drop what is known of a file that is gone."""
+        self._places.forget(file)
         for memory in (self._seen, self._searched, self._not_before):
             memory.pop(file, None)
 
@@ -166,7 +173,7 @@ class Taker:
                     queue.append(found)
                 self._problems.pop(found.path, None)
             except SourceError as error:
-                self.note_problem(found.path, error)
+                self.note_problem(found.path, error, is_failure=os.path.lexists(found.path))
             start = time.monotonic()
             if queue and start > again:
                 waiting = {other.file for other in queue}
@@ -238,6 +245,7 @@ class Taker:
             ends = content.ends(progress.checkpoint)
         if ends is None:
             _log.info("%s: holds something else than before, and is taken anew", content.name)
+            self._places.left(progress, content.name)
             self._store.move_progress(progress, None)
             return None
         file = _following(content, progress)
@@ -252,7 +260,7 @@ class Taker:
         taken twice, and who was forgotten does not come back. None if there is nothing to take.
         """
         for progress in self._originals(content):
-            if _is_all_in(content, self._place(progress)):
+            if _is_all_in(content, self._places.of(progress)):
                 return None
             ends = content.ends(progress.checkpoint)
             if ends is not None:
@@ -274,7 +282,7 @@ class Taker:
         if found.beside is None:
             return True
         if found.beside not in self._last_taken:
-            self._last_taken[found.beside] = self._store.last_taken(found.beside)
+            self._last_taken[found.beside] = self._store.last_taken(stored_name(found.beside))
         since = self._last_taken[found.beside]
         return found.is_rotated and since is not None and found.modified > since * 1_000_000
 
@@ -283,7 +291,7 @@ class Taker:
         return [
             progress
             for progress in self._store.progress_by_beginnings(content.heads())
-            if _is_likely_a_copy(content, progress.checkpoint, progress.name)
+            if _is_likely_a_copy(content, progress.checkpoint, self._places.name_of(progress))
         ]
 
     def _is_copy_of_new(self, content: Content) -> bool:
@@ -291,28 +299,20 @@ class Taker:
         for head in content.heads():
             other = self._begun.get(head)
             if other is not None and _is_likely_a_copy(content, other.read, other.name):
-                return _is_all_in(content, other.name) or content.ends(other.read) is not None
+                place = self._places.of_file(other.file, other.name)
+                return _is_all_in(content, place) or content.ends(other.read) is not None
         return False
 
     def _moved(self, content: Content, progress: SourceProgress) -> _Following:
         """Go on with a content in another file; if the one it was in is there, in both."""
         _log.info("%s: goes on with what was in %s", content.name, progress.name)
         file = _following(content, progress)
-        if self._place(progress) is not None:
+        if self._places.of(progress) is not None:
             file.stored = None
         else:
             self._store.move_progress(progress, content.file)
         self._due.add(file)
         return file
-
-    def _place(self, progress: SourceProgress) -> str | None:
-        """Return where a file that is known is now; None if it is gone, or has another name."""
-        if progress.device is None or progress.inode is None:
-            return None
-        file = (progress.device, progress.inode)
-        following = self._files.get(file)
-        name = progress.name if following is None else following.name
-        return name if _leads_to(name, file) else None
 
     def _measure(self, content: Content, found: Found) -> None:
         """Find out whether a compressed file is complete; if not, it waits until it has changed."""
@@ -351,20 +351,11 @@ class Taker:
 
 def _following(content: Content, progress: SourceProgress) -> _Following:
     """Return a file as the store has it; by its old name, if that still leads to it as well."""
-    name = progress.name if _leads_to(progress.name, content.file) else None
+    name = progress.name if leads_to(progress.name, content.file) else None
     place = progress.checkpoint
     file = _Following(name or content.name, content.file, place.offset, place, place)
     file.rejected, file.size, file.modified = progress.rejected, progress.size, progress.modified
     return file
-
-
-def _leads_to(name: str | None, file: File) -> bool:
-    """Return whether a file is the one at a path."""
-    try:
-        status = os.stat(name or "")
-    except (OSError, ValueError):
-        return False
-    return (status.st_dev, status.st_ino) == file
 
 
 def _is_likely_a_copy(content: Content, other: Checkpoint, name: str | None) -> bool:

@@ -11,11 +11,14 @@ from behavstats.stopping import Stop
 from behavstats.store import Store
 from behavstats.taking import Taker
 
-_POLL = 3.0  # seconds between two scans of all, where nothing tells of changes
-_POLL_ALONE = 1.0  # where nothing ever does
+_POLL = 1.0  # seconds between two scans of all: not of every change there is a word
 _SHARE_OF_SCANS = 0.1  # of the time
 _TICK = 250  # ms of waiting for changes
 _GATHERING = (200, 50)  # ms for which changes are gathered, at most, and while none comes
+_PAUSE = 0.1  # seconds for another process, that follows the same file
+PATIENCE = 2.0
+"""Seconds to wait for a store, when it is tried again anyway: a signal is looked for in between."""
+
 _AGAIN = 1.0  # seconds after which a store that was of no use is tried again
 
 _log = logging.getLogger(__name__)
@@ -51,6 +54,7 @@ class Watcher:
                 is_behind = self._taker.is_behind
             except Overtaken as error:
                 _log.warning("%s; looking again", error)
+                self._stop.wait(_PAUSE)
         self._store.settle()
 
     def follow(self) -> None:
@@ -64,6 +68,7 @@ class Watcher:
                 self._follow_changes()
             except Overtaken as error:
                 _log.warning("%s; looking again", error)
+                self._stop.wait(_PAUSE)
             except (StoreBusy, StoreUnavailable) as error:
                 self._note_trouble(str(error))
                 self._stop.wait(_AGAIN)
@@ -87,6 +92,7 @@ class Watcher:
 
     def _take_all(self) -> float:
         """Take what is new anywhere; return how many seconds the scan took."""
+        self._taker.is_behind = False
         start = time.monotonic()
         found = self._scan.files()
         took = time.monotonic() - start
@@ -110,7 +116,7 @@ class Watcher:
         try:
             for changes in watch(
                 *self._scan.folders,
-                watch_filter=lambda _, path: self._scan.is_wanted(path),
+                watch_filter=None,  # what it leaves out, it would go on waiting for
                 debounce=gathering,
                 step=quiet,
                 stop_event=self._stop,
@@ -120,13 +126,13 @@ class Watcher:
                 recursive=False,
                 ignore_permission_denied=True,
             ):
-                yield {path for _, path in changes}
+                yield {path for _, path in changes if self._scan.is_wanted(path)}
         except FileNotFoundError:
             self._stop.wait(_TICK / 1000)
         except (OSError, RuntimeError) as error:  # no more watches to be had, most likely
             _log.warning("changes are not told of (%s), but looked for now and then", error)
             while not self._stop.is_set():
-                self._stop.wait(_POLL_ALONE)
+                self._stop.wait(_POLL)
                 yield None
 
     def _note_trouble(self, trouble: str) -> None:

@@ -39,6 +39,13 @@ def db(tmp_path):
 
 
 @pytest.fixture
+def folder(tmp_path):
+    """An empty folder, to be followed."""
+    (tmp_path / "in").mkdir()
+    return tmp_path / "in"
+
+
+@pytest.fixture
 def store(db):
     with Store.create(db, patience=10) as store:
         yield store

@@ -1,6 +1,5 @@
 """Commands that follow files, and show how far they were taken."""
 
-import os
 import sys
 from typing import Annotated
 
@@ -15,6 +14,7 @@ from behavstats.commands.common import (
     exit_code,
     say_that_it_waits,
 )
+from behavstats.errors import StoreBusy
 from behavstats.settings import Settings
 from behavstats.stopping import Stop
 
@@ -31,14 +31,25 @@ def watch(
     stop = Stop()
     stop.on_signals()  # before imports that take a while
     from behavstats.store import Store
-    from behavstats.watch import log_to_standard_error, watch
+    from behavstats.watch import PATIENCE, log_to_standard_error, watch
 
     log_to_standard_error()
     settings = Settings(db)
-    with Store.create(settings.db, settings.patience, say_that_it_waits) as store:
-        store.check_writable()  # a full disk is waited for; this would be for ever
+    Store.create(settings.db, settings.patience, say_that_it_waits).close()
+    # Who follows tries again, and says so itself.
+    waiting = (settings.patience, say_that_it_waits) if once else (PATIENCE, _say_nothing)
+    with Store.open(settings.db, *waiting) as store:
+        try:
+            store.check_writable()  # a full disk is waited for; this would be for ever
+        except StoreBusy:
+            if once:
+                raise
         report = watch(paths, store, settings.clock, stop, once=once)
     raise typer.Exit(exit_code(report) if once else DONE)
+
+
+def _say_nothing() -> None:
+    """Wait in silence."""
 
 
 @app.command(epilog="Example: behavstats sources --forget-source /var/log/events/old.jsonl")
@@ -52,10 +63,11 @@ def sources(
     """List the files that were followed, and how far they were taken."""
     from behavstats import display
     from behavstats.following import up_to_date
+    from behavstats.sources import stored_name
 
     with existing_store(Settings(db)) as store:
         if forget_source is not None:
-            store.forget_source(os.path.abspath(forget_source))
+            store.forget_source(stored_name(forget_source))
             print(f"forgotten: {display.printable(forget_source)}")
             return
         followed = [up_to_date(source) for source in store.sources()]

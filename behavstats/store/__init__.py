@@ -1,7 +1,8 @@
 """The store: one SQLite file and the verbs on it. All SQL stands in this package."""
 
 from behavstats.store.erasing import Receipt
+from behavstats.store.opening import files_of
 from behavstats.store.progress import Checkpoint, SourceProgress, Step
 from behavstats.store.store import Store
 
-__all__ = ["Checkpoint", "Receipt", "SourceProgress", "Step", "Store"]
+__all__ = ["Checkpoint", "Receipt", "SourceProgress", "Step", "Store", "files_of"]

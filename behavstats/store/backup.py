@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import mkstemp
 
 from behavstats.errors import BackupError
+from behavstats.store.opening import is_of
 
 _PAGES = 4_096  # copied at once; Ctrl-C is heard in between
 
@@ -40,8 +41,10 @@ def _check(store: Path, to: Path, *, force: bool) -> None:
             raise BackupError(to, "it is there already; --force overwrites it")
         if to.is_dir():
             raise BackupError(to, "it is a folder")
-        if to.exists() and os.path.samefile(to, store):
-            raise BackupError(to, "it is the store itself")
+        if to.exists() and not to.is_file():
+            raise BackupError(to, "it is no regular file")
+        if is_of(store, to):
+            raise BackupError(to, "it belongs to the store itself")
     for log in (f"{to}-wal", f"{to}-journal"):
         # Whoever opened the copy would take this for its own.
         if os.path.exists(log) and os.path.getsize(log):

@@ -14,7 +14,7 @@ from behavstats.store.schema import APPLICATION_ID, VERSION
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 BUSY_TIMEOUT = 5.0
 """Seconds for which SQLite itself waits; rarely needed, since writers take turns before."""
@@ -187,7 +187,7 @@ def translation(error: sqlite3.Error, path: Path) -> StoreError:
     """Return what an error of SQLite means for whoever uses the store."""
     extended = getattr(error, "sqlite_errorcode", 0)
     code = extended & 0xFF
-    if code in _BUSY:
+    if code in BUSY:
         return StoreBusy(f"the store {path} is busy: {error}")
     if code == sqlite3.SQLITE_NOTADB:
         return NotAStore(f"{path} is not a behavstats store: {error}")

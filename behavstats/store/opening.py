@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from behavstats.errors import StoreBusy
@@ -13,12 +13,28 @@ from behavstats.store.schema import migrate
 # Of a new store. Page views that come in their own order change almost a page each, which is then
 # written whole, twice: half of SQLite's 4 KiB is 1.2 times as fast, and 3 % slower for an ingest.
 _BYTES_OF_A_PAGE = 2048
+_SUFFIXES = ("-wal", "-shm", "-journal", "-lock", "-turn")
 
 
 def resolved(path: Path) -> Path:
     """Return where a store is, links resolved."""
     # By whatever link it is reached, a store has one lock. Path.resolve may raise; this does not.
     return Path(os.path.realpath(path))
+
+
+def files_of(path: Path) -> list[Path]:
+    """Return the files that a store consists of, and those that may lie beside it."""
+    return [Path(f"{path}{suffix}") for suffix in ("", *_SUFFIXES)]
+
+
+def is_of(path: Path, other: str | Path) -> bool:
+    """Return whether a path leads to one of the files of the store at `path`.
+
+    To open and close one of them ourselves would take SQLite's locks in this process with it.
+    """
+    with suppress(OSError, ValueError):
+        return any(own.exists() and os.path.samefile(own, other) for own in files_of(path))
+    return False
 
 
 def make(path: Path) -> None:
@@ -55,7 +71,9 @@ def _wait_until_alone(connection: sqlite3.Connection, path: Path, patience: floa
     while True:
         try:
             connection.execute("PRAGMA journal_mode = DELETE")
-        except sqlite3.OperationalError:
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in database.BUSY:
+                raise
             if time.monotonic() > deadline:
                 message = "it is of an older version, and a program still has it open; end that"
                 raise StoreBusy(f"the store {path} is busy: {message}") from None

@@ -9,7 +9,14 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from behavstats.errors import NoStore, NotAStore, StoreBusy, StoreUnavailable, UnknownUser
+from behavstats.errors import (
+    NoStore,
+    NotAStore,
+    SourceError,
+    StoreBusy,
+    StoreUnavailable,
+    UnknownUser,
+)
 from behavstats.events import PageView, Rejection
 from behavstats.profile import Summary, Window
 from behavstats.store import database, opening, progress, rejects
@@ -290,6 +297,11 @@ class Store:
 
         with self._reading() as connection:
             back_up(connection, self.path, to, force=force)
+
+    def check_not_of(self, path: str) -> None:
+        """Raise SourceError for a path that leads to one of the store's own files."""
+        if opening.is_of(self.path, path):
+            raise SourceError(f"{path}: belongs to the store itself")
 
     def checkpoint(self) -> None:
         """Copy the write-ahead log into the database and empty it, unless others are using it."""

@@ -74,11 +74,16 @@ def test_nothing_is_overwritten_unless_forced(cli, db, copy):
         ("missing/copy.db", "No such file"),
         ("backups", "folder"),
         ("store.db", "the store itself"),
+        ("store.db-wal", "the store itself"),
+        ("store.db-lock", "the store itself"),
+        ("pipe", "no regular file"),
         ("used.db", "in use"),
     ],
 )
 def test_where_no_copy_can_be_it_says_so(store, tmp_path, copy, to, reason):
     """Also forced; and nothing is left of it."""
+    store.add([VIEW])
+    os.mkfifo(tmp_path / "pipe")
     (tmp_path / "used.db-wal").write_bytes(b"something")
     with pytest.raises(BackupError, match=reason):
         store.back_up(tmp_path / to, force=True)

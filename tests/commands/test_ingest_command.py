@@ -76,6 +76,16 @@ def test_a_file_that_cannot_be_read_does_not_stop_the_others(cli, tmp_path):
     ]
 
 
+def test_the_store_is_not_ingested_into_itself(cli, db, tmp_path):
+    """As by `*` in its own folder; exit code 3, and the others are."""
+    (tmp_path / "events.jsonl").write_bytes(LINES)
+    cli("ingest", "events.jsonl", cwd=tmp_path)
+    done = cli("ingest", str(db), "events.jsonl", cwd=tmp_path)
+    assert done.returncode == 3
+    assert f"{db}: belongs to the store itself" in done.stderr.decode()
+    assert cli("rejects", "--jsonl").stdout == b""
+
+
 def test_a_file_name_that_is_not_utf_8_is_stored_escaped(cli, tmp_path):
     """What is good in it is stored, what is bad is kept."""
     name = os.fsencode(tmp_path) + b"/\xff\n.jsonl"

@@ -13,6 +13,7 @@ from behavstats.events import PageView
 from behavstats.settings import system_clock
 from behavstats.stopping import Stop
 from behavstats.store import Store
+from behavstats.store.lock import StoreLock
 from behavstats.watch import Watcher
 from tests.commands.conftest import one_line
 from tests.conftest import BEHAVSTATS
@@ -88,6 +89,29 @@ def test_without_anything_to_watch_it_says_so(cli):
     assert b"Traceback" not in done.stderr
 
 
+def test_a_source_whose_name_is_not_utf_8_is_forgotten_by_it(cli, folder):
+    """As it is, or as it is listed."""
+    for name in ("log\udcff", "log\\xff"):
+        path = folder / "log\udcff"
+        path.write_bytes(lines(0, 2))
+        assert cli("watch", str(path), "--once").returncode == 0
+        done = cli("sources", "--forget-source", str(folder / name))
+        assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_told_to_stop_it_leaves_though_another_process_holds_the_store(db, folder, watch):
+    """What it could not store, it takes the next time."""
+    (folder / "a.jsonl").write_bytes(lines(0, 3))
+    process = watch(str(folder))
+    wait_for(db, 3)
+    with StoreLock(db, patience=30).held():
+        (folder / "b.jsonl").write_bytes(lines(3, 6))
+        time.sleep(0.5)  # it waits for its turn by now, or will soon
+        process.terminate()
+        assert process.wait(timeout=30) == 0
+    assert page_views(db) == 3
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_told_to_stop_it_stores_what_it_has_and_leaves(db, folder, watch, number):
     """Exit code 0; later, it goes on where it was."""
@@ -149,6 +173,10 @@ def test_sources_lists_how_far_each_file_was_taken(cli, folder):
     (row,) = [row for row in listed.splitlines() if "a.jsonl" in row]
     cells = [cell.strip() for cell in row.split("│")][1:-1]
     assert cells[:6] == [str(folder / "a.jsonl"), str(offset + 5), str(offset), "5", "3", "1"]
+    (folder / "a.jsonl").rename(folder / "b.jsonl")
+    (row,) = [row for row in cli("sources").stdout.decode().splitlines() if "a.jsonl" in row]
+    cells = [cell.strip() for cell in row.split("│")][1:-1]
+    assert cells[:4] == [f"{folder / 'a.jsonl'} (gone)", str(offset), str(offset), "0"]
     done = cli("sources", "--forget-source", "in/a.jsonl", cwd=folder.parent)
     assert (done.returncode, done.stderr) == (0, b"")
     done = cli("sources", "--forget-source", str(folder / "a.jsonl"))

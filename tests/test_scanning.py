@@ -1,0 +1,60 @@
+"""Which files are found at the paths that are to be followed, and when one looks for them."""
+
+import threading
+
+import pytest
+
+from behavstats.errors import InvalidInput, SourceError
+from behavstats.settings import system_clock
+from behavstats.stopping import Stop
+from behavstats.store import files_of
+from behavstats.watch import Watcher
+from tests.followed import drain, eventually, following, lines, users
+
+
+def test_an_empty_path_is_none(store):
+    """It would be the folder that happens to be the current one."""
+    with pytest.raises(InvalidInput, match="empty"):
+        Watcher(["a", ""], store, system_clock, Stop())
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_the_store_is_not_followed_into_itself_though_it_was_named(store, folder, caplog, link):
+    """As by `*` in its own folder; the rest goes on."""
+    (folder / "a").write_bytes(lines(1))
+    store.add([])
+    named = [path for path in files_of(store.path) if path.exists()]
+    assert len(named) > 2
+    if link:
+        (folder / "link").symlink_to(store.path)
+        (folder / "hard").hardlink_to(store.path)
+        named = [folder / "hard", folder / "link"]
+    report = drain(store, *named, folder)
+    assert (report.read, len(report.failures)) == (1, len(named))
+    assert "belongs to the store itself" in caplog.text
+    with pytest.raises(SourceError, match="belongs to the store itself"):
+        drain(store, *named)
+
+
+def test_what_nobody_tells_of_is_found_however_much_else_changes(store, folder, tmp_path):
+    """A file behind a link changes elsewhere; hidden files beside the link change all the time."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(lines(1))
+    (folder / "link").symlink_to(elsewhere)
+    is_done = threading.Event()
+
+    def change():
+        while not is_done.wait(0.02):
+            (folder / ".hidden").write_bytes(b"x")
+
+    changing = threading.Thread(target=change)
+    changing.start()
+    try:
+        with following(store, folder):
+            eventually(lambda: users(store) == {1})
+            with elsewhere.open("ab") as file:
+                file.write(lines(2))
+            eventually(lambda: users(store) == {1, 2})
+    finally:
+        is_done.set()
+        changing.join()
