@@ -77,6 +77,8 @@ def _answering(
             admit(arguments)
             return _shown(answer(**arguments))
         except tuple(_STATUS) as error:
+            # Else the body would stay, held by frames, while a commit is waited for.
+            error.__traceback__ = error.__context__ = None
             return _refused(error)
         except Exception:
             _log.exception("a request failed", extra=_request_id())
