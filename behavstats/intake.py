@@ -225,9 +225,11 @@ def _decoded(text: bytes, arrival: Arrival) -> PageView | Other:
 
 
 def _rejection(source: str, number: int, text: bytes, reason: InvalidInput) -> Rejection:
-    line = _KEY.sub(_HIDDEN, _one_line(text))
+    line = _one_line(text)
     kept = line[:_KEPT_OF_LONG_MESSAGE] if len(line) > MAX_LINE_BYTES else line
-    return Rejection(source, number, 0, len(line), reason.code, str(reason), kept)
+    shown = _KEY.sub(_HIDDEN, kept) if b"writeKey" in kept else kept
+    length = len(line) - len(kept) + len(shown)
+    return Rejection(source, number, 0, length, reason.code, str(reason), shown)
 
 
 def _one_line(text: bytes) -> bytes:
