@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import pytest
 from hypothesis import settings
 
 from behavstats.store import Store
+from tests.ports import free_port
 
 # A property that takes long on a busy machine is no less true.
 settings.register_profile("behavstats", deadline=None)
@@ -69,8 +69,7 @@ class ServerProcess:
 
     def __init__(self, db: Path, *options: str, limits: tuple[str, ...] = (), **popen: Any) -> None:
         """Start it, maybe with other limits than its own (`MODULE.NAME=NUMBER`)."""
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         arguments = ["serve", "--db", str(db), "--port", str(self.port), *options]
         started = time.monotonic()
         program = [sys.executable, PATCHED, *limits, "--"] if limits else [BEHAVSTATS]

@@ -11,8 +11,8 @@ from behavstats.instants import DAY, format_instant
 from tests.commands.conftest import one_line
 from tests.faults.load import Load
 from tests.faults.promise import Ledger, agrees_with_the_oracle
-from tests.faults.servers import free_port
 from tests.histories import AS_OF, line
+from tests.ports import free_port
 
 SECONDS = 30
 HOLDER = """

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from behavstats.store import Store, schema
 from tests.commands.conftest import LINES, one_line
 from tests.faults.permissions import as_anybody
 from tests.histories import AS_OF
+from tests.ports import free_port
 
 READING = {
     "profile": ("profile", "u"),
@@ -44,8 +44,7 @@ def refused(cli, db):
     def run(command, **options):
         arguments = (READING | WRITING)[command]
         if command == "serve":
-            with socket.create_server(("127.0.0.1", 0)) as probe:
-                arguments += (str(probe.getsockname()[1]),)
+            arguments += (str(free_port()),)
         before = state_of(db.parent)
         done = cli(*arguments, stdin=LINES, **options)
         after = state_of(db.parent)
