@@ -13,13 +13,18 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from behavstats.store import Store
 from tests.ports import free_port
 
-# A property that takes long on a busy machine is no less true.
-settings.register_profile("behavstats", deadline=None)
+# A property that takes long on a busy machine is no less true; and what fails there fails anywhere.
+settings.register_profile(
+    "behavstats",
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 settings.load_profile("behavstats")
 
 BEHAVSTATS = Path(sys.executable).with_name("behavstats")
