@@ -59,7 +59,7 @@ def cli(db):
             [BEHAVSTATS, *arguments],
             input=stdin,
             capture_output=True,
-            timeout=60,
+            timeout=120,
             env=environment,
             check=False,
             **options,
@@ -76,17 +76,16 @@ class ServerProcess:
         """Start it, maybe with other limits than its own (`MODULE.NAME=NUMBER`)."""
         self.port = free_port()
         arguments = ["serve", "--db", str(db), "--port", str(self.port), *options]
-        started = time.monotonic()
         program = [sys.executable, PATCHED, *limits, "--"] if limits else [BEHAVSTATS]
         self.process = subprocess.Popen(
             [*program, *arguments],
             **{"stderr": subprocess.PIPE, "start_new_session": True, **popen},
         )
+        deadline = time.monotonic() + 60
         while self._health() != 200:
             assert self.process.poll() is None, self.process.communicate()[1].decode()
-            assert time.monotonic() < started + 30, "the server does not become ready"
+            assert time.monotonic() < deadline, "the server does not become ready"
             time.sleep(0.02)
-        self.seconds_to_ready = time.monotonic() - started
 
     def _health(self) -> int | None:
         try:
@@ -98,7 +97,7 @@ class ServerProcess:
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, Any] = {}
     ) -> tuple[int, Any, Any]:
         """Make a request on a connection of its own; return status, headers and parsed body."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
@@ -119,7 +118,7 @@ class ServerProcess:
     def stop(self, signal_number: int = signal.SIGTERM) -> int:
         """Stop it with a signal; return its exit code."""
         self.process.send_signal(signal_number)
-        code = self.process.wait(timeout=30)
+        code = self.process.wait(timeout=60)
         if self.process.stderr is not None:
             self.stderr = self.process.stderr.read().decode()
             self.process.stderr.close()
