@@ -408,7 +408,7 @@ def test_once_a_store_without_room_is_an_error(store, folder):
     pages = store._writer.execute("PRAGMA page_count").fetchone()[0]
     store._writer.execute(f"PRAGMA max_page_count = {pages}")
     (folder / "a").write_bytes(lines(*range(3_000)))
-    with pytest.raises(StoreUnavailable, match="full"):
+    with pytest.raises(StoreUnavailable, match="disk is full"):
         drain(store, folder)
     assert store.sources() == []
 
