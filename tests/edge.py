@@ -79,7 +79,7 @@ def answer_of(connection: socket.socket) -> tuple[int, dict[str, str], Any]:
     return answers_of(connection, 1)[0]
 
 
-def wait_until(holds: Callable[[], Any], seconds: float = 30) -> None:
+def wait_until(holds: Callable[[], Any], seconds: float = 60) -> None:
     """Return as soon as something holds; fail if it never does."""
     deadline = time.monotonic() + seconds
     while not holds():
