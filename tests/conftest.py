@@ -50,6 +50,14 @@ def store(db):
 
 
 @pytest.fixture
+def folder(tmp_path):
+    """A folder of files to follow."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
 def cli(db):
     """Run behavstats as a process on the test's store."""
 

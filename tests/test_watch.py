@@ -1,89 +1,21 @@
 """Watching: what is done to files and folders, and what is taken of them."""
 
 import gzip
-import logging
 import os
 import socket
 import sqlite3
-import threading
 import time
-from contextlib import contextmanager
 
 import pytest
 
 from behavstats import taking, watch
-from behavstats.errors import SourceError, StoreUnavailable, UnknownUser
-from behavstats.events import MAX_LINE_BYTES, PageView
+from behavstats.errors import SourceError, UnknownUser
+from behavstats.events import MAX_LINE_BYTES
 from behavstats.settings import system_clock
 from behavstats.sources import zstd
 from behavstats.stopping import Stop
-from behavstats.store import Store
 from behavstats.watch import Watcher
-from tests.histories import AS_OF, line
-
-BAD = b'{"bad": 1}\n'
-
-
-def good(number):
-    return line(PageView(f"u{number}", AS_OF, "/"))
-
-
-def lines(*numbers):
-    return b"".join(map(good, numbers))
-
-
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "in").mkdir()
-    return tmp_path / "in"
-
-
-def drain(store, *paths):
-    """Take what is there, as a new process would."""
-    watcher = Watcher([str(path) for path in paths], store, system_clock, Stop())
-    watcher.drain()
-    return watcher.report
-
-
-def users(store):
-    with store._reading() as connection:
-        rows = connection.execute("SELECT user_id FROM user WHERE user_id IS NOT NULL ORDER BY id")
-        return {int(user.removeprefix("u")) for (user,) in rows}
-
-
-def sources(store):
-    """The sources by their file's name: offset, lines and rejected."""
-    return {
-        os.path.basename(source.name): (
-            source.checkpoint.offset,
-            source.checkpoint.lines,
-            source.rejected,
-        )
-        for source in store.sources()
-        if source.device is not None
-    }
-
-
-@contextmanager
-def following(store, *paths):
-    """Follow in a thread."""
-    stop = Stop()
-    watcher = Watcher([str(path) for path in paths], store, system_clock, stop)
-    thread = threading.Thread(target=watcher.follow)
-    thread.start()
-    try:
-        yield watcher
-    finally:
-        stop.set()
-        thread.join(timeout=30)
-    assert not thread.is_alive()
-
-
-def eventually(condition, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it does not come true"
-        time.sleep(0.01)
+from tests.watched import BAD, drain, good, lines, sources, users
 
 
 def test_what_is_there_is_taken_once(store, folder):
@@ -96,20 +28,6 @@ def test_what_is_there_is_taken_once(store, folder):
     assert users(store) == {1, 2, 3}
     assert sources(store) == {"a": (len(lines(1, 2) + BAD), 3, 1), "b": (len(lines(3)), 1, 0)}
     assert drain(store, folder).read == 0
-
-
-def test_appended_lines_and_new_files_are_taken_within_a_second(store, folder):
-    """Or a little more on a busy machine."""
-    (folder / "a").write_bytes(lines(1))
-    with following(store, folder):
-        eventually(lambda: users(store) == {1})
-        with (folder / "a").open("ab") as file:
-            file.write(lines(2))
-        eventually(lambda: users(store) == {1, 2}, seconds=10)
-        (folder / "b").write_bytes(lines(3))
-        (folder / "new").mkdir()
-        (folder / "new/c").write_bytes(lines(4))
-        eventually(lambda: users(store) == {1, 2, 3, 4}, seconds=10)
 
 
 def test_a_line_without_its_newline_waits_also_across_a_restart(store, folder):
@@ -165,11 +83,12 @@ def test_what_was_rotated_while_nobody_watched_is_taken(store, folder):
     (folder / "log.1").write_bytes(lines(9))
     (folder / "log").write_bytes(lines(1))
     drain(store, folder / "log")
-    time.sleep(0.01)  # a file's time has a grain
     (folder / "log").rename(folder / "log.3")
     (folder / "log.2.gz").write_bytes(gzip.compress(lines(2)))
     (folder / "log.1").unlink()
     (folder / "log.1").write_bytes(lines(3))
+    for new in ("log.1", "log.2.gz"):  # a file's time has a grain
+        os.utime(folder / new, (time.time() + 10, time.time() + 10))
     (folder / "log.errors").write_bytes(lines(8))
     (folder / "log").write_bytes(lines(4))
     drain(store, folder / "log")
@@ -253,20 +172,6 @@ def test_a_rotated_file_that_is_compressed_is_not_taken_twice(store, folder, pac
     assert sources(store) == {to.name: (len(lines(1, 2, 3) + BAD), 4, 1)}
 
 
-def test_a_compressed_file_waits_until_it_is_complete(store, folder, caplog):
-    """Then all of it is taken; what is wrong is said once."""
-    packed = gzip.compress(lines(1, 2, 3))
-    (folder / "a.gz").write_bytes(packed[:-5])
-    with following(store, folder) as watcher:
-        eventually(lambda: watcher.report.failures)
-        assert users(store) == set()
-        with (folder / "a.gz").open("ab") as file:
-            file.write(packed[-5:])
-        eventually(lambda: users(store) == {1, 2, 3})
-    messages = [record.getMessage() for record in caplog.records]
-    assert sum("a.gz" in message and "decompressed" in message for message in messages) == 1
-
-
 def test_what_cannot_be_followed_is_named_once_and_the_rest_goes_on(store, folder, caplog):
     """Pipes, sockets, devices, links in a circle or to nothing; folders in a circle are no harm."""
     os.mkfifo(folder / "pipe")
@@ -286,36 +191,6 @@ def test_what_cannot_be_followed_is_named_once_and_the_rest_goes_on(store, folde
     for name in ("pipe", "device", "nothing", "circle", "socket"):
         assert named.count(str(folder / name)) == 1
     assert str(folder / "again") not in named
-
-
-def test_hidden_files_and_those_of_the_store_are_not_taken(folder):
-    """A folder may hold both."""
-    with Store.create(folder / "store.db", patience=5) as store:
-        (folder / ".a.swp").write_bytes(lines(1))
-        (folder / ".git").mkdir()
-        (folder / ".git/b").write_bytes(lines(2))
-        (folder / "store.db.jsonl").write_bytes(lines(3))
-        with following(store, folder) as watcher:
-            eventually(lambda: users(store) == {3})
-            time.sleep(0.5)
-            assert watcher.report.read == 1
-        assert set(sources(store)) == {"store.db.jsonl"}
-
-
-def test_a_folder_may_disappear_and_come_back(store, folder, caplog, monkeypatch):
-    """What was taken is not taken again."""
-    monkeypatch.setattr(watch, "_POLL", 0.2)
-    caplog.set_level(logging.INFO)
-    (folder / "a").write_bytes(lines(1) + BAD)
-    with following(store, folder):
-        eventually(lambda: users(store) == {1})
-        folder.rename(folder.with_name("away"))
-        eventually(lambda: "is gone" in caplog.text)
-        folder.with_name("away").rename(folder)
-        (folder / "b").write_bytes(lines(2))
-        eventually(lambda: users(store) == {1, 2})
-    assert store.count_rejections() == 1
-    assert sources(store)["a"][1:] == (2, 1)
 
 
 def test_without_any_of_its_paths_there_is_nothing_to_follow(store, tmp_path):
@@ -383,51 +258,6 @@ def test_a_large_file_leaves_others_their_turn(store, folder, monkeypatch):
     assert report.added == 501
 
 
-def test_a_store_without_room_is_tried_again_until_there_is(store, folder, caplog):
-    """Said once, and once when it goes on; nothing is lost."""
-    store.add([])
-    pages = store._writer.execute("PRAGMA page_count").fetchone()[0]
-    store._writer.execute(f"PRAGMA max_page_count = {pages}")
-    (folder / "a").write_bytes(lines(*range(3_000)) + BAD)
-    caplog.set_level(logging.INFO)
-    with following(store, folder):
-        eventually(lambda: "trying again" in caplog.text)
-        time.sleep(1.2)
-        assert users(store) == set()
-        store._writer.execute("PRAGMA max_page_count = 1000000")
-        eventually(lambda: len(users(store)) == 3_000)
-        eventually(lambda: "written to again" in caplog.text)
-    assert caplog.text.count("trying again") == 1
-    assert store.count_rejections() == 1
-    assert list(store.check()) == []
-
-
-def test_once_a_store_without_room_is_an_error(store, folder):
-    """For whoever runs it to see."""
-    store.add([])
-    pages = store._writer.execute("PRAGMA page_count").fetchone()[0]
-    store._writer.execute(f"PRAGMA max_page_count = {pages}")
-    (folder / "a").write_bytes(lines(*range(3_000)))
-    with pytest.raises(StoreUnavailable, match="disk is full"):
-        drain(store, folder)
-    assert store.sources() == []
-
-
-def test_two_that_follow_the_same_files_take_each_line_once(store, db, folder):
-    """One finds that the other was faster, and looks again."""
-    with (
-        Store.open(db, patience=10) as other,
-        following(store, folder),
-        following(other, folder),
-    ):
-        for number in range(60):
-            with (folder / "a").open("ab") as file:
-                file.write(good(number) + b'{"bad": %d}\n' % number)
-        eventually(lambda: len(users(store)) == 60)
-        eventually(lambda: store.count_rejections() == 60)
-    assert sources(store)["a"][1:] == (120, 60)
-
-
 def test_a_source_that_is_forgotten_is_taken_anew(store, folder):
     """Which adds nothing that is there."""
     (folder / "a").write_bytes(lines(1) + BAD)
@@ -435,21 +265,6 @@ def test_a_source_that_is_forgotten_is_taken_anew(store, folder):
     store.forget_source(str(folder / "a"))
     assert drain(store, folder).read == 2
     assert store.count_rejections() == 1
-
-
-def test_where_no_changes_are_told_of_they_are_looked_for(store, folder, monkeypatch, caplog):
-    """As without any watches left."""
-
-    def refuse(*_, **__):
-        raise OSError("OS file watch limit reached")
-        yield
-
-    monkeypatch.setattr("watchfiles.watch", refuse)
-    monkeypatch.setattr(watch, "_POLL_ALONE", 0.1)
-    with following(store, folder):
-        (folder / "a").write_bytes(lines(1))
-        eventually(lambda: users(store) == {1})
-    assert "limit reached" in caplog.text
 
 
 def test_a_step_of_the_clock_does_no_harm(store, folder):

@@ -22,13 +22,6 @@ ROUNDS = 12
 
 
 @pytest.fixture
-def folder(tmp_path):
-    folder = tmp_path / "in"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
 def watch(start, folder, tmp_path):
     """Start to follow the folder; what the watcher says goes to `watcher.log`.
 

@@ -1,0 +1,45 @@
+"""What the tests of watching share: lines, and what a store has taken of them."""
+
+import os
+
+from behavstats.events import PageView
+from behavstats.settings import system_clock
+from behavstats.stopping import Stop
+from behavstats.watch import Watcher
+from tests.histories import AS_OF, line
+
+BAD = b'{"bad": 1}\n'
+
+
+def good(number):
+    return line(PageView(f"u{number}", AS_OF, "/"))
+
+
+def lines(*numbers):
+    return b"".join(map(good, numbers))
+
+
+def drain(store, *paths):
+    """Take what is there, as a new process would."""
+    watcher = Watcher([str(path) for path in paths], store, system_clock, Stop())
+    watcher.drain()
+    return watcher.report
+
+
+def users(store):
+    with store._reading() as connection:
+        rows = connection.execute("SELECT user_id FROM user WHERE user_id IS NOT NULL ORDER BY id")
+        return {int(user.removeprefix("u")) for (user,) in rows}
+
+
+def sources(store):
+    """The sources by their file's name: offset, lines and rejected."""
+    return {
+        os.path.basename(source.name): (
+            source.checkpoint.offset,
+            source.checkpoint.lines,
+            source.rejected,
+        )
+        for source in store.sources()
+        if source.device is not None
+    }
