@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,12 +13,18 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from behavstats.store import Store
+from tests.ports import free_port
 
-# A property that takes long on a busy machine is no less true.
-settings.register_profile("behavstats", deadline=None)
+# A property that takes long on a busy machine is no less true; and what fails there fails anywhere.
+settings.register_profile(
+    "behavstats",
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 settings.load_profile("behavstats")
 
 BEHAVSTATS = Path(sys.executable).with_name("behavstats")
@@ -39,16 +44,17 @@ def db(tmp_path):
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """An empty folder, to be followed."""
-    (tmp_path / "in").mkdir()
-    return tmp_path / "in"
-
-
-@pytest.fixture
 def store(db):
     with Store.create(db, patience=10) as store:
         yield store
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of files to follow."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    return folder
 
 
 @pytest.fixture
@@ -61,7 +67,7 @@ def cli(db):
             [BEHAVSTATS, *arguments],
             input=stdin,
             capture_output=True,
-            timeout=60,
+            timeout=120,
             env=environment,
             check=False,
             **options,
@@ -76,20 +82,18 @@ class ServerProcess:
 
     def __init__(self, db: Path, *options: str, limits: tuple[str, ...] = (), **popen: Any) -> None:
         """Start it, maybe with other limits than its own (`MODULE.NAME=NUMBER`)."""
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         arguments = ["serve", "--db", str(db), "--port", str(self.port), *options]
-        started = time.monotonic()
         program = [sys.executable, PATCHED, *limits, "--"] if limits else [BEHAVSTATS]
         self.process = subprocess.Popen(
             [*program, *arguments],
             **{"stderr": subprocess.PIPE, "start_new_session": True, **popen},
         )
+        deadline = time.monotonic() + 60
         while self._health() != 200:
             assert self.process.poll() is None, self.process.communicate()[1].decode()
-            assert time.monotonic() < started + 30, "the server does not become ready"
+            assert time.monotonic() < deadline, "the server does not become ready"
             time.sleep(0.02)
-        self.seconds_to_ready = time.monotonic() - started
 
     def _health(self) -> int | None:
         try:
@@ -101,7 +105,7 @@ class ServerProcess:
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, Any] = {}
     ) -> tuple[int, Any, Any]:
         """Make a request on a connection of its own; return status, headers and parsed body."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
@@ -122,7 +126,7 @@ class ServerProcess:
     def stop(self, signal_number: int = signal.SIGTERM) -> int:
         """Stop it with a signal; return its exit code."""
         self.process.send_signal(signal_number)
-        code = self.process.wait(timeout=30)
+        code = self.process.wait(timeout=60)
         if self.process.stderr is not None:
             self.stderr = self.process.stderr.read().decode()
             self.process.stderr.close()

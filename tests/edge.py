@@ -1,5 +1,6 @@
 """What the tests of the HTTP edge share: requests byte by byte, batches, a server's processes."""
 
+import fcntl
 import json
 import socket
 import time
@@ -78,12 +79,22 @@ def answer_of(connection: socket.socket) -> tuple[int, dict[str, str], Any]:
     return answers_of(connection, 1)[0]
 
 
-def wait_until(holds: Callable[[], Any], seconds: float = 30) -> None:
+def wait_until(holds: Callable[[], Any], seconds: float = 60) -> None:
     """Return as soon as something holds; fail if it never does."""
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "what was waited for does not come"
         time.sleep(0.01)
+
+
+def is_waited_for(db: Path) -> bool:
+    """Whether somebody waits for the store, which another holds."""
+    with Path(f"{db}-turn").open() as turnstile:
+        try:
+            fcntl.flock(turnstile, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def worker_of(server: Any) -> int:

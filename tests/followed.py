@@ -2,7 +2,6 @@
 
 import os
 import threading
-import time
 from contextlib import contextmanager
 
 from behavstats.events import PageView
@@ -59,12 +58,5 @@ def following(store, *paths):
         yield watcher
     finally:
         stop.set()
-        thread.join(timeout=30)
+        thread.join(timeout=60)
     assert not thread.is_alive()
-
-
-def eventually(condition, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it does not come true"
-        time.sleep(0.01)

@@ -1,17 +1,24 @@
 """Runs behavstats with other limits than its own: patched.py MODULE.NAME=NUMBER... -- ARGUMENT...
 
-So that a test need not send as much as a limit really allows.
+So that a test need not send as much as a limit really allows, nor be as fast. `patience=NUMBER` is
+for how many seconds a server waits for the store.
 """
 
 import importlib
 import sys
 
+from behavstats import settings
 from behavstats.__main__ import main
 
 
 def patch(limit: str) -> None:
     """Give a name of a module another value."""
     place, _, value = limit.partition("=")
+    if place == "patience":
+        given = settings.Settings
+        changed = {"patience": float(value)}
+        settings.Settings = lambda *values, **named: given(*values, **named | changed)
+        return
     module, _, name = place.rpartition(".")
     loaded = importlib.import_module(f"behavstats.{module}")
     if not hasattr(loaded, name):

@@ -40,7 +40,7 @@ def expected(count):
 
 def until_ready(decoding):
     """Wait until the second process has said that it is there."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not decoding._second.is_idle():
         assert time.monotonic() < deadline
         time.sleep(0.01)

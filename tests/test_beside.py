@@ -7,18 +7,12 @@ import time
 from behavstats.events import PageView
 from behavstats.store import Store
 from tests.commands.conftest import one_line
+from tests.edge import wait_until
 from tests.histories import AS_OF, line
 
 
-def eventually(condition):
-    deadline = time.monotonic() + 40
-    while not condition():
-        assert time.monotonic() < deadline, "it does not come true"
-        time.sleep(0.05)
-
-
-def followers(server):
-    """The processes that the server has, and that have open what they follow."""
+def children_of(server):
+    """The processes that the server has started."""
     children = f"/proc/{server.process.pid}/task/{server.process.pid}/children"
     with open(children) as file:
         return [int(child) for child in file.read().split()]
@@ -30,7 +24,7 @@ def test_what_is_written_to_a_watched_folder_is_served(serve, tmp_path, db):
     server = serve("--watch", str(tmp_path / "in"), "--watch", str(tmp_path / "more"))
     (tmp_path / "in" / "a").write_bytes(line(PageView("u", AS_OF, "/")))
     (tmp_path / "more").write_bytes(line(PageView("v", AS_OF, "/")))
-    eventually(lambda: server.get("u")[0] == 200 and server.get("v")[0] == 200)
+    wait_until(lambda: server.get("u")[0] == 200 and server.get("v")[0] == 200)
     assert server.post("w", "/", "2024-03-01T10:30:00Z") == 200
     assert server.stop() == 0
     assert "Traceback" not in server.stderr
@@ -44,12 +38,12 @@ def test_what_is_written_to_a_watched_folder_is_served(serve, tmp_path, db):
 def test_it_ends_with_a_server_that_is_killed(serve, tmp_path):
     """Told by nobody."""
     server = serve("--watch", str(tmp_path))
-    children = followers(server)
+    children = children_of(server)
     assert children
     server.process.send_signal(signal.SIGKILL)
     server.process.wait()
     server.process.stderr.close()
-    eventually(lambda: not any(is_running(child) for child in children))
+    wait_until(lambda: not any(is_running(child) for child in children))
 
 
 def is_running(process):
@@ -65,12 +59,13 @@ def test_a_follower_that_dies_is_started_again(serve, tmp_path):
     (tmp_path / "in").mkdir()
     server = serve("--watch", str(tmp_path / "in"))
     (tmp_path / "in" / "a").write_bytes(line(PageView("u", AS_OF, "/")))
-    eventually(lambda: server.get("u")[0] == 200)
-    for pid in followers(server):
-        if follows(pid):
-            os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: server.get("u")[0] == 200)
+    wait_until(lambda: any(map(follows, children_of(server))))
+    (follower,) = filter(follows, children_of(server))
+    os.kill(follower, signal.SIGKILL)
+    wait_until(lambda: not is_running(follower))
     (tmp_path / "in" / "b").write_bytes(line(PageView("v", AS_OF, "/")))
-    eventually(lambda: server.get("v")[0] == 200)
+    wait_until(lambda: server.get("v")[0] == 200)
 
 
 def follows(pid):

@@ -222,13 +222,14 @@ def test_requests_over_the_limits_are_refused_and_all_that_was_held_is_let_go(
 
     async def send_five():
         served = Gateway(storing, stored, lambda *_: False, Notes())
-        statuses, may_end = [], asyncio.Event()
+        statuses, may_end, waiting = [], asyncio.Event(), asyncio.Semaphore(0)
 
         async def one():
             parts = [b"x" * 100, b""]
 
             async def receive():
                 if len(parts) == 1:
+                    waiting.release()
                     await may_end.wait()
                 return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
 
@@ -238,7 +239,8 @@ def test_requests_over_the_limits_are_refused_and_all_that_was_held_is_let_go(
             await served(scope(), receive, send)
 
         running = [asyncio.create_task(one()) for _ in range(5)]
-        await asyncio.sleep(0.05)
+        for _ in running:
+            await asyncio.wait_for(waiting.acquire(), 60)
         assert served._held == 300
         may_end.set()
         await asyncio.gather(*running)

@@ -25,7 +25,7 @@ def test_page_views_that_arrive_during_a_commit_share_the_next():
 
     def commit(views, _rejections):
         groups.append(list(views))
-        assert all_have_arrived.wait(10)
+        assert all_have_arrived.wait(60)
 
     async def send():
         group = GroupCommit(commit)
@@ -99,7 +99,7 @@ def test_a_thread_that_cannot_be_started_is_an_error_for_one_and_not_for_ever(mo
             patched.setattr(type(loop), "run_in_executor", refuse)
             with pytest.raises(RuntimeError):
                 group.add(intake(VIEWS[:1]))
-        await asyncio.wait_for(group.add(intake(VIEWS[1:])), 10)
+        await asyncio.wait_for(group.add(intake(VIEWS[1:])), 60)
 
     def refuse(*_):
         raise RuntimeError("can't start new thread")
@@ -112,7 +112,7 @@ def test_where_too_much_waits_no_more_is_taken():
     may_go_on = threading.Event()
 
     def commit(_views, _rejections):
-        assert may_go_on.wait(10)
+        assert may_go_on.wait(60)
         return 0
 
     async def send():

@@ -42,7 +42,7 @@ def posts(server, count=1):
 
 def test_who_sends_too_slowly_is_told_so_and_the_connection_is_closed(serve):
     """Be it nothing more, or a byte now and then, with a length or in chunks; others pass."""
-    server = serve(limits=("gateway._SECONDS_TO_SEND=0.5",))
+    server = serve(limits=("gateway._SECONDS_TO_SEND=3",))
     with ExitStack() as connections:
         slow = [connections.enter_context(connect(server)) for _ in range(3)]
         slow[0].sendall(STARTED)
@@ -74,11 +74,13 @@ def test_who_sends_too_slowly_is_told_so_and_the_connection_is_closed(serve):
 
 def test_a_connection_on_which_nothing_comes_is_closed(serve):
     """Before the first request, in the middle of its head, and after an answer."""
-    server = serve(limits=("server._MS_FOR_HEADERS=300",))
+    server = serve(limits=("server._MS_FOR_HEADERS=5000",))
     with ExitStack() as connections:
+        idle = {}
         for sent in (b"", b"GET /heal", head("GET", "/healthz")):
-            connection = connections.enter_context(connect(server))
-            connection.sendall(sent)
+            idle[sent] = connections.enter_context(connect(server))
+            idle[sent].sendall(sent)
+        for sent, connection in idle.items():
             assert rest_of(connection).count(b"HTTP/1.1 200") == sent.count(b"\r\n\r\n")
 
 
@@ -96,7 +98,7 @@ def test_hundreds_of_clients_that_wait_keep_nobody_else_waiting(serve):
             assert posts(server, 20)
             assert server.get("u")[0] == 200
     assert posts(server, 20)
-    assert peak_of(worker_of(server)) - before < 64 * MIB
+    assert peak_of(worker_of(server)) - before < 64 * MIB  # four times as much as it takes
 
 
 def test_a_client_that_is_gone_before_it_is_answered_disturbs_nobody(serve, db):
@@ -194,7 +196,7 @@ def test_more_bytes_than_may_be_under_way_are_refused_but_small_bodies_taken(ser
 def test_more_than_may_wait_for_the_store_is_refused_and_what_waits_is_stored(serve, db):
     """While another process holds the store; reads go on, and memory does not grow."""
     limit = 2 * MIB
-    server = serve(limits=(f"groupcommit._MOST_WAITING={limit}",))
+    server = serve(limits=(f"groupcommit._MOST_WAITING={limit}", "patience=60"))
     before = peak_of(worker_of(server))
     bodies = [
         batch(*(page(f"/{number}/{n}", userId="waits") for n in range(500))) for number in range(40)
@@ -222,7 +224,7 @@ def test_more_than_may_wait_for_the_store_is_refused_and_what_waits_is_stored(se
         send(number)
     assert {answers[number][0] for number in answers} == {200}
     assert list(server.get("waits", "?days=1")[1].values())[1] == 500 * len(bodies)
-    assert peak_of(worker_of(server)) - before < 100 * MIB
+    assert peak_of(worker_of(server)) - before < 100 * MIB  # four times as much as it takes
 
 
 def test_a_connection_beyond_the_cap_is_answered_as_soon_as_another_closes(serve):
@@ -273,7 +275,7 @@ def test_a_connection_that_pipelines_gets_every_answer_in_order(server):
 
 def test_who_does_not_read_what_they_asked_for_is_disconnected(serve):
     """Else their answers would be kept, and their connections, for as long as they like."""
-    server = serve(limits=("server._MS_TO_READ=1000",))
+    server = serve(limits=("server._MS_TO_READ=5000",))
     assert posts(server, 10)  # by then, it has found the socket on which it listens
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -177,7 +177,7 @@ def test_a_server_whose_log_nobody_reads_answers_and_ends(serve):
             os.close(reader)
         assert asked(server, 1_000) == [200] * 1_000
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(timeout=30) == 0
+        assert server.process.wait(timeout=60) == 0
         if not is_closed:
             os.close(reader)
 
@@ -211,8 +211,8 @@ def test_at_a_terminal_the_log_is_text(serve):
     reader.start()
     assert server.request("GET", "/healthz")[0] == 200
     server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(timeout=30) == 0
-    reader.join(timeout=10)
+    assert server.process.wait(timeout=60) == 0
+    reader.join(timeout=60)
     os.close(terminal)
     first, *more = b"".join(seen).decode().splitlines()
     assert re.fullmatch(r"\S+Z INFO behavstats serves \S+ on http://127\.0\.0\.1:\d+", first)
@@ -223,7 +223,7 @@ def test_that_the_worker_was_killed_is_a_json_line_too(serve):
     """Granian's own words; only the command's own complaint is for a person."""
     server = serve()
     os.kill(worker_of(server), signal.SIGKILL)
-    assert server.process.wait(timeout=20) == 3
+    assert server.process.wait(timeout=60) == 3
     with server.process.stderr as stderr:
         told = stderr.read().decode().splitlines()
     for_a_person = [line for line in told if line.startswith("behavstats: ")]

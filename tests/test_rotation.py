@@ -7,7 +7,8 @@ import time
 import pytest
 
 from behavstats.sources import zstd
-from tests.followed import BAD, drain, eventually, following, lines, sources, users
+from tests.edge import wait_until
+from tests.followed import BAD, drain, following, lines, sources, users
 
 
 @pytest.mark.parametrize("how", ["folder", "file"])
@@ -42,11 +43,12 @@ def test_what_was_rotated_while_nobody_watched_is_taken(store, folder):
     (folder / "log.1").write_bytes(lines(9))
     (folder / "log").write_bytes(lines(1))
     drain(store, folder / "log")
-    time.sleep(0.01)  # a file's time has a grain
     (folder / "log").rename(folder / "log.3")
     (folder / "log.2.gz").write_bytes(gzip.compress(lines(2)))
     (folder / "log.1").unlink()
     (folder / "log.1").write_bytes(lines(3))
+    for new in ("log.1", "log.2.gz"):  # a file's time has a grain
+        os.utime(folder / new, (time.time() + 10, time.time() + 10))
     (folder / "log.errors").write_bytes(lines(8))
     (folder / "log").write_bytes(lines(4))
     drain(store, folder / "log")
@@ -135,10 +137,10 @@ def test_a_compressed_file_waits_until_it_is_complete(store, folder, caplog):
     packed = gzip.compress(lines(1, 2, 3))
     (folder / "a.gz").write_bytes(packed[:-5])
     with following(store, folder) as watcher:
-        eventually(lambda: watcher.report.failures)
+        wait_until(lambda: watcher.report.failures)
         assert users(store) == set()
         with (folder / "a.gz").open("ab") as file:
             file.write(packed[-5:])
-        eventually(lambda: users(store) == {1, 2, 3})
+        wait_until(lambda: users(store) == {1, 2, 3})
     messages = [record.getMessage() for record in caplog.records]
     assert sum("a.gz" in message and "decompressed" in message for message in messages) == 1

@@ -9,7 +9,8 @@ from behavstats.settings import system_clock
 from behavstats.stopping import Stop
 from behavstats.store import files_of
 from behavstats.watch import Watcher
-from tests.followed import drain, eventually, following, lines, users
+from tests.edge import wait_until
+from tests.followed import drain, following, lines, users
 
 
 def test_an_empty_path_is_none(store):
@@ -51,10 +52,10 @@ def test_what_nobody_tells_of_is_found_however_much_else_changes(store, folder, 
     changing.start()
     try:
         with following(store, folder):
-            eventually(lambda: users(store) == {1})
+            wait_until(lambda: users(store) == {1})
             with elsewhere.open("ab") as file:
                 file.write(lines(2))
-            eventually(lambda: users(store) == {1, 2})
+            wait_until(lambda: users(store) == {1, 2})
     finally:
         is_done.set()
         changing.join()

@@ -8,7 +8,8 @@ import pytest
 from behavstats.errors import UnknownUser
 from behavstats.events import PageView
 from behavstats.scanning import Scan
-from tests.followed import BAD, drain, eventually, following, lines, users
+from tests.edge import wait_until
+from tests.followed import BAD, drain, following, lines, users
 from tests.histories import AS_OF, line
 
 
@@ -51,9 +52,9 @@ def test_a_file_whose_name_is_not_utf_8_is_rotated_as_others_are(store, folder):
     with open(log, "wb") as file:
         file.write(lines(*range(40)) + BAD)
     with following(store, folder):
-        eventually(lambda: len(users(store)) == 40)
+        wait_until(lambda: len(users(store)) == 40)
         rotate(log, lines(40))
-        eventually(lambda: len(users(store)) == 41)
+        wait_until(lambda: len(users(store)) == 41)
     assert drain(store, log).rejected.total() == 0
     assert store.count_rejections() == 1
     assert sorted(users(store)) == [*range(41)]

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from behavstats.events import PageView, decode_event
 from behavstats.instants import format_instant
 from behavstats.settings import system_clock
 from tests.conftest import BEHAVSTATS, user_path
+from tests.ports import free_port
 
 WRITE_KEY = "a-write-key-of-these-tests"
 SECRET_KEY = "a-secret-key-of-these-tests"
@@ -41,8 +41,7 @@ class Server:
 
     def __init__(self, db: Path) -> None:
         self.db = db
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.start()
 

@@ -7,6 +7,7 @@ from tests.histories import AS_OF, line
 
 VIEWS = [PageView("ada-l", AS_OF - 60_000, "/"), PageView("ada-l", AS_OF, "/café")]
 LINES = b"".join(map(line, VIEWS))
+WAITS = b"behavstats: waiting for another process that is writing to the store\n"
 AT = ("--as-of", "2024-03-01T10:30:00Z")
 PROFILE = (
     '{"user_id":"ada-l","number_pages_viewed_in_the_last_7_days":2,'

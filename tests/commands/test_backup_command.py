@@ -117,7 +117,7 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(store, copy, monkeypatch):
 
     monkeypatch.setattr(backup.sqlite3, "connect", small)
     copy.write_bytes(b"precious")
-    with pytest.raises(BackupError, match="full"):
+    with pytest.raises(BackupError, match="disk is full"):
         store.back_up(copy, force=True)
     assert copy.read_bytes() == b"precious"
     assert os.listdir(copy.parent) == [copy.name]

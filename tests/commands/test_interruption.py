@@ -49,7 +49,7 @@ def test_an_interrupted_ingest_is_finished_by_the_next(cli, db):
     ingest.stdin.flush()
     wait_for_page_views(db)
     ingest.send_signal(signal.SIGINT)
-    out, err = ingest.communicate(timeout=20)
+    out, err = ingest.communicate(timeout=60)
     assert ingest.returncode == 130
     assert b"interrupted" in err
     assert b"Traceback" not in err
@@ -60,26 +60,26 @@ def test_an_interrupted_ingest_is_finished_by_the_next(cli, db):
     assert sound_page_views(db) == MANY
 
 
-@pytest.mark.parametrize("delay", [0.3, 0.6, 0.9])
+@pytest.mark.parametrize("delay", [0, 0.1, 0.3])
 def test_a_killed_ingest_is_finished_by_the_next(cli, db, tmp_path, delay):
-    """SIGKILL at some instant: the store is sound, and nothing is there twice."""
+    """SIGKILL at some instant, when it stores: the store is sound, and nothing is there twice."""
     (tmp_path / "events.jsonl").write_bytes(many_lines())
     ingest = subprocess.Popen(
         [BEHAVSTATS, "ingest", "events.jsonl", "--db", str(db)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
+    wait_for_page_views(db)
     time.sleep(delay)
     ingest.kill()
     ingest.communicate()
-    if db.exists():
-        check_sound(db)
+    check_sound(db)
     assert cli("ingest", "events.jsonl").returncode == 0
     assert sound_page_views(db) == MANY
 
 
 def wait_for_page_views(db):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             if sound_page_views(db):
@@ -91,7 +91,6 @@ def wait_for_page_views(db):
 
 
 def check_sound(db):
-    """It may have been made by half: then it is empty."""
     with closing(sqlite3.connect(f"file:{db}?mode=ro", uri=True)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []

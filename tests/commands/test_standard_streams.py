@@ -20,7 +20,7 @@ def test_a_closed_pipe_ends_an_export_quietly(cli, db):
     )
     export.stdout.readline()
     export.stdout.close()
-    assert export.wait(timeout=20) == 1
+    assert export.wait(timeout=60) == 1
     assert export.stderr.read() == b""
     export.stderr.close()
 
@@ -32,7 +32,7 @@ def on_a_terminal(arguments, answer):
         [BEHAVSTATS, *arguments], stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     os.write(controller, answer)
-    output, _ = process.communicate(timeout=20)
+    output, _ = process.communicate(timeout=60)
     os.close(terminal)
     os.close(controller)
     return process.returncode, output.decode()

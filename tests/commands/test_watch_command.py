@@ -17,6 +17,7 @@ from behavstats.store.lock import StoreLock
 from behavstats.watch import Watcher
 from tests.commands.conftest import one_line
 from tests.conftest import BEHAVSTATS
+from tests.edge import is_waited_for, wait_until
 from tests.histories import AS_OF, line
 
 BAD = b'{"bad": 1}\n'
@@ -24,12 +25,6 @@ BAD = b'{"bad": 1}\n'
 
 def lines(start, end):
     return b"".join(line(PageView(f"u{n % 97}", AS_OF + n, "/")) for n in range(start, end))
-
-
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "in").mkdir()
-    return tmp_path / "in"
 
 
 @pytest.fixture
@@ -44,8 +39,7 @@ def watch(cli, tmp_path):
             [BEHAVSTATS, "watch", *arguments], stderr=log, env=cli.environment
         )
         running.append((process, log))
-        while process.poll() is None and b"follows" not in path.read_bytes():
-            time.sleep(0.02)
+        wait_until(lambda: process.poll() is not None or b"follows" in path.read_bytes())
         return process
 
     yield start
@@ -60,13 +54,6 @@ def page_views(db):
         return 0
     with Store.open(db, patience=10) as store:
         return store.counts()[0]
-
-
-def wait_for(db, count):
-    deadline = time.monotonic() + 40
-    while page_views(db) < count:
-        assert time.monotonic() < deadline, "the page views do not come"
-        time.sleep(0.02)
 
 
 def test_once_takes_what_is_there_and_ends(cli, db, folder):
@@ -103,10 +90,10 @@ def test_told_to_stop_it_leaves_though_another_process_holds_the_store(db, folde
     """What it could not store, it takes the next time."""
     (folder / "a.jsonl").write_bytes(lines(0, 3))
     process = watch(str(folder))
-    wait_for(db, 3)
+    wait_until(lambda: page_views(db) == 3)
     with StoreLock(db, patience=30).held():
         (folder / "b.jsonl").write_bytes(lines(3, 6))
-        time.sleep(0.5)  # it waits for its turn by now, or will soon
+        wait_until(lambda: is_waited_for(db))
         process.terminate()
         assert process.wait(timeout=30) == 0
     assert page_views(db) == 3
@@ -117,9 +104,9 @@ def test_told_to_stop_it_stores_what_it_has_and_leaves(db, folder, watch, number
     """Exit code 0; later, it goes on where it was."""
     (folder / "a.jsonl").write_bytes(lines(0, 60_000))
     process = watch(str(folder))
-    wait_for(db, 1)
+    wait_until(lambda: page_views(db))
     process.send_signal(number)
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=60) == 0
     with Store.open(db, patience=10) as store:
         (source,) = store.sources()
         assert source.checkpoint.offset == len(lines(0, source.checkpoint.lines))

@@ -13,7 +13,8 @@ import pytest
 
 from tests.conftest import BEHAVSTATS
 from tests.faults.power import recorder, recording
-from tests.faults.servers import Server, free_port
+from tests.faults.servers import Server
+from tests.ports import free_port
 
 
 @pytest.fixture
@@ -45,12 +46,11 @@ def start(db):
     started = []
 
     def start(*arguments, **more):
-        more = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE} | more
+        pipe = subprocess.PIPE
+        more = {"stdin": subprocess.DEVNULL, "stdout": pipe, "stderr": pipe} | more
         environment = os.environ | {"BEHAVSTATS_DB": str(db)} | more.pop("env", {})
         command = [BEHAVSTATS, *map(str, arguments)]
-        process = subprocess.Popen(
-            command, stderr=subprocess.PIPE, start_new_session=True, env=environment, **more
-        )
+        process = subprocess.Popen(command, start_new_session=True, env=environment, **more)
         started.append(process)
         return process
 

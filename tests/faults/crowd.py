@@ -31,7 +31,7 @@ class Crowd:
         return self
 
     def __exit__(self, *_):
-        self._thread.join(timeout=180)
+        self._thread.join(timeout=600)
         assert not self._thread.is_alive(), f"clients hang: {self.answers}"
         if self._fault is not None:
             raise self._fault

@@ -1,28 +1,13 @@
 """`behavstats serve` as processes that can be killed one by one, and started again."""
 
 import os
-import random
 import signal
-import socket
 import subprocess
 from contextlib import suppress
 from pathlib import Path
 
 from tests.conftest import BEHAVSTATS, ServerProcess
 from tests.faults.waiting import wait_until
-
-
-def free_port():
-    """Return a port where nobody listens, and that no client is given as its own."""
-    # Of the ephemeral ones, a client may hold one just when a server is to be started again.
-    while True:
-        port = random.SystemRandom().randrange(20_000, 32_000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 def processes_of(session):

@@ -14,8 +14,9 @@ from tests import oracle
 from tests.faults.clocks import FileClock
 from tests.faults.load import event
 from tests.faults.promise import keeps_its_promise
-from tests.faults.servers import Server, free_port
+from tests.faults.servers import Server
 from tests.histories import line, triples
+from tests.ports import free_port
 
 NOON = parse_instant("2024-02-29T12:00:00Z")
 """Of a leap day."""

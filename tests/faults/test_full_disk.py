@@ -8,7 +8,7 @@ import pytest
 
 from behavstats.errors import StoreUnavailable, UnknownUser
 from behavstats.events import PageView, Rejection
-from behavstats.instants import DAY
+from behavstats.instants import DAY, format_instant
 from behavstats.store import Store
 from tests.commands.conftest import one_line
 from tests.faults.disks import fill
@@ -38,6 +38,16 @@ def limited():
     return limit
 
 
+FIRST = PageView("user1", AS_OF, "/first")
+
+
+def post_first(server, ledger):
+    """Post a page view whose user is known from then on."""
+    assert server.post(FIRST.user_id, FIRST.name, format_instant(FIRST.instant)) == 200
+    ledger.sent.add(FIRST)
+    ledger.acknowledged.add(FIRST)
+
+
 def views_of(day, count=40_000):
     return {
         PageView(f"user{n % 97}", AS_OF - day * DAY + n * 7, f"/{n % 31}") for n in range(count)
@@ -57,13 +67,14 @@ def test_a_server_on_a_full_disk_refuses_posts_and_goes_on_when_there_is_room(
     Again and again, and also where the server is killed, or stopped, while there is none.
     """
     ledger, server = Ledger(), start_server()
+    post_first(server, ledger)
     for round_ in range(6):
         with Load(server.port, chance, ledger, leavers=1) as load:
             load.wait_for(chance.randrange(20, 200))
             fill(db.parent)
             load.wait_for_refusals(50)
             before = len(stored(db))
-            assert server.get("user1")[0] == 200
+            assert server.get(FIRST.user_id)[0] == 200
             assert server.request("GET", "/healthz")[0] == 200
             if round_ % 3 == 1:
                 server.kill("all")
@@ -79,19 +90,21 @@ def test_a_server_on_a_full_disk_refuses_posts_and_goes_on_when_there_is_room(
     assert server.stop() == 0
 
 
-def test_an_ingest_that_fills_the_disk_stops_and_the_next_finishes_it(db, cli, tmp_path):
+@pytest.mark.parametrize("command", [("ingest",), ("watch", "--once")])
+def test_what_fills_the_disk_stops_and_the_next_finishes_it(db, cli, tmp_path, command):
     """One clear line, exit code 3; whole page views or none; what was there before is there."""
     before, more = views_of(0), views_of(1, 120_000)
     assert cli("ingest", write_file(tmp_path / "before", before)).returncode == 0
     file = write_file(tmp_path / "more", more)
     for _ in range(3):
-        done = cli("ingest", file)
+        done = cli(*command, file)
         assert done.returncode == 3
-        assert "full" in one_line(done)
+        (complaint,) = [one for one in done.stderr.splitlines() if one.startswith(b"behavstats: ")]
+        assert b"disk is full" in complaint
         keeps_its_promise(db, before, before | more)
         assert cli("profile", "user1").returncode == 0
     subprocess.run(["mount", "-o", "remount,size=64m", db.parent], check=True)
-    assert cli("ingest", file).returncode == 0
+    assert cli(*command, file).returncode == 0
     assert keeps_its_promise(db, before | more, before | more) == before | more
     some = {view for view in before | more if view.user_id in {"user1", "user42"}}
     agrees_with_the_oracle(db, some, [AS_OF, AS_OF - DAY, AS_OF + DAY])
@@ -100,8 +113,11 @@ def test_an_ingest_that_fills_the_disk_stops_and_the_next_finishes_it(db, cli, t
 READING = [("profile", "user1"), ("export", "user1"), ("rejects",), ("check",)]
 
 
-@pytest.mark.parametrize("command", [*READING, ("ingest", "-"), ("forget", "user1", "--yes")])
-def test_a_command_on_a_disk_without_any_room_says_so(db, cli, command):
+WRITING = [("ingest", "-"), ("forget", "user1", "--yes"), ("watch", "new", "--once")]
+
+
+@pytest.mark.parametrize("command", [*READING, *WRITING])
+def test_a_command_on_a_disk_without_any_room_says_so(db, cli, tmp_path, command):
     """One line that names the disk, exit code 3, and the store as it was; later, it works.
 
     A command that only reads needs room for SQLite's file beside the store.
@@ -112,9 +128,10 @@ def test_a_command_on_a_disk_without_any_room_says_so(db, cli, command):
     before = db.read_bytes()
     fill(db.parent)
     stdin = line(PageView("user1", AS_OF + DAY, "/new"))
+    (tmp_path / "new").write_bytes(stdin)
     done = cli(*command, stdin=stdin)
     assert done.returncode == 3
-    assert "full" in one_line(done)
+    assert "disk is full" in one_line(done)
     assert db.read_bytes() == before
     (db.parent / "filler").unlink()
     assert cli(*command, stdin=stdin).returncode == 0
@@ -125,13 +142,14 @@ def test_a_server_at_its_quota_refuses_posts_and_goes_on_when_it_has_more(
 ):
     """As on a full disk, but that another error says so; where no disk can be mounted, too."""
     ledger, server = Ledger(), start_server()
+    post_first(server, ledger)
     for _ in range(5):
         with Load(server.port, chance, ledger, leavers=1) as load:
             load.wait_for(50)
             wal = db.with_name("store.db-wal").stat().st_size
             limited(server.processes(), wal + chance.randrange(20_000))
             load.wait_for_refusals(50)
-            assert server.get("user1")[0] == 200
+            assert server.get(FIRST.user_id)[0] == 200
             limited(server.processes(), None)
             load.wait_for(50)
         ledger.holds(db)
@@ -144,7 +162,7 @@ def is_refused(do):
     try:
         do()
     except StoreUnavailable as error:
-        if "full" not in str(error):
+        if "disk is full" not in str(error):
             raise
         return True
     return False

@@ -8,11 +8,12 @@ import pytest
 
 from behavstats.events import PageView
 from behavstats.instants import DAY, format_instant
-from tests.commands.conftest import one_line
+from behavstats.store import Store
+from tests.commands.conftest import WAITS, one_line
 from tests.faults.load import Load
-from tests.faults.promise import Ledger, agrees_with_the_oracle
-from tests.faults.servers import free_port
+from tests.faults.promise import Ledger, agrees_with_the_oracle, stored
 from tests.histories import AS_OF, line
+from tests.ports import free_port
 
 SECONDS = 30
 HOLDER = """
@@ -23,7 +24,6 @@ with StoreLock(Path(sys.argv[1]), patience=10).held():
     print("held", flush=True)
     sys.stdin.read()
 """
-WAITS = b"behavstats: waiting for another process that is writing to the store\n"
 
 
 @pytest.fixture
@@ -72,13 +72,27 @@ def test_a_store_held_for_half_a_minute_is_waited_for(
         assert ledger.acknowledged == ledger.acknowledged_undated == set()
         holder.communicate()
         for command in waiting:
-            _, more = command.communicate(timeout=60)
-            assert (command.returncode, more) == (0, b"")
+            _, more = command.communicate(timeout=120)
+            assert (command.returncode, more.replace(WAITS, b"")) == (0, b"")
         load.wait_for(100)
     assert server.stop() == 0
     there = ledger.holds(db, views)
     assert not any(view.user_id == "leaver" for view in there)
     agrees_with_the_oracle(db, there, [AS_OF, AS_OF - DAY // 3])
+
+
+def test_a_watcher_waits_for_its_turn(db, start, hold, tmp_path):
+    """It says so, and then takes what is there."""
+    view = PageView("u", AS_OF, "/")
+    (tmp_path / "events.jsonl").write_bytes(line(view))
+    Store.create(db, patience=5).close()
+    holder = hold()
+    watcher = start("watch", "--once", "events.jsonl")
+    assert watcher.stderr.readline() == WAITS
+    holder.communicate()
+    watcher.communicate(timeout=120)
+    assert watcher.returncode == 0
+    assert stored(db) == {view}
 
 
 def test_nobody_waits_for_ever(db, cli, hold):

@@ -1,5 +1,6 @@
 """SIGKILL of what follows files, at random instants: each line is taken, and taken once."""
 
+import itertools
 import signal
 import sqlite3
 import time
@@ -17,16 +18,30 @@ from tests.faults.promise import Ledger, agrees_with_the_oracle, keeps_its_promi
 from tests.faults.waiting import wait_until
 from tests.histories import AS_OF
 
-pytest.importorskip("behavstats.watch", reason="files cannot be followed yet")
-
 ROUNDS = 12
 
 
 @pytest.fixture
-def folder(tmp_path):
-    folder = tmp_path / "in"
-    folder.mkdir()
-    return folder
+def watch(start, folder, tmp_path):
+    """Start to follow the folder; what the watcher says goes to `watcher.log`.
+
+    A pipe that nobody empties would hold it up.
+    """
+    logs = (tmp_path / f"log{number}" for number in itertools.count())
+
+    def watch(*arguments, **more):
+        log = next(logs)
+        with log.open("wb") as stderr:
+            watcher = start("watch", folder, *arguments, stderr=stderr, **more)
+        watcher.log = log
+        wait_until_said(log, f"follows {folder} into ")
+        return watcher
+
+    return watch
+
+
+def wait_until_said(log, what, times=1):
+    wait_until(lambda: log.read_text().count(what) >= times, f"it says: {what}")
 
 
 def rejected_lines(db):
@@ -49,12 +64,12 @@ def wait_until_more(db):
 def drain(start, folder, db):
     """Take what is there, to the end."""
     last = start("watch", "--once", folder, "--db", db)
-    last.communicate(timeout=60)
+    last.communicate(timeout=120)
     assert last.returncode in {0, 1}
 
 
 @pytest.mark.parametrize("_part", range(5))
-def test_a_killed_watcher_takes_each_line_once(db, start, chance, folder, _part):
+def test_a_killed_watcher_takes_each_line_once(db, start, watch, chance, folder, _part):
     """While files grow, get other names, and are compressed; killed or stopped, and started again.
 
     In the end all page views are there, and each line that is none is kept once.
@@ -62,15 +77,11 @@ def test_a_killed_watcher_takes_each_line_once(db, start, chance, folder, _part)
     with Pipeline(folder, chance) as pipeline:
         pipeline.wait_for(100)
         for _ in range(ROUNDS):
-            watcher = start("watch", folder)
-            time.sleep(chance.uniform(0.2, 1.2))
-            if chance.random() < 0.8:
-                watcher.kill()
-            else:
-                watcher.terminate()
-            watcher.communicate(timeout=30)
-            # Told to stop before it could do so in its way, it ends all the same.
-            assert watcher.returncode in {-signal.SIGKILL, -signal.SIGTERM, 0}
+            watcher = watch()
+            time.sleep(chance.uniform(0, 0.8))
+            how = signal.SIGKILL if chance.random() < 0.8 else signal.SIGTERM
+            watcher.send_signal(how)
+            assert watcher.wait(timeout=60) == (-how if how == signal.SIGKILL else 0)
             keeps_its_promise(db, (), pipeline.views)
     drain(start, folder, db)
     assert keeps_its_promise(db, pipeline.views, pipeline.views) == pipeline.views
@@ -84,8 +95,9 @@ def test_a_killed_server_that_follows_files_takes_each_line_once(
     """While clients post; and what they were told is there, as ever."""
     ledger = Ledger()
     with Pipeline(folder, chance) as pipeline:
-        for _ in range(ROUNDS // 2):
+        for times in range(1, ROUNDS // 2 + 1):
             server = start_server("--watch", str(folder))
+            wait_until_said(server.log, f"follows {folder} into ", times)
             with Load(server.port, chance, ledger, clients=3, leavers=1) as load:
                 load.wait_for(chance.randrange(200))
                 time.sleep(chance.uniform(0, 0.5))
@@ -100,16 +112,16 @@ def test_a_killed_server_that_follows_files_takes_each_line_once(
 
 
 def test_a_watcher_whose_disk_lost_power_takes_each_line_once(
-    db, start, chance, folder, recorded, tmp_path
+    db, start, watch, chance, folder, recorded, tmp_path
 ):
     """How far a file was taken is never ahead of what was stored of it, nor behind."""
     environment, record = recorded
     with Pipeline(folder, chance) as pipeline:
-        watcher = start("watch", folder, env=environment)
+        watcher = watch(env=environment)
         wait_until(lambda: db.exists() and Path(f"{db}-wal").exists(), "it stores something")
         pipeline.wait_for(1_500)
         watcher.terminate()
-        watcher.communicate(timeout=30)
+        assert watcher.wait(timeout=60) == 0
     at = some_of(record, chance, 15)
     for _, image in images(Disk(db), record, at, chance, tmp_path):
         drain(start, folder, image)
@@ -117,22 +129,23 @@ def test_a_watcher_whose_disk_lost_power_takes_each_line_once(
         assert rejected_lines(image) == pipeline.junk
 
 
-def test_a_watcher_on_a_full_disk_goes_on_when_there_is_room(start, chance, folder, small_disk):
+def test_a_watcher_on_a_full_disk_goes_on_when_there_is_room(watch, chance, folder, small_disk):
     """It says so, and neither ends nor loses a line."""
-    disk = small_disk("4m")
+    disk = small_disk("64m")
     db = disk / "store.db"
     with Pipeline(folder, chance) as pipeline:
-        watcher = start("watch", folder, "--db", db)
-        for _ in range(3):
+        watcher = watch("--db", db)
+        for times in (1, 2, 3):
             wait_until_more(db)
             fill(disk)
-            wait_until(lambda: b"full" in watcher.stderr.readline(), "it says so")
+            wait_until_said(watcher.log, "disk is full", times)
             pipeline.wait_for(200)
             assert watcher.poll() is None
             (disk / "filler").unlink()
+            # One that is full again before this is said is in the same trouble, which is named.
+            wait_until_said(watcher.log, "written to again", times)
     wait_until(lambda: stored(db) == pipeline.views, "all page views are there")
     watcher.terminate()
-    watcher.communicate(timeout=30)
-    assert watcher.returncode == 0
+    assert watcher.wait(timeout=60) == 0
     keeps_its_promise(db, pipeline.views, pipeline.views)
     assert rejected_lines(db) == pipeline.junk

@@ -2,38 +2,47 @@
 
 import os
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
-from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
 from behavstats.events import PageView
+from behavstats.settings import system_clock
+from behavstats.stopping import Stop
 from behavstats.store import Store, schema
+from behavstats.watch import Watcher
 from tests.commands.conftest import LINES, one_line
 from tests.faults.permissions import as_anybody
 from tests.histories import AS_OF
+from tests.ports import free_port
 
 READING = {
     "profile": ("profile", "u"),
     "export": ("export", "u"),
     "rejects": ("rejects",),
     "rejects --jsonl": ("rejects", "--jsonl"),
+    "sources": ("sources",),
+    "backup": ("backup", "copy.db", "--force"),
     "check": ("check",),
     "check --repair": ("check", "--repair"),  # of a sound store, which it leaves as it is
 }
-WRITING = {
-    "ingest": ("ingest", "-"),
+CHANGING = {
     "forget": ("forget", "u", "--yes"),
     "rejects --clear": ("rejects", "--clear"),
-    "serve": ("serve", "--port"),
+    "sources --forget-source": ("sources", "--forget-source", "followed.jsonl"),
 }
-if find_spec("behavstats.watch"):
-    READING |= {"sources": ("sources",), "backup": ("backup", "copy.db", "--force")}
-    WRITING |= {"watch": ("watch", "."), "watch --once": ("watch", ".", "--once")}
+MAKING = {
+    "ingest": ("ingest", "-"),
+    "serve": ("serve", "--port"),
+    "serve --watch": ("serve", "--watch", ".", "--port"),
+    "watch": ("watch", "."),
+    "watch --once": ("watch", ".", "--once"),
+}
+WRITING = CHANGING | MAKING
 commands = pytest.mark.parametrize("command", READING | WRITING)
 
 
@@ -43,9 +52,8 @@ def refused(cli, db):
 
     def run(command, **options):
         arguments = (READING | WRITING)[command]
-        if command == "serve":
-            with socket.create_server(("127.0.0.1", 0)) as probe:
-                arguments += (str(probe.getsockname()[1]),)
+        if arguments[-1] == "--port":
+            arguments += (str(free_port()),)
         before = state_of(db.parent)
         done = cli(*arguments, stdin=LINES, **options)
         after = state_of(db.parent)
@@ -74,6 +82,8 @@ def filled(db):
     with Store.create(db, patience=5) as store:
         store.add([PageView("u", AS_OF + n, f"/{n}") for n in range(5_000)])
         store.add([PageView(f"u{n}", AS_OF, "/") for n in range(2_000)])
+        Path("followed.jsonl").write_bytes(LINES)
+        Watcher(["followed.jsonl"], store, system_clock, Stop()).drain()
     return db
 
 
@@ -124,8 +134,8 @@ def test_a_store_in_a_folder_that_is_not_there_is_refused(tmp_path, refused, cli
     assert not (tmp_path / "missing").exists()
 
 
-@pytest.mark.parametrize("command", [*READING, "forget", "rejects --clear"])
-def test_a_store_that_is_not_there_is_made_by_nobody_but_ingest_and_serve(refused, command):
+@pytest.mark.parametrize("command", READING | CHANGING)
+def test_a_store_that_is_not_there_is_made_by_nobody_who_takes_nothing_in(refused, command):
     """An answer about a store that was just made would be a wrong answer."""
     assert "there is no store at" in refused(command)
     assert refused.left == []
@@ -188,7 +198,7 @@ def test_a_store_that_may_not_be_read_is_refused(filled, refused, bound, command
     assert "must be writable" in refused(command, **bound)
 
 
-@pytest.mark.parametrize("command", sorted(WRITING.keys() - {"forget", "rejects --clear"}))
+@pytest.mark.parametrize("command", MAKING)
 def test_no_store_is_made_in_a_folder_that_may_only_be_read(db, refused, bound, command):
     """The line names the folder's file that could not be made."""
     db.parent.chmod(0o555)

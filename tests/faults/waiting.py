@@ -3,7 +3,7 @@
 import time
 
 
-def wait_until(is_so, what, seconds=30.0):
+def wait_until(is_so, what, seconds=120.0):
     """Look again and again until it is so, and return what it said; fail if it never is."""
     deadline = time.monotonic() + seconds
     while not (answer := is_so()):

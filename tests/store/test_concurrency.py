@@ -20,7 +20,7 @@ def test_a_store_can_be_opened_at_any_moment_of_a_growing_ingest(store, db):
     def reopen():
         while not stop.is_set():
             try:
-                Store.open(db, patience=1).close()
+                Store.open(db, patience=30).close()
             except Exception as error:
                 errors.append(error)
 
@@ -65,7 +65,7 @@ def test_many_makers_of_one_store_make_one(db, _round):
     def make():
         start.wait()
         try:
-            stores.append(Store.create(db, patience=10))
+            stores.append(Store.create(db, patience=60))
         except Exception as error:
             errors.append(error)
 

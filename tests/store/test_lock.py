@@ -2,12 +2,14 @@
 
 import multiprocessing
 import threading
-import time
+from contextlib import ExitStack
+from itertools import pairwise
 
 import pytest
 
 from behavstats.errors import StoreBusy, StoreUnavailable
 from behavstats.store.lock import StoreLock
+from tests.edge import is_waited_for, wait_until
 
 
 def _count_up(path, counter, times):
@@ -35,25 +37,22 @@ def test_processes_and_threads_take_turns(db, tmp_path):
 
 def test_who_waits_gets_the_next_turn(db):
     """One that lets go and comes again at once stands behind those who were waiting."""
-    turns = []
-    start = threading.Barrier(3)
+    turns, ended = [], []
 
     def take(name):
-        start.wait()
         for _ in range(20):
-            with StoreLock(db, patience=30).held():
+            with StoreLock(db, patience=60).held():
                 turns.append(name)
-                time.sleep(0.005)
+                wait_until(lambda: is_waited_for(db) or len(ended) == 2)
+        ended.append(name)
 
     threads = [threading.Thread(target=take, args=(name,)) for name in "abc"]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    longest = max(
-        len(run) for name in "abc" for run in "".join(turns[:45]).replace(name, "-").split("-")
-    )
-    assert longest <= 10, turns
+    while_others_wait = turns[:40]  # of sixty: by then, two may have had all of theirs
+    assert all(one != following for one, following in pairwise(while_others_wait)), turns
 
 
 def test_patience_ends_with_an_error(db):
@@ -68,13 +67,17 @@ def test_patience_ends_with_an_error(db):
 def test_a_long_wait_is_told_once(db):
     """And a short one not at all."""
     told = []
-    waits = StoreLock(db, patience=1.5, on_wait=lambda: told.append(1)).held()
-    with StoreLock(db, patience=1).held(), pytest.raises(StoreBusy), waits:
-        pass
-    assert told == [1]
-    with StoreLock(db, patience=1.5, on_wait=lambda: told.append(2)).held():
-        pass
-    assert told == [1]
+
+    def on_wait():
+        told.append(1)
+        threading.Timer(0.2, other.close).start()  # many looks at the lock later
+
+    with ExitStack() as other:
+        other.enter_context(StoreLock(db, patience=1).held())
+        with StoreLock(db, patience=60, on_wait=on_wait).held():
+            assert told == [1]
+    with StoreLock(db, patience=60, on_wait=on_wait).held():
+        assert told == [1]
 
 
 def test_an_error_inside_lets_go(db):

@@ -97,14 +97,15 @@ def test_leading_on_sorts_nothing():
 def test_several_processes_may_open_an_old_store_at_once(old):
     """One of them leads it on; all of them find it led."""
     code = (
-        "import sys; from pathlib import Path; from behavstats.store import Store\n"
-        f"with Store.open(Path({str(old)!r}), 20) as store: print(*store.counts())"
+        "from pathlib import Path; from behavstats.store import Store, store as module\n"
+        "module.PATIENCE_WITH_READERS = 60\n"  # with one that looks what version it is
+        f"with Store.open(Path({str(old)!r}), 60) as store: print(*store.counts())"
     )
     running = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
         for _ in range(4)
     ]
-    counted = {process.communicate(timeout=60)[0] for process in running}
+    counted = {process.communicate(timeout=120)[0] for process in running}
     assert len(counted) == 1
     assert counted.pop().startswith("1103 ")
 
