@@ -47,7 +47,7 @@ class Load:
     def __exit__(self, *_):
         self._ends.set()
         for thread in self._threads:
-            thread.join(timeout=60)
+            thread.join(timeout=120)
             assert not thread.is_alive(), "a client hangs"
         assert self.faults == []
 

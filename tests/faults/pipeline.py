@@ -34,7 +34,7 @@ class Pipeline(threading.Thread):
 
     def __exit__(self, *_):
         self._ends.set()
-        self.join(timeout=30)
+        self.join(timeout=120)
         assert not self.is_alive()
 
     def wait_for(self, count):

@@ -75,14 +75,14 @@ class Server(ServerProcess):
 
     def wait_until_gone(self):
         """Wait until no process of it runs."""
-        code = self.process.wait(timeout=30)
+        code = self.process.wait(timeout=120)
         wait_until(lambda: not self.processes(), "all processes of the server have ended")
         return code
 
     def kill_all(self):
         """Leave no process behind, whatever happened."""
         _kill(self.processes())
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=120)
 
     def stop(self, signal_number=signal.SIGTERM):
         """Stop it with a signal; return its exit code."""

@@ -66,7 +66,7 @@ def test_a_store_held_for_half_a_minute_is_waited_for(
     with Load(server.port, chance, ledger) as load:
         while time.monotonic() < end:
             assert server.get("leaver")[0] == 200
-            assert start("profile", "leaver").wait(timeout=30) == 0
+            assert start("profile", "leaver").wait(timeout=120) == 0
             assert [command.poll() for command in waiting] == [None, None]
         assert set(load.statuses) == {503}
         assert ledger.acknowledged == ledger.acknowledged_undated == set()

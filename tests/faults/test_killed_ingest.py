@@ -64,7 +64,7 @@ def test_a_killed_ingest_keeps_its_promise(db, start, chance, tmp_path, _part):
     everything = write_files(tmp_path, chance)
     files = [tmp_path / f"{number}.jsonl" for number in range(3)]
     started = time.monotonic()
-    assert start("ingest", *files, "--db", tmp_path / "timed.db").wait(timeout=60) == 1
+    assert start("ingest", *files, "--db", tmp_path / "timed.db").wait(timeout=120) == 1
     seconds = time.monotonic() - started
     stores = [db]
     for _ in range(ROUNDS):
@@ -84,7 +84,7 @@ def test_a_killed_ingest_keeps_its_promise(db, start, chance, tmp_path, _part):
     some = {view for view in everything if view.user_id in users}
     for finished in stores[-2:]:
         last = start("ingest", *files, "--db", finished)
-        last.communicate(timeout=60)
+        last.communicate(timeout=120)
         assert last.returncode == 1
         assert keeps_its_promise(finished, everything, everything) == everything
         assert rejected_lines(finished) == JUNK * len(files)

@@ -81,7 +81,7 @@ def test_a_killed_watcher_takes_each_line_once(db, start, watch, chance, folder,
             time.sleep(chance.uniform(0, 0.8))
             how = signal.SIGKILL if chance.random() < 0.8 else signal.SIGTERM
             watcher.send_signal(how)
-            assert watcher.wait(timeout=60) == (-how if how == signal.SIGKILL else 0)
+            assert watcher.wait(timeout=120) == (-how if how == signal.SIGKILL else 0)
             keeps_its_promise(db, (), pipeline.views)
     drain(start, folder, db)
     assert keeps_its_promise(db, pipeline.views, pipeline.views) == pipeline.views
@@ -121,7 +121,7 @@ def test_a_watcher_whose_disk_lost_power_takes_each_line_once(
         wait_until(lambda: db.exists() and Path(f"{db}-wal").exists(), "it stores something")
         pipeline.wait_for(1_500)
         watcher.terminate()
-        assert watcher.wait(timeout=60) == 0
+        assert watcher.wait(timeout=120) == 0
     at = some_of(record, chance, 15)
     for _, image in images(Disk(db), record, at, chance, tmp_path):
         drain(start, folder, image)
@@ -146,6 +146,6 @@ def test_a_watcher_on_a_full_disk_goes_on_when_there_is_room(watch, chance, fold
             wait_until_said(watcher.log, "written to again", times)
     wait_until(lambda: stored(db) == pipeline.views, "all page views are there")
     watcher.terminate()
-    assert watcher.wait(timeout=60) == 0
+    assert watcher.wait(timeout=120) == 0
     keeps_its_promise(db, pipeline.views, pipeline.views)
     assert rejected_lines(db) == pipeline.junk

@@ -71,7 +71,7 @@ def test_what_was_acknowledged_under_load_survives(
     for client in clients:
         client.start()
     ingest = start("ingest", file, env=environment)
-    ingest.communicate(timeout=60)
+    ingest.communicate(timeout=120)
     assert ingest.returncode == 0
     noted.note(0)
     enough = len(views) + 400
@@ -79,7 +79,7 @@ def test_what_was_acknowledged_under_load_survives(
     for client in clients:
         client.ends.set()
     for client in clients:
-        client.join(timeout=60)
+        client.join(timeout=120)
         assert client.fault is None
     assert server.stop() == 0
     noted.close()
@@ -102,7 +102,7 @@ def test_a_store_that_is_being_made_is_made_or_not(db, start, chance, recorded, 
     views = {PageView("u", AS_OF - n, "/") for n in range(100)}
     Path("events.jsonl").write_bytes(b"".join(map(line, views)))
     ingest = start("ingest", "events.jsonl", env=environment)
-    ingest.communicate(timeout=60)
+    ingest.communicate(timeout=120)
     assert ingest.returncode == 0
     noted = Acknowledgements(record)
     noted.note(0)
@@ -126,7 +126,7 @@ def test_a_store_that_is_led_to_a_new_version_loses_nothing(
     db.write_bytes(old)
     views = stored(db)
     check = start("check", env=environment)
-    assert check.wait(timeout=60) == 0
+    assert check.wait(timeout=120) == 0
     agrees_with_the_files(db, record, Disk(db, old))
     every = [*range(sum(1 for _ in operations(record)))]
     for _, image in images(Disk(db, old), record, every, chance, tmp_path):
