@@ -4,7 +4,6 @@ import gzip
 import http.client
 import json
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -205,6 +204,4 @@ def test_zip_bombs_cost_no_memory_and_keep_nobody_waiting(serve):
     assert set(statuses) <= {400, 413}
     assert len(statuses) == 8 * len(BOMBS)
     assert views_of(server, "meanwhile") == posted
-    # A thread takes some 34 MiB; there are more of them where there are more cores.
-    threads = ThreadPoolExecutor()._max_workers
-    assert peak_of(worker_of(server)) - before < 45 * MIB * threads
+    assert peak_of(worker_of(server)) - before < 160 * MIB  # twice as much as it takes
