@@ -68,8 +68,10 @@ def complain(*complaints: object) -> None:
     """Say on standard error, a line for each, what went wrong."""
     try:
         for complaint in complaints:
-            # One line for each, whatever is in a file's name.
-            print("behavstats:", " ".join(str(complaint).splitlines()), file=sys.stderr)
+            # One line for each, whatever is in a file's name; in one piece, since a log may be
+            # written there as well.
+            line = " ".join(str(complaint).splitlines())
+            print(f"behavstats: {line}\n", end="", file=sys.stderr)
     except OSError:
         leave(sys.stderr)  # nobody can be told
 
