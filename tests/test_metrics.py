@@ -122,8 +122,9 @@ def test_whatever_is_asked_the_series_are_those_of_the_contract(server):
     assert "made" not in text
 
 
-def test_ready_is_who_can_take_page_views(server, db):
+def test_ready_is_who_can_take_page_views(serve, db):
     """While another process holds the store, it is not, and says when to ask; it stays healthy."""
+    server = serve(limits=("patience=1.5",))
     assert server.request("GET", "/readyz")[::2] == (200, {"success": True})
     with StoreLock(db, patience=5).held():
         status, headers, body = server.request("GET", "/readyz")

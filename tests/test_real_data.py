@@ -49,10 +49,10 @@ def test_every_profile_by_http_is_what_the_oracle_says(expected, serve):
         assert list(body.items()) == list(profile.items())
 
 
-def test_every_profile_by_the_command_line_is_what_the_oracle_says(expected, db):
-    """`behavstats profile USER --json`, run in this process."""
+def test_profiles_by_the_command_line_are_what_the_oracle_says(expected, db):
+    """`behavstats profile USER --json`, run in this process; a third of those that HTTP gives."""
     runner = CliRunner(env={"BEHAVSTATS_DB": str(db)})
-    for (user_id, as_of), profile in expected.items():
+    for (user_id, as_of), profile in [*expected.items()][::3]:
         done = runner.invoke(app, ["profile", user_id, "--json", "--as-of", as_of])
         assert (done.exit_code, done.stderr) == (0, "")
         assert list(json.loads(done.stdout).items()) == list(profile.items())

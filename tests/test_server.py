@@ -143,7 +143,7 @@ def test_an_address_in_use_is_an_error_at_once(serve, cli):
 
 def test_a_store_that_is_held_answers_503_and_works_again_later(serve, db):
     """With Retry-After, and reads go on meanwhile."""
-    server = serve()
+    server = serve(limits=("patience=1.5",))
     now = format_instant(system_clock())
     assert server.post("u", "/", now) == 200
     with StoreLock(db, patience=5).held():
@@ -260,7 +260,7 @@ def test_after_delete_the_user_is_in_no_byte_while_the_server_runs(serve, db, cl
 
 def test_a_client_that_never_finishes_does_not_keep_it_from_ending(serve):
     """It is waited for, but not for ever; what others posted is there."""
-    server = serve("--host", "localhost")
+    server = serve("--host", "localhost", limits=("server._SECONDS_TO_FINISH=2",))
     with socket.create_connection(("127.0.0.1", server.port)) as stalled:
         stalled.sendall(b"POST /v1/page HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
         assert server.post("u", "/", format_instant(system_clock())) == 200
