@@ -28,7 +28,7 @@ _PRAGMAS = ("PRAGMA temp_store = MEMORY",)
 _READER_PRAGMAS = ("PRAGMA cache_size = -65536",)
 # A commit is on disk when it returns; what is deleted is overwritten; checkpoints are ours to make.
 _WRITER_PRAGMAS = (
-    "PRAGMA cache_size = -16384",
+    "PRAGMA cache_size = -8192",
     "PRAGMA synchronous = FULL",
     "PRAGMA secure_delete = ON",
     "PRAGMA wal_autocheckpoint = 0",
