@@ -17,7 +17,7 @@ from behavstats.wire import PAGES
 from tests.keyed import SECRET_KEY, bearer, running
 
 _IN_FULL = "IN_FULL" in os.environ
-_EXAMPLES = 100 if _IN_FULL else 8
+_EXAMPLES = 100 if _IN_FULL else 5
 
 _ALIKE = {
     (operation.answer, operation.kind in PAGES): operation.path for operation in OPERATIONS[::-1]

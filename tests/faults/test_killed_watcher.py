@@ -18,7 +18,7 @@ from tests.faults.promise import Ledger, agrees_with_the_oracle, keeps_its_promi
 from tests.faults.waiting import wait_until
 from tests.histories import AS_OF
 
-ROUNDS = 12
+ROUNDS = 10
 
 
 @pytest.fixture
