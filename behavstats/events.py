@@ -239,7 +239,7 @@ def _decoded(body: bytes, assumed: str | None) -> WireEvent | Message | Other:
         try:
             return _message_decoder.decode(body)
         except msgspec.ValidationError as error:
-            return _unfit_message(body, assumed, str(error))
+            return _other_than_a_page(body, assumed, str(error))
     for key in WireEvent.__struct_fields__:
         if key not in values:
             raise InvalidInput("missing_key", f"{key} is missing", key)
@@ -255,7 +255,7 @@ def _as_message(body: bytes) -> Message | None:
         return None
 
 
-def _unfit_message(body: bytes, assumed: str | None, misfit: str) -> Other:
+def _other_than_a_page(body: bytes, assumed: str | None, misfit: str) -> Other:
     """Return a message that is no page view: of that, nothing but its kind has to be right.
 
     Of a page view, say in InvalidInput which value is none that it could be.

@@ -170,11 +170,11 @@ class Gateway:
         body = environment[_BODY]
         environment["wsgi.input"] = io.BytesIO(body)
         environment["CONTENT_LENGTH"] = str(len(body))
-        loop = asyncio.get_running_loop()
         if len(body) > (_LARGE_OF_GZIP if body.startswith(GZIP) else _LARGE):
+            loop = asyncio.get_running_loop()
             answer = await loop.run_in_executor(self._few, self._ask, environment)
         elif self._is_slow(environment["REQUEST_METHOD"], environment["PATH_INFO"]):
-            answer = await loop.run_in_executor(None, self._ask, environment)
+            answer = await asyncio.to_thread(self._ask, environment)
         else:
             answer = self._ask(environment)
         del environment["wsgi.input"]

@@ -177,9 +177,11 @@ class Taker:
             start = time.monotonic()
             if queue and start > again:
                 waiting = {other.file for other in queue}
+                there = scan()
+                self._places.saw(there)
                 queue.extend(
                     other
-                    for other in scan()
+                    for other in there
                     if other.file not in waiting and self._looked_at.get(other.file) != other
                 )
                 now = time.monotonic()

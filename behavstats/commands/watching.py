@@ -36,9 +36,11 @@ def watch(
     log_to_standard_error()
     settings = Settings(db)
     Store.create(settings.db, settings.patience, say_that_it_waits).close()
-    # Who follows tries again, and says so itself.
-    waiting = (settings.patience, say_that_it_waits) if once else (PATIENCE, _say_nothing)
-    with Store.open(settings.db, *waiting) as store:
+    with (
+        Store.open(settings.db, settings.patience, say_that_it_waits)
+        if once
+        else Store.open(settings.db, PATIENCE)  # and says so itself, and tries again
+    ) as store:
         try:
             store.check_writable()  # a full disk is waited for; this would be for ever
         except StoreBusy:
@@ -46,10 +48,6 @@ def watch(
                 raise
         report = watch(paths, store, settings.clock, stop, once=once)
     raise typer.Exit(exit_code(report) if once else DONE)
-
-
-def _say_nothing() -> None:
-    """Wait in silence."""
 
 
 @app.command(epilog="Example: behavstats sources --forget-source /var/log/events/old.jsonl")

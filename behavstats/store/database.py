@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+"""Codes of errors that pass when others let go."""
 
 BUSY_TIMEOUT = 5.0
 """Seconds for which SQLite itself waits; rarely needed, since writers take turns before."""
