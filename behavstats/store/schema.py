@@ -154,7 +154,27 @@ CREATE TABLE progress (
     "CREATE INDEX ix_progress_head ON progress (head)",
 )
 
-_STEPS = (_FIRST, _SUMMARIES, _ARRIVALS, _PROGRESS)
+# What a store is: one row. Each copy of a store has an epoch of its own; `secret` keys the digests
+# of what must not stand in it as text.
+_STORE = (
+    """
+CREATE TABLE store (
+    id INTEGER NOT NULL,
+    epoch BLOB NOT NULL,
+    secret BLOB NOT NULL,
+    PRIMARY KEY (id)
+)
+""",
+    "INSERT INTO store (id, epoch, secret) VALUES (1, randomblob(16), randomblob(32))",
+)
+
+# What bounds the rejected lines that are kept.
+_REJECTS: tuple[str, ...] = ()
+
+# What lets a user be erased in short transactions, and keeps an erased user from coming back.
+_ERASURE: tuple[str, ...] = ()
+
+_STEPS = (_FIRST, _SUMMARIES, _ARRIVALS, _PROGRESS, (*_STORE, *_REJECTS, *_ERASURE))
 VERSION = len(_STEPS)
 """Of the tables, as this program knows them."""
 

@@ -150,3 +150,13 @@ class Progress(_Base, table=True):
     size: int
     modified: int | None = None
     taken: int
+
+
+class StoredStore(_Base, table=True):
+    """The store itself, in one row: the epoch of this copy, and the key of its digests."""
+
+    __tablename__ = "store"
+
+    id: int | None = Field(default=None, primary_key=True)
+    epoch: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    secret: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
