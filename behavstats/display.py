@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import IO, Self
+from typing import IO, TYPE_CHECKING, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -12,9 +12,12 @@ from rich.text import Text
 from behavstats.events import Rejection
 from behavstats.ingest import Report
 from behavstats.instants import format_date, format_instant
-from behavstats.profile import Summary, Window, profile, top_pages
+from behavstats.profile import Summary, Window, detailed_profile, profile, top_pages
 from behavstats.sources import Source
 from behavstats.store import Receipt, SourceProgress
+
+if TYPE_CHECKING:
+    from behavstats.store.statistics import Statistics
 
 _UNWRAPPED = 100_000  # columns of a console that is not a terminal
 _LONGEST_BAR = 30
@@ -42,12 +45,24 @@ def printable(text: str) -> str:
     )
 
 
-def profile_tables(user_id: str, summary: Summary, window: Window) -> RenderableType:
-    """Show a profile: its five fields, a bar for each day, and the top pages."""
+def profile_tables(
+    user_id: str, summary: Summary, window: Window, *, detail: bool = False
+) -> RenderableType:
+    """Show a profile: its five fields, a bar for each day, and the top pages.
+
+    In `detail`, also the visits, the time to the millisecond, and the first and the last view.
+    """
     title = f"{format_instant(window.start)} to {format_instant(window.as_of)}"
     fields = _table(title, "field", "value")
     for key, value in profile(user_id, summary, window.days).items():
-        fields.add_row(key, "-" if value is None else printable(str(value)))
+        fields.add_row(key, _field(key, value))
+    parts: list[RenderableType] = [fields]
+    if detail:
+        details = detailed_profile(user_id, summary, window)
+        table = _table("detail", "field", "value")
+        for key in ("visits", "seconds_on_site", "first_view", "last_view"):
+            table.add_row(key, _field(key, details[key]))
+        parts += ["", table]
 
     days = _table("views a day (UTC)", "date", "views", "", right="views")
     most = max(summary.dates.values(), default=1)
@@ -59,7 +74,31 @@ def profile_tables(user_id: str, summary: Summary, window: Window) -> Renderable
     pages = _table("top pages", "page", "views", "last viewed", right="views")
     for name, tally in top_pages(summary):
         pages.add_row(printable(name), f"{tally.views:,}", format_instant(tally.last))
-    return Group(fields, "", days, "", pages)
+    return Group(*parts, "", days, "", pages)
+
+
+def _field(key: str, value: object) -> str:
+    """Return a field's value for a person: the keys of times on site do not tell their unit."""
+    if value is None:
+        return "-"
+    if key.startswith("time_spent_on_site"):
+        return "1 minute" if value == 1 else f"{value} minutes"
+    return printable(str(value))
+
+
+def statistics_tables(statistics: "Statistics") -> RenderableType:
+    """Show what a store holds, and the pages that are viewed most."""
+    numbers = _table("store", "", "value", right="value")
+    numbers.add_row("users", f"{statistics.users:,}")
+    numbers.add_row("page views", f"{statistics.page_views:,}")
+    for name, instant in (("oldest", statistics.oldest), ("newest", statistics.newest)):
+        numbers.add_row(name, "-" if instant is None else format_instant(instant))
+    numbers.add_row("rejected lines", f"{statistics.rejected_lines:,}")
+    numbers.add_row("size", f"{statistics.size:,} bytes")
+    pages = _table("top pages", "page", "views", right="views")
+    for name, views in statistics.top_pages:
+        pages.add_row(printable(name), f"{views:,}")
+    return Group(numbers, "", pages)
 
 
 def report_table(report: Report) -> Table:
@@ -98,6 +137,23 @@ def rejection_line(rejection: Rejection) -> str:
     """Say in one line where a line was rejected, and why."""
     where = f"{printable(rejection.source)}:{rejection.line}"
     return f"{where}: {rejection.reason}: {printable(rejection.message)}"
+
+
+def receipt_line(receipt: Receipt) -> str:
+    """Say in one line what was erased of a user."""
+    user_id, page_views, page_names, lines = receipt
+    user = printable(user_id)
+    return (
+        f"of user {user}, {page_views:,} page views, {page_names:,} page names and {lines:,} "
+        "rejected lines were erased"
+    )
+
+
+def report_line(report: Report) -> str:
+    """Say in one line what an ingest did."""
+    counts = [f"{report.read:,} lines read", f"{report.added:,} added"]
+    counts += [f"{report.duplicates:,} duplicates", f"{report.others.total():,} other messages"]
+    return ", ".join((*counts, f"{report.rejected.total():,} rejected"))
 
 
 def receipt_table(receipt: Receipt) -> Table:

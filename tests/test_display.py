@@ -1,6 +1,7 @@
 """What a person sees, and what a pipe gets."""
 
 import io
+import re
 
 import pytest
 
@@ -11,10 +12,12 @@ from behavstats.display import (
     profile_tables,
     rejection_line,
     rejections_table,
+    statistics_tables,
 )
 from behavstats.events import Rejection
 from behavstats.ingest import Report
 from behavstats.profile import Summary, window
+from behavstats.store.statistics import Statistics
 from tests.histories import AS_OF, summary_of
 
 
@@ -47,6 +50,35 @@ def test_the_days_have_bars_in_proportion():
     rows = shown(profile_tables("u", summary_of(run), window(AS_OF))).splitlines()
     bars = [row.count("█") for row in rows if row.startswith("│ 2024-")]
     assert sorted(bars) == [0] * 6 + [10, 30]
+
+
+def test_time_on_site_is_shown_with_its_unit():
+    """The key of the field does not tell it."""
+    for milliseconds, text in ((0, "0 minutes"), (60_000, "1 minute"), (1_800_000, "30 minutes")):
+        run = [(AS_OF - milliseconds, "/"), (AS_OF, "/")]
+        shown_fields = shown(profile_tables("u", summary_of(run), window(AS_OF)))
+        assert re.search(rf"time_spent_on_site_in_last_7_days +│ {text} +│", shown_fields)
+
+
+def test_the_detail_is_a_table_of_its_own():
+    """Visits, the exact time in seconds, the first and the last view, each if there is one."""
+    summary = summary_of([(AS_OF - 90_500, "/"), (AS_OF, "/")])
+    text = shown(profile_tables("u", summary, window(AS_OF), detail=True))
+    assert re.search(r"│ visits +│ 1 +│\n│ seconds_on_site +│ 90.5 +│", text)
+    assert re.search(r"│ first_view +│ 2024-03-01T10:28:29.500Z │", text)
+    assert re.search(r"│ last_view +│ 2024-03-01T10:30:00.000Z │", text)
+    empty = shown(profile_tables("u", Summary(), window(AS_OF), detail=True))
+    assert re.search(r"│ first_view +│ - ", empty)
+
+
+def test_statistics_are_shown_with_separators_and_units():
+    """A page's name never steers the terminal; of an empty store, there are no instants."""
+    found = Statistics(1_000, 20_000, 0, AS_OF, [("/\x1b", 19_000)], 3, 400_000)
+    text = shown(statistics_tables(found))
+    for part in ("1,000", "20,000", "1970-01-01T00:00:00.000Z", "400,000 bytes", "/\\x1b"):
+        assert part in text
+    text = shown(statistics_tables(Statistics(0, 0, None, None, [], 0, 4096)))
+    assert re.search(r"│ oldest +│ +- │", text)
 
 
 def test_a_profile_without_views_can_be_shown():

@@ -2,11 +2,15 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from behavstats import __version__
+from behavstats.commands.usage import Application, Group
 from behavstats.settings import Settings
 
 if TYPE_CHECKING:
@@ -16,24 +20,58 @@ if TYPE_CHECKING:
 DONE, PARTLY, USAGE, UNUSABLE, INTERRUPTED = 0, 1, 2, 3, 130
 """The exit codes; README says what they stand for."""
 
-app = typer.Typer(
-    help="Page views in, exact behavioural profiles of users out, in real time.",
+app = Application(
+    cls=Group,
+    context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"behavstats {__version__}")
+        raise typer.Exit
+
+
 # A file that may not be read is an unusable store, as others are: not a usage error of Typer's.
+@app.callback()
+def _program(
+    db: Annotated[
+        Path | None,
+        typer.Option("--db", metavar="PATH", help="The store's file.", readable=False),
+    ] = None,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Page views in, exact behavioural profiles of users out, in real time."""
+
+
+def _given_db(context: typer.Context, parameter: typer.CallbackParam, path: Path) -> Path:
+    """Return the store's path: the command's own option wins, then the program's."""
+    source = context.get_parameter_source(str(parameter.name))
+    if source is not None and source.name == "COMMANDLINE":
+        return path
+    return context.find_root().params.get("db") or path
+
+
 Database = Annotated[
     Path,
     typer.Option(
-        "--db", envvar="BEHAVSTATS_DB", metavar="PATH", help="The store's file.", readable=False
+        "--db",
+        envvar="BEHAVSTATS_DB",
+        metavar="PATH",
+        callback=_given_db,
+        help="The store's file.",
+        readable=False,
     ),
 ]
 DEFAULT_DB = Path("behavstats.db")
 User = Annotated[str, typer.Argument(metavar="USER", help="The user's id.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, on one line.")]
+Json = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 
 
 def existing_store(settings: Settings) -> "Store":
@@ -74,6 +112,23 @@ def print_json(value: object) -> None:
     import msgspec
 
     write(msgspec.json.encode(value) + b"\n")
+
+
+@contextmanager
+def told_at_least(outcome: str) -> Iterator[None]:
+    """Print what was done, inside; if standard output takes no more, complain and say it there.
+
+    What was done stays done, and must not be taken for undone. Raises typer.Exit then.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:  # as `| head` does
+        raise
+    except OSError as error:
+        leave(sys.stdout)
+        complain(f"{error.strerror or error} on standard output: {outcome}")
+        raise typer.Exit(UNUSABLE) from None
 
 
 def complain(*complaints: object) -> None:

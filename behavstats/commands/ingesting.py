@@ -34,7 +34,7 @@ def ingest(
     ],
     db: Database = DEFAULT_DB,
 ) -> None:
-    """Read page views from files, or from standard input (-), into the store."""
+    """Read page views from files, or from standard input, into the store."""
     from behavstats.second import SecondProcess
 
     size = _size_of_all(files)

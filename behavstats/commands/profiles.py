@@ -9,11 +9,13 @@ from behavstats.commands.common import (
     DEFAULT_DB,
     INTERRUPTED,
     Database,
+    Json,
     User,
     app,
     complain,
     existing_store,
     print_json,
+    told_at_least,
     write,
 )
 from behavstats.settings import Settings
@@ -22,33 +24,40 @@ from behavstats.settings import Settings
 @app.command(epilog="Example: behavstats profile 019mr8mf4r --days 30 --as-of 2026-11-15T00:00:00Z")
 def profile(
     user: User,
-    days: Annotated[int, typer.Option(help="The window's length, 1 to 90.")] = 7,
+    days: Annotated[
+        int, typer.Option(metavar="DAYS", help="The window's length, 1 to 90 days.")
+    ] = 7,
     as_of: Annotated[
         str | None, typer.Option(metavar="TIME", help="The window's end, RFC 3339.  [default: now]")
     ] = None,
+    detail: Annotated[
+        bool, typer.Option("--detail", help="Also visits, exact times, days and top pages.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print what the API returns.")] = False,
     db: Database = DEFAULT_DB,
 ) -> None:
-    """Print what a user did in the last days."""
+    """Print what a user did in the last days: time on site is in minutes."""
     from behavstats.events import check_user_id
     from behavstats.instants import parse_instant
-    from behavstats.profile import profile, window
+    from behavstats.profile import detailed_profile, profile, window
 
     settings = Settings(db)
     wanted = window(settings.clock() if as_of is None else parse_instant(as_of, "as_of"), days)
     with existing_store(settings) as store:
         summary = store.summary(check_user_id(user), wanted)
     if json:
-        print_json(profile(user, summary, days))
+        print_json(
+            detailed_profile(user, summary, wanted) if detail else profile(user, summary, days)
+        )
         return
     from behavstats import display
 
-    display.console(sys.stdout).print(display.profile_tables(user, summary, wanted))
+    display.console(sys.stdout).print(display.profile_tables(user, summary, wanted, detail=detail))
 
 
 @app.command(epilog="Example: behavstats export 019mr8mf4r > user.jsonl")
 def export(user: User, db: Database = DEFAULT_DB) -> None:
-    """Print all page views of a user as JSON lines, which ingest reads again."""
+    """Print all page views of a user as JSON lines, to ingest again."""
     from behavstats.events import check_user_id, encode_lines
 
     with existing_store(Settings(db)) as store:
@@ -60,9 +69,10 @@ def export(user: User, db: Database = DEFAULT_DB) -> None:
 def forget(
     user: User,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: Json = False,
     db: Database = DEFAULT_DB,
 ) -> None:
-    """Erase a user: all page views, and whatever else the store holds of them."""
+    """Erase a user: the page views, and all else that is stored of them."""
     from behavstats import display
     from behavstats.events import check_user_id
 
@@ -71,7 +81,11 @@ def forget(
         if not yes and sys.stdin and sys.stdin.isatty():
             _confirm(f"Erase all that {db} holds of user {display.printable(user)}?")
         receipt = store.forget(user)
-    display.console(sys.stdout).print(display.receipt_table(receipt))
+    with told_at_least(display.receipt_line(receipt)):
+        if json:
+            print_json(receipt._asdict())
+        else:
+            display.console(sys.stdout).print(display.receipt_table(receipt))
 
 
 def _confirm(question: str) -> None:

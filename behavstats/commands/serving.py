@@ -10,10 +10,13 @@ from behavstats.commands.common import (
     DEFAULT_DB,
     UNUSABLE,
     Database,
+    Json,
     app,
     complain,
     existing_store,
+    print_json,
 )
+from behavstats.commands.usage import Application
 from behavstats.errors import StoreUnavailable
 from behavstats.settings import Settings
 
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from behavstats.store import Store
 
 _LISTED = 100  # differences
+_WRITE_KEYS, _SECRET_KEYS = "BEHAVSTATS_WRITE_KEYS", "BEHAVSTATS_SECRET_KEYS"
 
 
 @app.command(epilog="Example: behavstats check --repair")
@@ -28,21 +32,35 @@ def check(
     repair: Annotated[
         bool, typer.Option("--repair", help="Make anew what is derived, if anything is wrong.")
     ] = False,
+    json: Json = False,
     db: Database = DEFAULT_DB,
 ) -> None:
-    """Verify the store: the file, and whatever is derived against the page views."""
+    """Verify the file of the store, and its summaries."""
     with existing_store(Settings(db)) as store:
-        count = _print_differences(store.check())
+        count, listed = _listed(store.check(), quiet=json)
         advice = "behavstats check --repair makes anew what is derived from page views"
+        repaired = False
         if count and repair:
-            count = _repair(store)
+            repaired = _repair(store, quiet=json)
+            count, listed = _listed(store.check(), quiet=json)
             advice = "the file and its page views are not repaired: restore them from a backup"
-        if not count:
-            page_views, summaries = store.counts()
-            print(f"the store is sound: {page_views:,} page views, {summaries:,} summaries")
-            return
-    complain(f"differences found: {count:,}; {advice}")
-    raise typer.Exit(UNUSABLE)
+        page_views, summaries = (None, None) if count else store.counts()
+    if json:
+        print_json(
+            {
+                "sound": not count,
+                "repaired": repaired,
+                "difference_count": count,
+                "differences": listed,
+                "page_views": page_views,
+                "summaries": summaries,
+            }
+        )
+    elif not count:
+        print(f"the store is sound: {page_views:,} page views, {summaries:,} summaries")
+    if count:
+        complain(f"differences found: {count:,}; {advice}")
+        raise typer.Exit(UNUSABLE)
 
 
 def _given_keys(
@@ -56,10 +74,34 @@ def _given_keys(
     return keys
 
 
+def _keys_of(file: Path | None, variable: str) -> list[str]:
+    """Return the keys in a file, if there is one; complain if it is there for all to read."""
+    if file is None:
+        return []
+    from behavstats.keyfiles import read_keys
+
+    keys, is_open_to_others = read_keys(file, variable)
+    if is_open_to_others:
+        complain(f"{file}: others can read these keys; chmod o-r makes them yours")
+    return keys
+
+
 @app.command(epilog="Example: behavstats serve --port 8080")
 def serve(
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
+    host: Annotated[
+        str,
+        typer.Option(envvar="BEHAVSTATS_HOST", metavar="HOST", help="The address to listen on."),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int,
+        typer.Option(
+            envvar="BEHAVSTATS_PORT",
+            metavar="PORT",
+            min=1,
+            max=65535,
+            help="The port to listen on.",
+        ),
+    ] = 8000,
     watch: Annotated[
         list[str] | None,
         typer.Option(metavar="PATH", help="A file or folder to follow; again for another."),
@@ -67,7 +109,7 @@ def serve(
     write_key: Annotated[
         list[str] | None,
         typer.Option(
-            envvar="BEHAVSTATS_WRITE_KEYS",
+            envvar=_WRITE_KEYS,
             show_envvar=True,
             metavar="KEY",
             callback=_given_keys,
@@ -78,11 +120,29 @@ def serve(
     secret_key: Annotated[
         list[str] | None,
         typer.Option(
-            envvar="BEHAVSTATS_SECRET_KEYS",
+            envvar=_SECRET_KEYS,
             show_envvar=True,
             metavar="KEY",
             callback=_given_keys,
             help="A key that may do everything; again for another.",
+        ),
+    ] = None,
+    write_key_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="BEHAVSTATS_WRITE_KEYS_FILE",
+            metavar="PATH",
+            readable=False,
+            help="A file of write keys, one a line, or of `keys new`.",
+        ),
+    ] = None,
+    secret_key_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="BEHAVSTATS_SECRET_KEYS_FILE",
+            metavar="PATH",
+            readable=False,
+            help="A file of secret keys; it may be the same file of `keys new`.",
         ),
     ] = None,
     cors_origin: Annotated[
@@ -95,7 +155,12 @@ def serve(
     ] = None,
     db: Database = DEFAULT_DB,
 ) -> None:
-    """Serve the store over HTTP until SIGINT or SIGTERM."""
+    """Serve the store over HTTP.
+
+    It ends on Ctrl-C or SIGTERM, once the requests under way are answered.
+    """
+    write_keys = [*(write_key or ()), *_keys_of(write_key_file, _WRITE_KEYS)]
+    secret_keys = [*(secret_key or ()), *_keys_of(secret_key_file, _SECRET_KEYS)]
     from behavstats.server import serve
 
     serve(
@@ -103,8 +168,8 @@ def serve(
             db,
             host=host,
             port=port,
-            write_keys=tuple(write_key or ()),
-            secret_keys=tuple(secret_key or ()),
+            write_keys=tuple(write_keys),
+            secret_keys=tuple(secret_keys),
             cors_origins=None if not cors_origin else tuple(cors_origin),
             patience=5.0,
         ),
@@ -112,17 +177,17 @@ def serve(
     )
 
 
-keys = typer.Typer(help="Make keys for the server.", no_args_is_help=True, rich_markup_mode=None)
+keys = Application(help="Make keys for the server.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(keys, name="keys")
 
 
 @keys.command(epilog="Example: behavstats keys new > keys.env")
 def new() -> None:
-    """Print a fresh pair of keys, as a file of environment variables has them."""
+    """Print a fresh pair of keys, as environment variables."""
     from behavstats.access import new_key
 
-    print(f"BEHAVSTATS_WRITE_KEYS={new_key()}")
-    print(f"BEHAVSTATS_SECRET_KEYS={new_key()}")
+    print(f"{_WRITE_KEYS}={new_key()}")
+    print(f"{_SECRET_KEYS}={new_key()}")
 
 
 @app.command(epilog="Example: behavstats backup /backups/monday.db --force")
@@ -131,30 +196,35 @@ def backup(
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
     db: Database = DEFAULT_DB,
 ) -> None:
-    """Make a sound copy of the store, be it in use."""
+    """Make a sound copy of the store, which may be in use."""
     with existing_store(Settings(db)) as store:
         store.back_up(file.absolute(), force=force)
     print(f"{db} was copied to {file}")
 
 
-def _print_differences(differences: Iterator[str]) -> int:
-    """Print the first of them, a line each; return how many there are."""
+def _listed(differences: Iterator[str], *, quiet: bool) -> tuple[int, list[str]]:
+    """Return how many differences there are, and the first of them; print these unless `quiet`."""
     from behavstats.display import printable
 
-    count = 0
+    count, listed = 0, list[str]()
     for count, difference in enumerate(differences, start=1):
         if count <= _LISTED:
-            print(printable(difference))
-    if count > _LISTED:
+            listed.append(printable(difference))
+            if not quiet:
+                print(listed[-1])
+    if count > _LISTED and not quiet:
         print(f"and {count - _LISTED:,} more")
-    return count
+    return count, listed
 
 
-def _repair(store: "Store") -> int:
-    """Make anew what is derived, as far as that is possible; return how many differences stay."""
+def _repair(store: "Store", *, quiet: bool) -> bool:
+    """Make anew what is derived, and return whether that was possible; say so unless `quiet`."""
     try:
         store.repair()
-        print("what is derived was made anew; checking again")
     except StoreUnavailable as error:  # damage, which is among the differences
-        print(f"what is derived could not be made anew: {error}")
-    return _print_differences(store.check())
+        if not quiet:
+            print(f"what is derived could not be made anew: {error}")
+        return False
+    if not quiet:
+        print("what is derived was made anew; checking again")
+    return True

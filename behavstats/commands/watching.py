@@ -27,7 +27,10 @@ def watch(
     once: Annotated[bool, typer.Option("--once", help="Take what is there now, and end.")] = False,
     db: Database = DEFAULT_DB,
 ) -> None:
-    """Follow files and folders into the store, each line exactly once, until SIGINT or SIGTERM."""
+    """Follow files and folders into the store, each line exactly once.
+
+    It ends on Ctrl-C or SIGTERM.
+    """
     stop = Stop()
     stop.on_signals()  # before imports that take a while
     from behavstats.store import Store

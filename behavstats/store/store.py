@@ -32,6 +32,7 @@ from behavstats.store.writing import Interner, insert_page_views
 if TYPE_CHECKING:
     from behavstats.columns import PageViews
     from behavstats.store.loading import Loading
+    from behavstats.store.statistics import Statistics
 
 _LOADED_AT_ONCE = 50_000  # page views; others wait for a twentieth of a second then
 _COUNTS = "SELECT (SELECT count(*) FROM page_view), (SELECT count(*) FROM summary)"
@@ -218,6 +219,14 @@ class Store:
         with self._reading() as connection:
             row = connection.execute(_COUNTS).fetchone()
         return row[0], row[1]
+
+    def statistics(self) -> "Statistics":
+        """Count what the store holds; looks at every page view, which takes a while."""
+        from behavstats.store.statistics import read_statistics  # and NumPy with it
+
+        rejected_lines = self.count_rejections()
+        with self._reading() as connection:
+            return read_statistics(connection, self.path, rejected_lines)
 
     def newest(self) -> int:
         """Return the instant of the newest page view in ms, 0 if there is none; looks at all."""

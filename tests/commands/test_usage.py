@@ -17,6 +17,7 @@ from tests.commands.conftest import LINES, one_line
         ("rejects",),
         ("rejects", "--clear"),
         ("check",),
+        ("stats",),
         ("sources",),
         ("backup", "copy.db"),
     ],
@@ -69,12 +70,16 @@ def test_wrong_usage_is_exit_code_2(cli, arguments):
 
 
 def test_the_store_is_the_options_else_the_environments_else_the_folders(cli, tmp_path):
-    """In this order."""
+    """In this order; an option before the command counts where the command has none."""
     cli("ingest", "-", "--db", "option.db", stdin=LINES)
     cli("ingest", "-", stdin=LINES, env={"BEHAVSTATS_DB": "environment.db"})
     cli("ingest", "-", stdin=LINES, env={"BEHAVSTATS_DB": ""})
+    cli("--db", "before.db", "ingest", "-", stdin=LINES, env={"BEHAVSTATS_DB": "no.db"})
+    cli("--db", "no.db", "ingest", "-", "--db", "after.db", stdin=LINES)
     assert {path.name for path in tmp_path.glob("*.db")} == {
         "option.db",
+        "before.db",
+        "after.db",
         "environment.db",
         "behavstats.db",
     }
@@ -89,6 +94,7 @@ def test_the_store_is_the_options_else_the_environments_else_the_folders(cli, tm
         "forget",
         "rejects",
         "check",
+        "stats",
         "serve",
         "watch",
         "sources",

@@ -1,0 +1,59 @@
+"""Keys out of files, so that they stand neither in a list of processes nor in an environment."""
+
+import os
+import stat
+from pathlib import Path
+
+from behavstats.access import SHORTEST_KEY
+from behavstats.errors import InvalidInput, SourceError
+
+_MOST_BYTES = 1024 * 1024
+
+
+def read_keys(path: Path, variable: str) -> tuple[list[str], bool]:
+    """Return the keys in a file, and whether other users of the machine can read it.
+
+    A key stands on a line of its own; blank lines are passed over, and so are those that begin
+    with `#`. Of lines such as `behavstats keys new` prints (`NAME=key`), those of the environment's
+    `variable` count. Raises SourceError if the file cannot be read, InvalidInput for a line that is
+    no key and for a file without any.
+    """
+    text, is_open_to_others = _read(path)
+    keys: list[str] = []
+    for number, line in enumerate(map(str.strip, text.splitlines()), start=1):
+        name, is_assigned, value = line.partition("=")
+        if is_assigned and name.startswith("BEHAVSTATS_"):
+            found = value.strip("\"'").replace(",", " ").split() if name == variable else []
+        else:
+            found = [line] if line and not line.startswith("#") else []
+        for key in found:
+            _check(key, f"{path}, line {number}")
+        keys += found
+    if not keys:
+        raise InvalidInput("invalid_key", f"{path}: there is no key in it")
+    return keys, is_open_to_others
+
+
+def _read(path: Path) -> tuple[str, bool]:
+    try:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            text = file.read(_MOST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SourceError(f"the keys cannot be read: {path}: {reason}") from None
+    if len(text) > _MOST_BYTES:
+        raise InvalidInput("invalid_key", f"{path}: over {_MOST_BYTES:,} bytes are no file of keys")
+    try:
+        is_open = stat.S_ISREG(status.st_mode) and bool(status.st_mode & stat.S_IROTH)
+        return text.decode("utf-8-sig"), is_open
+    except UnicodeDecodeError:
+        raise InvalidInput("invalid_key", f"{path}: it is not UTF-8") from None
+
+
+def _check(key: str, where: str) -> None:
+    if len(key.split()) > 1:
+        raise InvalidInput("invalid_key", f"{where}: a key has no blanks; each has its own line")
+    if len(key) < SHORTEST_KEY:
+        message = f"{where}: a key has to have {SHORTEST_KEY} characters or more"
+        raise InvalidInput("invalid_key", message)

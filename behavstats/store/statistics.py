@@ -1,0 +1,109 @@
+"""What a store holds, counted: users, page views, the pages that are viewed most, bytes.
+
+A page view is looked at in short reads, in the order of the keys: a read for as long as it takes to
+look at all of them would keep the write-ahead log from being emptied, and erasures with it. Page
+views that come or go meanwhile may be counted or not; each of the others is counted once.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from behavstats.profile import TOP_PAGES
+from behavstats.store.database import json_array
+from behavstats.store.opening import files_of
+
+_AT_ONCE = 50_000  # page views in one read: some hundredths of a second
+_COUNTERS = 4_000_000  # pages that are counted at once, in 32 MB; others need another round
+
+_LAST = """
+SELECT user, ts, page FROM page_view WHERE (user, ts, page) > (?, ?, ?)
+ORDER BY user, ts, page LIMIT 1 OFFSET ?
+"""
+# As text: to make numbers of it takes half as long as to fetch rows.
+_CHUNK = """
+SELECT min(ts), max(ts), group_concat(page) FROM (
+    SELECT ts, page FROM page_view WHERE (user, ts, page) > (?, ?, ?)
+    ORDER BY user, ts, page LIMIT ?
+)
+"""
+_NAMES = "SELECT id, name FROM page WHERE id IN (SELECT value FROM json_each(?))"
+
+
+class Statistics(NamedTuple):
+    """What a store holds; the oldest and the newest instant in ms since the epoch.
+
+    `top_pages` are the ten most viewed pages and their views; of two with as many, the one that was
+    stored first comes first. `size` is that of the store's files, in bytes.
+    """
+
+    users: int
+    page_views: int
+    oldest: int | None
+    newest: int | None
+    top_pages: list[tuple[str, int]]
+    rejected_lines: int
+    size: int
+
+
+class _Chunk(NamedTuple):
+    """Some page views: the oldest and newest instant (ms), and the key of each one's page."""
+
+    oldest: int
+    newest: int
+    pages: NDArray[np.int64]
+
+
+def read_statistics(connection: sqlite3.Connection, path: Path, rejected_lines: int) -> Statistics:
+    """Count what the store at `path` holds; looks at every page view, in bounded memory."""
+    (users,) = connection.execute("SELECT count(user_id) FROM user").fetchone()
+    (last_page,) = connection.execute("SELECT coalesce(max(id), 0) FROM page").fetchone()
+    views, instants = 0, set[int]()
+    top: list[tuple[int, int]] = []  # views, negative, and the page's key: in order
+    for first in range(0, last_page + 1, _COUNTERS):
+        counts = np.zeros(min(_COUNTERS, last_page + 1 - first), np.int64)
+        for chunk in _chunks(connection):
+            counted = chunk.pages - first
+            np.add.at(counts, counted[(counted >= 0) & (counted < len(counts))], 1)
+            if first == 0:
+                views += len(chunk.pages)
+                instants = {min({chunk.oldest, *instants}), max({chunk.newest, *instants})}
+        # Stable: of two with as many views, the smaller key stays first.
+        best = np.argsort(-counts, kind="stable")[:TOP_PAGES]
+        top += [(-int(counts[page]), first + int(page)) for page in best if counts[page]]
+        top = sorted(top)[:TOP_PAGES]
+    return Statistics(
+        users,
+        views,
+        min(instants, default=None),
+        max(instants, default=None),
+        _named(connection, top),
+        rejected_lines,
+        sum(file.stat().st_size for file in files_of(path) if file.exists()),
+    )
+
+
+def _chunks(connection: sqlite3.Connection) -> Iterator[_Chunk]:
+    """Yield all page views, each chunk out of a read of its own."""
+    key: tuple[int, int, int] | None = (-1, -1, -1)
+    while key is not None:
+        connection.execute("BEGIN")  # both at one moment
+        try:
+            oldest, newest, pages = connection.execute(_CHUNK, (*key, _AT_ONCE)).fetchone()
+            key = connection.execute(_LAST, (*key, _AT_ONCE - 1)).fetchone()
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        if pages is not None:
+            yield _Chunk(oldest, newest, np.fromstring(str(pages), np.int64, sep=","))
+
+
+def _named(connection: sqlite3.Connection, top: list[tuple[int, int]]) -> list[tuple[str, int]]:
+    """Return pages by name, with their views; but for those that were erased meanwhile."""
+    rows = connection.execute(_NAMES, (json_array([page for _, page in top]),)).fetchall()
+    names = dict(rows)
+    return [(names[page], -views) for views, page in top if names.get(page) is not None]

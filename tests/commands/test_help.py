@@ -1,0 +1,87 @@
+"""What the program says of itself: help, version, and the completion of a shell."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+from typer.main import get_command
+
+import behavstats
+from behavstats.commands import app
+
+COMMANDS = get_command(app).commands
+ALL = [(), *((name,) for name in COMMANDS), ("keys", "new")]
+
+
+@pytest.fixture
+def help_of(cli):
+    """The help of a command, as a terminal of 80 columns shows it."""
+
+    def help_of(*command, option="--help"):
+        done = cli(*command, option, env={"COLUMNS": "80"})
+        assert (done.returncode, done.stderr) == (0, b"")
+        return done.stdout.decode()
+
+    return help_of
+
+
+@pytest.mark.parametrize("command", ALL, ids=" ".join)
+def test_help_is_plain_and_fits_80_columns(help_of, command):
+    """No marks of types or of repetition that nobody types, and no sentence that is cut short."""
+    text = help_of(*command)
+    assert max(map(len, text.splitlines())) <= 80
+    assert not re.search(r"[{}]|<\w|[a-z]\.\.\.$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", ALL, ids=" ".join)
+def test_h_is_help(help_of, command):
+    """With every command."""
+    assert help_of(*command, option="-h") == help_of(*command)
+
+
+def test_the_list_has_each_command_once_with_a_sentence_on_one_line(help_of):
+    """Those of every day come first."""
+    rows = re.findall(r"^  (\w+) +([A-Z].*)$", help_of().split("\nEvery day:\n")[1], re.MULTILINE)
+    assert sorted(name for name, _ in rows) == sorted(COMMANDS)
+    assert [name for name, _ in rows][:2] == ["ingest", "watch"]
+    assert all(sentence.endswith(".") for _, sentence in rows)
+
+
+def test_the_version_is_that_of_the_package(cli):
+    """On one line."""
+    done = cli("--version")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.decode() == f"behavstats {behavstats.__version__}\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_gets_a_script_that_completes(cli, shell):
+    """Typer's own, on standard output."""
+    # Without this, Typer asks which shell started it.
+    done = cli(
+        "--show-completion", shell, env={"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"_BEHAVSTATS_COMPLETE=complete_" in done.stdout
+
+
+def test_a_command_is_completed_without_what_is_heavy(cli):
+    """Each press of the key starts the program."""
+    code = (
+        "import sys; from behavstats.commands import main\n"
+        "sys.argv = ['behavstats']\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print({'msgspec', 'rich', 'sqlite3', 'behavstats.store'} & {*sys.modules})"
+    )
+    asked = {
+        "_BEHAVSTATS_COMPLETE": "complete_bash",
+        "COMP_WORDS": "behavstats prof",
+        "COMP_CWORD": "1",
+    }
+    environment = cli.environment | asked
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, env=environment
+    )
+    assert done.stdout.splitlines() == [b"profile", b"set()"]

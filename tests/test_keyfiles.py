@@ -1,0 +1,73 @@
+"""Keys out of files: what counts as a key, and what is an error."""
+
+import pytest
+
+from behavstats.errors import InvalidInput, SourceError
+from behavstats.keyfiles import read_keys
+
+WRITE, SECRET = "BEHAVSTATS_WRITE_KEYS", "BEHAVSTATS_SECRET_KEYS"
+OLD, NEW = "old-key-0123456789", "new-key-0123456789=="
+
+
+@pytest.fixture
+def file(tmp_path):
+    """A file of keys that only its owner can read."""
+    path = tmp_path / "keys"
+    path.touch(mode=0o600)
+    return path
+
+
+def test_each_line_is_a_key_but_for_blank_ones_and_comments(file):
+    """Blanks around it, carriage returns and a byte-order mark are no part of it."""
+    file.write_bytes(f"\ufeff# of May\r\n\r\n  {OLD} \r\n{NEW}".encode())
+    assert read_keys(file, WRITE) == ([OLD, NEW], False)
+
+
+@pytest.mark.parametrize(
+    "value", [f"{OLD} {NEW}", f"{OLD},{NEW}", f'"{OLD} {NEW}"', f"'{OLD}, {NEW}'"]
+)
+def test_a_file_of_environment_variables_has_keys_of_both_kinds(file, value):
+    """As `behavstats keys new` prints one; several keys of a kind are parted as they are there."""
+    file.write_text(f"{WRITE}={value}\n{SECRET}=secret-key-0123456789\n")
+    assert read_keys(file, WRITE) == ([OLD, NEW], False)
+    assert read_keys(file, SECRET) == (["secret-key-0123456789"], False)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (b"", "there is no key in it"),
+        (b"# none yet\n\n", "there is no key in it"),
+        (f"{SECRET}={OLD}\n".encode(), "there is no key in it"),
+        (f"{OLD}\nshort\n".encode(), "line 2: a key has to have 16 characters or more"),
+        (f"\n{OLD} {NEW}\n".encode(), "line 2: a key has no blanks; each has its own line"),
+        (b"\xff" * 20, "it is not UTF-8"),
+        (b"k" * 1024 * 1025, "over 1,048,576 bytes are no file of keys"),
+    ],
+)
+def test_what_is_no_file_of_keys_is_an_error_that_says_where(file, text, complaint):
+    """And never shows a key."""
+    file.write_bytes(text)
+    with pytest.raises(InvalidInput) as error:
+        read_keys(file, WRITE)
+    assert str(error.value) == f"{file}, {complaint}" or str(error.value) == f"{file}: {complaint}"
+    assert OLD not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("missing", "No such file or directory"), (".", "Is a directory")]
+)
+def test_a_file_that_cannot_be_read_is_an_error(tmp_path, name, reason):
+    """It names the file and the reason."""
+    with pytest.raises(SourceError, match=reason):
+        read_keys(tmp_path / name, WRITE)
+
+
+@pytest.mark.parametrize(
+    ("mode", "is_open"), [(0o400, False), (0o600, False), (0o640, False), (0o604, True)]
+)
+def test_a_file_that_others_can_read_is_told_apart(file, mode, is_open):
+    """A group may be the one of the service; systemd's credentials are 0400 or 0440."""
+    file.write_text(OLD)
+    file.chmod(mode)
+    assert read_keys(file, WRITE) == ([OLD], is_open)
