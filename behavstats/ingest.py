@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from behavstats.ahead import Ahead
 from behavstats.columns import Decoded, Gathering
-from behavstats.errors import SourceError
+from behavstats.errors import BehavstatsError, SourceError, StoreError
 from behavstats.events import Block, Rejection
 from behavstats.second import SecondProcess
 from behavstats.sources import Source, open_source
@@ -27,7 +27,8 @@ class Report:
     """What an ingest did.
 
     `read` lines are `added`, `duplicates`, `others` (messages that are no page views, by kind) or
-    `rejected` (by reason).
+    `rejected` (by reason); all of that is stored. `failures` are sources that could not be read,
+    and last what the store could not do, if that ended it.
     """
 
     added: int = 0
@@ -35,7 +36,7 @@ class Report:
     others: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
     examples: list[Rejection] = field(default_factory=list)
-    failures: list[SourceError] = field(default_factory=list)
+    failures: list[BehavstatsError] = field(default_factory=list)
     seconds: float = 0.0
     interrupted: bool = False
 
@@ -55,7 +56,8 @@ def ingest(
     """Ingest files (`-`: standard input), in large batches that may hold several of them.
 
     `clock` returns ms since the epoch. A source that cannot be read is noted in the report, and
-    the next one follows; Ctrl-C ends after what is stored, and is noted, too. StoreError is raised.
+    the next one follows. Ctrl-C, or a store that fails, ends it after what is stored, and is noted,
+    too.
     `second` decodes, too, and is ended then; a large source has one started.
     """
     report = Report()
@@ -80,9 +82,12 @@ def ingest(
                     progress()
                     decoded.feed()
                 store.settle()
+        store.checkpoint()
     except KeyboardInterrupt:
         report.interrupted = True
-    store.checkpoint()
+        store.stop_waiting()  # for whoever has the store now: closing it is all that is left to do
+    except StoreError as error:
+        report.failures.append(error.with_traceback(None))  # which holds what was to be stored
     report.seconds = time.monotonic() - start
     return report
 

@@ -103,6 +103,23 @@ def test_an_interrupt_is_noted_and_what_was_stored_stays(store, tmp_path):
     assert [*store.page_views("u")] == [[VIEW]]
 
 
+def test_a_store_that_is_full_is_noted_and_what_was_stored_is_counted(store, tmp_path):
+    """No line is counted that is not stored; with room, the next ingest finishes it."""
+    views = [PageView(f"user{n % 97}", AS_OF - n, f"/{n % 31}") for n in range(120_000)]
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b"".join(map(line, views)))
+    store.checkpoint()  # opens the connection that writes
+    store._writer.execute("PRAGMA max_page_count = 800")
+    report = ingest([str(path)], store, clock)
+    assert [str(failure).partition("used: ")[2] for failure in report.failures] == [
+        "database or disk is full"
+    ]
+    assert 0 < report.read == report.added == store.counts()[0] < len(views)
+    store._writer.execute("PRAGMA max_page_count = 1000000")
+    again = ingest([str(path)], store, clock)
+    assert (again.added, again.failures) == (len(views) - report.added, [])
+
+
 def test_progress_is_reported_for_each_source(store, tmp_path):
     """From the start of a source to its end."""
     path = tmp_path / "events.jsonl"

@@ -15,6 +15,7 @@ from behavstats.commands.common import (
     existing_store,
     exit_code,
     say_that_it_waits,
+    told_at_least,
     write,
 )
 from behavstats.errors import InvalidInput, SourceError
@@ -53,7 +54,8 @@ def ingest(
         display.IngestProgress(display.console(sys.stderr), size) as progress,
     ):
         report = ingest(files, store, settings.clock, progress.update, second)
-    display.console(sys.stdout).print(display.report_table(report))
+    with told_at_least(display.report_line(report)):
+        display.console(sys.stdout).print(display.report_table(report))
     complain(*map(display.rejection_line, report.examples))
     if report.rejected.total() > len(report.examples):
         complain("more lines were rejected: behavstats rejects lists them")

@@ -24,7 +24,7 @@ _LONG = 1.0  # seconds after which a person wonders
 
 
 class StoreLock:
-    """The lock of the store at `path`; waits for at most `patience` seconds.
+    """The lock of the store at `path`; waits for at most `patience` seconds, which may be changed.
 
     `on_wait` is called where it takes long.
     """
@@ -34,7 +34,7 @@ class StoreLock:
     ) -> None:
         self._turnstile = Path(f"{path}-turn")
         self._lock = Path(f"{path}-lock")
-        self._patience = patience
+        self.patience = patience
         self._on_wait = on_wait
 
     @contextmanager
@@ -70,8 +70,8 @@ class StoreLock:
         start, is_long = time.monotonic(), False
         while True:
             waited = time.monotonic() - start
-            if waited >= self._patience:
-                raise StoreBusy(f"the store is busy: no turn within {self._patience:g} s")
+            if waited >= self.patience:
+                raise StoreBusy(f"the store is busy: no turn within {self.patience:g} s")
             if waited >= _LONG and not is_long:
                 is_long = True
                 self._on_wait()

@@ -123,6 +123,10 @@ class Store:
             self._writer.close()
             self._writer = None
 
+    def stop_waiting(self) -> None:
+        """From now on, raise StoreBusy at once where another process has the turn to write."""
+        self._lock.patience = 0
+
     def add(self, views: Sequence[PageView], rejections: Sequence[Rejection] = ()) -> int:
         """Store page views and rejected lines in one transaction, durable on return.
 

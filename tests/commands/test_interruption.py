@@ -1,5 +1,6 @@
-"""Ctrl-C and SIGKILL: what is stored is sound, and the next ingest finishes it."""
+"""Ctrl-C, SIGTERM and SIGKILL: what is stored is sound, and the next ingest finishes it."""
 
+import os
 import signal
 import sqlite3
 import subprocess
@@ -7,21 +8,27 @@ import sys
 import time
 from contextlib import closing
 from functools import cache
+from pathlib import Path
 
 import pytest
 
 from behavstats.events import PageView
-from tests.commands.conftest import counts
+from tests.commands.conftest import WAITS, counts
 from tests.conftest import BEHAVSTATS
 from tests.histories import AS_OF, line
 
+STOPPING = [signal.SIGINT, signal.SIGTERM]
 
-def test_an_interrupt_while_modules_are_imported_is_exit_code_130():
+
+@pytest.mark.parametrize("number", STOPPING)
+def test_an_interrupt_while_modules_are_imported_is_exit_code_130(number):
     """However early it comes, once Python runs the program."""
     code = "import sys, os, signal; import behavstats.__main__ as m\n"
     code += "sys.modules['behavstats.commands'] = None\n"
     code += "class Finder:\n"
-    code += "    def find_spec(self, *_): os.kill(os.getpid(), signal.SIGINT)\n"
+    code += "    def find_spec(self, *_): os.kill(os.getpid(), NUMBER)\n".replace(
+        "NUMBER", str(int(number))
+    )
     code += "del sys.modules['behavstats.commands']; sys.meta_path.insert(0, Finder()); m.main()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (130, b"")
@@ -36,8 +43,9 @@ def many_lines():
     return b"".join(line(PageView(f"user{n % 997}", AS_OF + n, f"/{n % 101}")) for n in range(MANY))
 
 
-def test_an_interrupted_ingest_is_finished_by_the_next(cli, db):
-    """Ctrl-C: exit code 130, counts of what is stored, one line; nothing twice later."""
+@pytest.mark.parametrize("number", STOPPING)
+def test_an_interrupted_ingest_is_finished_by_the_next(cli, db, number):
+    """Exit code 130, counts of what is stored, one line, no process left; nothing twice later."""
     lines = many_lines()
     ingest = subprocess.Popen(
         [BEHAVSTATS, "ingest", "-", "--db", str(db)],
@@ -48,16 +56,38 @@ def test_an_interrupted_ingest_is_finished_by_the_next(cli, db):
     ingest.stdin.write(lines[: -len(lines) // 20])  # more than one block, and not the end
     ingest.stdin.flush()
     wait_for_page_views(db)
-    ingest.send_signal(signal.SIGINT)
+    others = children(ingest)
+    ingest.send_signal(number)
     out, err = ingest.communicate(timeout=60)
     assert ingest.returncode == 130
+    assert err.count(b"\n") == 1
     assert b"interrupted" in err
-    assert b"Traceback" not in err
     assert b"added" in out
+    wait_until(lambda: not any(map(is_running, others)), "a process of the ingest is left")
     again = cli("ingest", "-", stdin=lines)
     assert again.returncode == 0
     assert counts(again)["duplicates"] > 0
     assert sound_page_views(db) == MANY
+
+
+@pytest.mark.parametrize("number", STOPPING)
+def test_an_ingest_that_waits_for_its_turn_ends_when_it_is_told_to(store, db, number):
+    """At once, with its report, though the other process keeps the store."""
+    with store._lock.held():
+        ingest = subprocess.Popen(
+            [BEHAVSTATS, "ingest", "-", "--db", str(db)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        ingest.stdin.write(line(PageView("u", AS_OF, "/")))
+        ingest.stdin.close()
+        assert ingest.stderr.readline() == WAITS
+        ingest.send_signal(number)
+        assert ingest.wait(timeout=60) == 130
+    with ingest.stdout, ingest.stderr:
+        assert b"added" in ingest.stdout.read()
+        assert ingest.stderr.read().startswith(b"behavstats: interrupted")
 
 
 @pytest.mark.parametrize("delay", [0, 0.1, 0.3])
@@ -78,16 +108,35 @@ def test_a_killed_ingest_is_finished_by_the_next(cli, db, tmp_path, delay):
     assert sound_page_views(db) == MANY
 
 
-def wait_for_page_views(db):
+def wait_until(is_so, otherwise):
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            if sound_page_views(db):
-                return
-        except sqlite3.OperationalError:
-            pass
+    while not is_so():
+        assert time.monotonic() < deadline, otherwise
         time.sleep(0.05)
-    pytest.fail("no page view was stored")
+
+
+def wait_for_page_views(db):
+    def are_there():
+        try:
+            return sound_page_views(db) > 0
+        except sqlite3.OperationalError:
+            return False
+
+    wait_until(are_there, "no page view was stored")
+
+
+def children(process):
+    """The processes that a process has started."""
+    listed = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    return [int(pid) for pid in listed.read_text().split()] if listed.exists() else []
+
+
+def is_running(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def check_sound(db):

@@ -61,6 +61,31 @@ def test_a_full_disk_under_standard_output_is_one_line(cli, options):
     assert (done.returncode, one_line(done)) == (3, "No space left on device")
 
 
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_where_a_receipt_cannot_be_printed_standard_error_says_what_was_erased(cli, options):
+    """Nobody is to think that nothing was."""
+    cli("ingest", "-", stdin=LINES)
+    command = f"{BEHAVSTATS} forget ada-l {' '.join(options)} > /dev/full"
+    run = ["sh", "-c", command]
+    done = subprocess.run(run, capture_output=True, env=cli.environment, check=False)
+    assert done.returncode == 3
+    reason, outcome = one_line(done).split(": ")
+    assert reason == "No space left on device on standard output"
+    assert outcome == "of user ada-l, 2 page views, 2 page names and 0 rejected lines were erased"
+
+
+def test_where_a_report_cannot_be_printed_standard_error_says_what_was_stored(cli, tmp_path):
+    """The report in short."""
+    (tmp_path / "events.jsonl").write_bytes(LINES + b"{\n")
+    command = f"{BEHAVSTATS} ingest events.jsonl > /dev/full"
+    run = ["sh", "-c", command]
+    done = subprocess.run(run, capture_output=True, env=cli.environment, check=False)
+    assert done.returncode == 3
+    reason, outcome = one_line(done).split(": ")
+    assert reason == "No space left on device on standard output"
+    assert outcome == "3 lines read, 2 added, 0 duplicates, 0 other messages, 1 rejected"
+
+
 def test_every_byte_is_written_also_where_a_write_takes_less(cli, tmp_path):
     """Unbuffered, as in many containers, onto a disk that is full half-way: that is an error."""
     cli("ingest", "-", stdin=b"".join(line(PageView("u", AS_OF + n, "/")) for n in range(2000)))

@@ -10,7 +10,7 @@ from behavstats.errors import StoreUnavailable, UnknownUser
 from behavstats.events import PageView, Rejection
 from behavstats.instants import DAY, format_instant
 from behavstats.store import Store
-from tests.commands.conftest import one_line
+from tests.commands.conftest import counts, one_line
 from tests.faults.disks import fill
 from tests.faults.load import Load
 from tests.faults.promise import Ledger, agrees_with_the_oracle, keeps_its_promise, stored
@@ -92,13 +92,19 @@ def test_a_server_on_a_full_disk_refuses_posts_and_goes_on_when_there_is_room(
 
 @pytest.mark.parametrize("command", [("ingest",), ("watch", "--once")])
 def test_what_fills_the_disk_stops_and_the_next_finishes_it(db, cli, tmp_path, command):
-    """One clear line, exit code 3; whole page views or none; what was there before is there."""
+    """One clear line, exit code 3; whole page views or none; what was there before is there.
+
+    The report of an ingest says how many of them were stored.
+    """
     before, more = views_of(0), views_of(1, 120_000)
     assert cli("ingest", write_file(tmp_path / "before", before)).returncode == 0
     file = write_file(tmp_path / "more", more)
     for _ in range(3):
+        there = len(stored(db))
         done = cli(*command, file)
         assert done.returncode == 3
+        if command == ("ingest",):
+            assert counts(done)["added"] == len(stored(db)) - there
         (complaint,) = [one for one in done.stderr.splitlines() if one.startswith(b"behavstats: ")]
         assert b"disk is full" in complaint
         keeps_its_promise(db, before, before | more)
