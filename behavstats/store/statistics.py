@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from behavstats.profile import TOP_PAGES
 from behavstats.store.database import json_array
 from behavstats.store.opening import files_of
+from behavstats.store.rejects import count_rejections
 
 _AT_ONCE = 50_000  # page views in one read: some hundredths of a second
 _COUNTERS = 4_000_000  # pages that are counted at once, in 32 MB; others need another round
@@ -58,7 +59,7 @@ class _Chunk(NamedTuple):
     pages: NDArray[np.int64]
 
 
-def read_statistics(connection: sqlite3.Connection, path: Path, rejected_lines: int) -> Statistics:
+def read_statistics(connection: sqlite3.Connection, path: Path) -> Statistics:
     """Count what the store at `path` holds; looks at every page view, in bounded memory."""
     (users,) = connection.execute("SELECT count(user_id) FROM user").fetchone()
     (last_page,) = connection.execute("SELECT coalesce(max(id), 0) FROM page").fetchone()
@@ -82,7 +83,7 @@ def read_statistics(connection: sqlite3.Connection, path: Path, rejected_lines: 
         min(instants, default=None),
         max(instants, default=None),
         _named(connection, top),
-        rejected_lines,
+        count_rejections(connection),
         sum(file.stat().st_size for file in files_of(path) if file.exists()),
     )
 

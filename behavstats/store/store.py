@@ -228,9 +228,8 @@ class Store:
         """Count what the store holds; looks at every page view, which takes a while."""
         from behavstats.store.statistics import read_statistics  # and NumPy with it
 
-        rejected_lines = self.count_rejections()
         with self._reading() as connection:
-            return read_statistics(connection, self.path, rejected_lines)
+            return read_statistics(connection, self.path)
 
     def newest(self) -> int:
         """Return the instant of the newest page view in ms, 0 if there is none; looks at all."""
