@@ -7,7 +7,6 @@ raised.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
-from urllib.parse import unquote_plus
 
 import bottle
 from msgspec import Raw
@@ -37,11 +36,11 @@ from behavstats.intake import (
 )
 from behavstats.metrics import CONTENT_TYPE, Metrics
 from behavstats.openapi import document
-from behavstats.profile import Profile, Window, detailed_profile, profile, window
+from behavstats.profile import MAX_DAYS, Profile, Window, detailed_profile, profile, window
+from behavstats.query import query_of
 from behavstats.store import Store
 
-_LONGEST_QUERY = 8_192  # bytes
-_DAYS = re.compile(r"[0-9]{1,3}")
+_DAYS = re.compile(r"[0-9]{1,9}")
 
 
 class Text(NamedTuple):
@@ -95,7 +94,7 @@ class Answers:
 
     def get_user(self, _: Operation, user_id: str) -> Profile:
         """Read a profile."""
-        query = query_of_request()
+        query = query_of(bottle.request.environ)
         wanted, detailed = self._window(query), _flag(query, "detail")
         summary = self._store.summary(_checked(user_id), wanted)
         if detailed:
@@ -154,7 +153,7 @@ class Answers:
         if len(body) > MAX_BODY_BYTES:
             raise TooLarge("body", MAX_BODY_BYTES)
         text = inflated(body)
-        if self._keys and given_key(environ, query_of_request()) is None:
+        if self._keys and given_key(environ, query_of(environ)) is None:
             self._keys.check(Need.SENDING, open_envelope(text).key)
         return text
 
@@ -167,8 +166,8 @@ class Answers:
         """
         intake = take_in(f"{operation.method} {operation.path}", messages, arrival)
         bottle.request.environ[INTAKE] = intake
-        if intake.error is not None:
-            raise intake.error
+        if intake.reason is not None:
+            raise InvalidInput(*intake.reason)
         if not messages:
             raise InvalidInput("nothing_sent", "there is no message")
         return intake
@@ -176,22 +175,12 @@ class Answers:
     def _window(self, query: Mapping[str, str]) -> Window:
         days, as_of = query.get("days", "7"), query.get("as_of")
         if not _DAYS.fullmatch(days):
-            raise InvalidInput("invalid_days", f"days is not a whole number: {days!r}", "days")
+            message = f"days must be a whole number from 1 to {MAX_DAYS}"
+            raise InvalidInput("invalid_days", message, "days")
         # A blank can only come from the plus sign of an offset that was not percent-encoded.
         now = self._clock()
         instant = now if as_of is None else parse_instant(as_of.replace(" ", "+"), "as_of")
         return window(instant, int(days))
-
-
-def query_of_request() -> dict[str, str]:
-    """Return the query of the request that is being answered; the last value of a name."""
-    # Not `request.query`, which takes a value that is not UTF-8 for one that is not there; and not
-    # `parse_qsl`, which takes as long as reading a profile.
-    text = bottle.request.environ["QUERY_STRING"]
-    if len(text) > _LONGEST_QUERY:
-        raise InvalidInput("query_too_long", f"the query is over {_LONGEST_QUERY:,} bytes long")
-    pairs = (pair.partition("=") for pair in text.split("&")) if text else ()
-    return {unquote_plus(name): unquote_plus(value) for name, _, value in pairs}
 
 
 def _checked(user_id: str) -> str:

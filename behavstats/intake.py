@@ -72,16 +72,27 @@ class Batch(Envelope, gc=False, rename="camel", kw_only=True):
     batch: Annotated[list[Raw], _MESSAGES]
 
 
+class Reason(NamedTuple):
+    """Why a message was rejected, as InvalidInput says it.
+
+    A value, and not the error: that would hold, by its traceback, the texts of all messages.
+    """
+
+    code: str
+    message: str
+    field: str | None
+
+
 class Intake(NamedTuple):
     """What a request brings; `others` counts the messages that are no page views, by kind.
 
-    `error` is that of the first message, where none is good.
+    `reason` is that of the first message, where none is good.
     """
 
     views: list[PageView]
     rejections: list[Rejection]
     others: Counter[str]
-    error: InvalidInput | None = None
+    reason: Reason | None = None
     size: int = 0  # bytes of memory, roughly, until it is stored
 
     @property
@@ -184,15 +195,16 @@ def take_in(source: str, messages: Sequence[Raw | bytes], arrival: Arrival) -> I
     views: list[PageView] = []
     rejections: list[Rejection] = []
     others = Counter[str]()
-    error: InvalidInput | None = None
+    first: Reason | None = None
     texts = [*map(bytes, messages)]
     plain = _plain(texts, arrival)
     for number, text in enumerate(texts, start=1):
         try:
             event = plain[number - 1] or _decoded(text, arrival)
-        except InvalidInput as reason:
+        except InvalidInput as error:
+            reason = Reason(error.code, str(error), error.field)
             rejections.append(_rejection(source, number, text, reason))
-            error = error or reason
+            first = first or reason
         else:
             if isinstance(event, PageView):
                 views.append(event)
@@ -202,7 +214,7 @@ def take_in(source: str, messages: Sequence[Raw | bytes], arrival: Arrival) -> I
         views,
         rejections,
         others,
-        error=None if views or others else error,
+        reason=None if views or others else first,
         size=sum(map(len, texts)) + _BESIDE * len(texts),
     )
 
@@ -224,12 +236,12 @@ def _decoded(text: bytes, arrival: Arrival) -> PageView | Other:
     return decode_event(text, arrival.instant, arrival)
 
 
-def _rejection(source: str, number: int, text: bytes, reason: InvalidInput) -> Rejection:
+def _rejection(source: str, number: int, text: bytes, reason: Reason) -> Rejection:
     line = _one_line(text)
     kept = line[:_KEPT_OF_LONG_MESSAGE] if len(line) > MAX_LINE_BYTES else line
     shown = _KEY.sub(_HIDDEN, kept) if b"writeKey" in kept else kept
     length = len(line) - len(kept) + len(shown)
-    return Rejection(source, number, 0, length, reason.code, str(reason), shown)
+    return Rejection(source, number, 0, length, reason.code, reason.message, shown)
 
 
 def _one_line(text: bytes) -> bytes:

@@ -46,7 +46,7 @@ def taken(text):
 def test_both_formats_may_stand_in_one_batch_beside_what_is_not_stored():
     """Each message tells for itself what it is."""
     result = taken(batch(GOOD, OURS, {"type": "track", "messageId": "m"}, {"type": "alias"}))
-    assert (result.views, result.rejections, result.error) == ([VIEW, VIEW], [], None)
+    assert (result.views, result.rejections, result.reason) == ([VIEW, VIEW], [], None)
     assert result.others == {"track": 1, "alias": 1}
 
 
@@ -75,7 +75,7 @@ BAD = {
 def test_one_bad_message_never_sinks_its_batch(bad):
     """It is kept with its place and reason; those around it are page views."""
     result = taken(batch(GOOD, bad, OURS, sentAt=b'"2026-11-15T12:00:00Z"'))
-    assert (result.views, result.error) == ([VIEW, VIEW], None)
+    assert (result.views, result.reason) == ([VIEW, VIEW], None)
     (rejection,) = result.rejections
     assert (rejection.source, rejection.line, rejection.length) == ("POST /v1/batch", 2, len(bad))
     assert rejection.text == (bad if len(bad) <= MIB else bad[:4096])
@@ -86,8 +86,8 @@ def test_one_bad_message_never_sinks_its_batch(bad):
 def test_a_batch_with_nothing_good_is_the_error_of_its_first_message():
     """A track is good, though nothing of it is stored."""
     result = taken(batch(BAD["of another type"], BAD["null"]))
-    assert (result.error.code, len(result.rejections)) == ("invalid_type", 2)
-    assert taken(batch(BAD["null"], {"type": "track"})).error is None
+    assert (result.reason.code, len(result.rejections)) == ("invalid_type", 2)
+    assert taken(batch(BAD["null"], {"type": "track"})).reason is None
 
 
 @pytest.mark.parametrize(

@@ -325,4 +325,4 @@ def test_messages_of_a_batch_come_to_the_same_together_and_one_by_one(messages, 
         together = take_in("POST /v1/batch", texts, arrival)
     alone = take_in("POST /v1/batch", texts, arrival)
     assert together[:3] == alone[:3]
-    assert str(together.error) == str(alone.error)
+    assert together.reason == alone.reason
