@@ -29,10 +29,12 @@ from behavstats.instants import parse_instant
 from behavstats.intake import (
     MAX_BODY_BYTES,
     Intake,
-    inflated,
+    Lines,
     open_batch,
     open_envelope,
+    open_lines,
     take_in,
+    text_of,
 )
 from behavstats.metrics import CONTENT_TYPE, Metrics
 from behavstats.openapi import document
@@ -40,6 +42,7 @@ from behavstats.profile import MAX_DAYS, Profile, Window, detailed_profile, prof
 from behavstats.query import query_of
 from behavstats.store import Store
 
+_NDJSON = ("ndjson", "jsonl", "json-lines", "jsonlines")  # in a content type
 _DAYS = re.compile(r"[0-9]{1,9}")
 
 
@@ -82,10 +85,16 @@ class Answers:
 
     def post_batch(self, operation: Operation) -> Counted:
         """Take the messages of a batch; the answer is true once all of them are durable."""
-        batch = open_batch(self._sent())
+        text = self._sent()
         now = self._clock()
-        arrival = Arrival(now, clock_behind(now, batch.sent))
-        intake = self._take(operation, batch.batch, arrival)
+        try:
+            batch = open_batch(text)
+        except InvalidInput as error:
+            lines = _lines(text, error)
+            intake = self._take(operation, lines.messages, Arrival(now), lines.numbers)
+        else:
+            arrival = Arrival(now, clock_behind(now, batch.sent))
+            intake = self._take(operation, batch.batch, arrival)
         return Counted(
             page_views=len(intake.views),
             others=intake.others.total(),
@@ -152,19 +161,23 @@ class Answers:
         body: bytes = environ["wsgi.input"].read(MAX_BODY_BYTES + 1)
         if len(body) > MAX_BODY_BYTES:
             raise TooLarge("body", MAX_BODY_BYTES)
-        text = inflated(body)
+        text = text_of(body)
         if self._keys and given_key(environ, query_of(environ)) is None:
             self._keys.check(Need.SENDING, open_envelope(text).key)
         return text
 
     def _take(
-        self, operation: Operation, messages: Sequence[bytes | Raw], arrival: Arrival
+        self,
+        operation: Operation,
+        messages: Sequence[bytes | Raw],
+        arrival: Arrival,
+        numbers: Sequence[int] | None = None,
     ) -> Intake:
         """Decode messages and have them stored before the answer; InvalidInput if none is good.
 
         Also then, the answer waits until what was rejected is kept.
         """
-        intake = take_in(f"{operation.method} {operation.path}", messages, arrival)
+        intake = take_in(f"{operation.method} {operation.path}", messages, arrival, numbers)
         bottle.request.environ[INTAKE] = intake
         if intake.reason is not None:
             raise InvalidInput(*intake.reason)
@@ -181,6 +194,16 @@ class Answers:
         now = self._clock()
         instant = now if as_of is None else parse_instant(as_of.replace(" ", "+"), "as_of")
         return window(instant, int(days))
+
+
+def _lines(text: bytes, error: InvalidInput) -> Lines:
+    """Return the lines of a body that is no batch; the error that says so, if it has none."""
+    kind = bottle.request.environ.get("HTTP_CONTENT_TYPE", "").lower()
+    are_told = any(name in kind for name in _NDJSON)
+    lines = open_lines(text, are_told=are_told)
+    if lines is None:
+        raise error
+    return lines
 
 
 def _checked(user_id: str) -> str:
