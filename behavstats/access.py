@@ -15,6 +15,7 @@ from behavstats.errors import AccessDenied, InvalidInput, NotAuthenticated
 SHORTEST_KEY = 16
 """Characters."""
 
+KEY_IN_QUERY = "writeKey"
 ANY_ORIGIN = "*"
 _FOREIGN = ("cross-site", "same-site")
 
@@ -89,7 +90,7 @@ def given_key(environ: Mapping[str, str], query: Mapping[str, str]) -> str | Non
         shown = _user_name(credentials.strip())
     elif scheme.lower() == "bearer":
         shown = credentials.strip()
-    return shown or _text(environ.get("HTTP_X_WRITE_KEY", "")) or query.get("writeKey") or None
+    return shown or _text(environ.get("HTTP_X_WRITE_KEY", "")) or query.get(KEY_IN_QUERY) or None
 
 
 class Origins:

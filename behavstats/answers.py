@@ -7,7 +7,6 @@ raised.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
-from urllib.parse import unquote_plus
 
 import bottle
 from msgspec import Raw
@@ -30,18 +29,21 @@ from behavstats.instants import parse_instant
 from behavstats.intake import (
     MAX_BODY_BYTES,
     Intake,
-    inflated,
+    Lines,
     open_batch,
     open_envelope,
+    open_lines,
     take_in,
+    text_of,
 )
 from behavstats.metrics import CONTENT_TYPE, Metrics
 from behavstats.openapi import document
-from behavstats.profile import Profile, Window, detailed_profile, profile, window
+from behavstats.profile import MAX_DAYS, Profile, Window, detailed_profile, profile, window
+from behavstats.query import query_of
 from behavstats.store import Store
 
-_LONGEST_QUERY = 8_192  # bytes
-_DAYS = re.compile(r"[0-9]{1,3}")
+_NDJSON = ("ndjson", "jsonl", "json-lines", "jsonlines")  # in a content type
+_DAYS = re.compile(r"[0-9]{1,9}")
 
 
 class Text(NamedTuple):
@@ -83,10 +85,16 @@ class Answers:
 
     def post_batch(self, operation: Operation) -> Counted:
         """Take the messages of a batch; the answer is true once all of them are durable."""
-        batch = open_batch(self._sent())
+        text = self._sent()
         now = self._clock()
-        arrival = Arrival(now, clock_behind(now, batch.sent))
-        intake = self._take(operation, batch.batch, arrival)
+        try:
+            batch = open_batch(text)
+        except InvalidInput as error:
+            lines = _lines(text, error)
+            intake = self._take(operation, lines.messages, Arrival(now), lines.numbers)
+        else:
+            arrival = Arrival(now, clock_behind(now, batch.sent))
+            intake = self._take(operation, batch.batch, arrival)
         return Counted(
             page_views=len(intake.views),
             others=intake.others.total(),
@@ -95,7 +103,7 @@ class Answers:
 
     def get_user(self, _: Operation, user_id: str) -> Profile:
         """Read a profile."""
-        query = query_of_request()
+        query = query_of(bottle.request.environ)
         wanted, detailed = self._window(query), _flag(query, "detail")
         summary = self._store.summary(_checked(user_id), wanted)
         if detailed:
@@ -153,22 +161,26 @@ class Answers:
         body: bytes = environ["wsgi.input"].read(MAX_BODY_BYTES + 1)
         if len(body) > MAX_BODY_BYTES:
             raise TooLarge("body", MAX_BODY_BYTES)
-        text = inflated(body)
-        if self._keys and given_key(environ, query_of_request()) is None:
+        text = text_of(body)
+        if self._keys and given_key(environ, query_of(environ)) is None:
             self._keys.check(Need.SENDING, open_envelope(text).key)
         return text
 
     def _take(
-        self, operation: Operation, messages: Sequence[bytes | Raw], arrival: Arrival
+        self,
+        operation: Operation,
+        messages: Sequence[bytes | Raw],
+        arrival: Arrival,
+        numbers: Sequence[int] | None = None,
     ) -> Intake:
         """Decode messages and have them stored before the answer; InvalidInput if none is good.
 
         Also then, the answer waits until what was rejected is kept.
         """
-        intake = take_in(f"{operation.method} {operation.path}", messages, arrival)
+        intake = take_in(f"{operation.method} {operation.path}", messages, arrival, numbers)
         bottle.request.environ[INTAKE] = intake
-        if intake.error is not None:
-            raise intake.error
+        if intake.reason is not None:
+            raise InvalidInput(*intake.reason)
         if not messages:
             raise InvalidInput("nothing_sent", "there is no message")
         return intake
@@ -176,22 +188,22 @@ class Answers:
     def _window(self, query: Mapping[str, str]) -> Window:
         days, as_of = query.get("days", "7"), query.get("as_of")
         if not _DAYS.fullmatch(days):
-            raise InvalidInput("invalid_days", f"days is not a whole number: {days!r}", "days")
+            message = f"days must be a whole number from 1 to {MAX_DAYS}"
+            raise InvalidInput("invalid_days", message, "days")
         # A blank can only come from the plus sign of an offset that was not percent-encoded.
         now = self._clock()
         instant = now if as_of is None else parse_instant(as_of.replace(" ", "+"), "as_of")
         return window(instant, int(days))
 
 
-def query_of_request() -> dict[str, str]:
-    """Return the query of the request that is being answered; the last value of a name."""
-    # Not `request.query`, which takes a value that is not UTF-8 for one that is not there; and not
-    # `parse_qsl`, which takes as long as reading a profile.
-    text = bottle.request.environ["QUERY_STRING"]
-    if len(text) > _LONGEST_QUERY:
-        raise InvalidInput("query_too_long", f"the query is over {_LONGEST_QUERY:,} bytes long")
-    pairs = (pair.partition("=") for pair in text.split("&")) if text else ()
-    return {unquote_plus(name): unquote_plus(value) for name, _, value in pairs}
+def _lines(text: bytes, error: InvalidInput) -> Lines:
+    """Return the lines of a body that is no batch; the error that says so, if it has none."""
+    kind = bottle.request.environ.get("HTTP_CONTENT_TYPE", "").lower()
+    are_told = any(name in kind for name in _NDJSON)
+    lines = open_lines(text, are_told=are_told)
+    if lines is None:
+        raise error
+    return lines
 
 
 def _checked(user_id: str) -> str:

@@ -9,8 +9,9 @@ from typing import Any
 import bottle
 import msgspec
 
-from behavstats.access import Keys, Need, Origins, given_key
-from behavstats.answers import Answers, Text, query_of_request
+from behavstats.access import Need, Origins
+from behavstats.admission import Admission
+from behavstats.answers import Answers, Text
 from behavstats.contract import OPERATIONS, Failure, Operation
 from behavstats.errors import (
     AccessDenied,
@@ -22,8 +23,10 @@ from behavstats.errors import (
     StoreError,
     TooLarge,
     UnknownUser,
+    detached,
 )
 from behavstats.gateway import FAILED, REQUEST_ID
+from behavstats.query import check_query
 
 RETRY_AFTER = 1
 """Seconds after which a client is asked to try again, where the store cannot take it now."""
@@ -49,7 +52,7 @@ _log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
 
 
-def make_app(answers: Answers, keys: Keys, origins: Origins) -> bottle.Bottle:
+def make_app(answers: Answers, admission: Admission, origins: Origins) -> bottle.Bottle:
     """Return the application that gives answers to those who may have them."""
     app = bottle.Bottle()
     app.uninstall("json")
@@ -58,7 +61,7 @@ def make_app(answers: Answers, keys: Keys, origins: Origins) -> bottle.Bottle:
         path = operation.path
         for name, pattern in _PATTERNS.items():
             path = path.replace(name, pattern)
-        admit = partial(_admit, operation, keys, origins)
+        admit = partial(_admit, operation, admission, origins)
         answer = _answering(admit, partial(getattr(answers, operation.answer), operation))
         app.route(path, operation.method, answer, name=operation.path)
         if operation.takes:  # the browser asks first, without a key
@@ -77,18 +80,18 @@ def _answering(
             admit(arguments)
             return _shown(answer(**arguments))
         except tuple(_STATUS) as error:
-            # Else the body would stay, held by frames, while a commit is waited for.
-            error.__traceback__ = error.__context__ = None
+            detached(error)  # else its frames would hold the body while a commit is waited for
             return _refused(error)
-        except Exception:
+        except Exception as error:
             _log.exception("a request failed", extra=_request_id())
+            detached(error)
             return _failed(500, Failure("internal_error", "internal error"))
 
     return respond
 
 
 def _admit(
-    operation: Operation, keys: Keys, origins: Origins, arguments: Mapping[str, str]
+    operation: Operation, admission: Admission, origins: Origins, arguments: Mapping[str, str]
 ) -> None:
     """Raise an error unless whoever asks may have the answer, and the request is whole."""
     environ, need = bottle.request.environ, operation.need
@@ -97,11 +100,9 @@ def _admit(
     _allow_to_read(origins.allowed(need, environ.get("HTTP_ORIGIN")))
     if FAILED in environ:
         raise environ[FAILED]
-    origins.check(need, environ)
-    if keys and need:
-        key = given_key(environ, query_of_request()) or arguments.get("key")
-        if key is not None or not operation.takes:  # else, the body may have it
-            keys.check(need, key)
+    admission.check(operation, environ, arguments.get("key"))
+    if need is not Need.SENDING:  # clients and browsers may add to a query what is theirs
+        check_query(environ, operation.in_query)
 
 
 def _grant(origins: Origins, _: Mapping[str, str]) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from behavstats.access import Need
+from behavstats.access import KEY_IN_QUERY, Need
 from behavstats.docs import TYPES
 from behavstats.errors import BehavstatsError
 from behavstats.intake import Batch
@@ -106,6 +106,12 @@ class Operation(NamedTuple):
     parameters: tuple[Parameter, ...] = ()
     kind: str | None = None
     is_slow: bool = False
+
+    @property
+    def in_query(self) -> tuple[str, ...]:
+        """The names of what may stand in the query; the key, wherever one is needed."""
+        names = (parameter.name for parameter in self.parameters if parameter.where == "query")
+        return (*names, *((KEY_IN_QUERY,) if self.need else ()))
 
 
 _USER_ID = Parameter(

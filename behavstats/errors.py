@@ -21,11 +21,26 @@ BehavstatsError
     └── StoreUnavailable    the store cannot be read or written (permissions, disk, damage)
 """
 
+from typing import TypeVar
+
 
 class BehavstatsError(Exception):
     """Anything that behavstats expects to go wrong; its text is one line for a person."""
 
     code = "error"
+
+
+_AnyError = TypeVar("_AnyError", bound=BaseException)
+
+
+def detached(error: _AnyError) -> _AnyError:
+    """Return an error without its traceback and the errors that led to it.
+
+    Frames hold what they were working on: the whole body of a request, or a block of lines. So an
+    error that is kept, or handed on to somebody who waits for it, is detached first.
+    """
+    error.__traceback__ = error.__context__ = error.__cause__ = None
+    return error
 
 
 class InvalidInput(BehavstatsError):

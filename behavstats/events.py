@@ -1,6 +1,5 @@
 """Page views: decoding one, or a block of lines, into page views, others, and rejections."""
 
-import re
 from collections import Counter
 from collections.abc import Container, Iterable
 from contextlib import suppress
@@ -12,6 +11,7 @@ import msgspec
 from behavstats.errors import InvalidInput
 from behavstats.instants import HOUR, MINUTE, format_instant, parse_instant
 from behavstats.wire import OTHERS, PAGES, THEIRS, Message, Typed, WireEvent, may_be_ours
+from behavstats.wording import Misfit, malformed, misfit, must_be, type_of
 
 MAX_USER_ID_BYTES = 512
 MAX_NAME_BYTES = 2048
@@ -106,7 +106,6 @@ _typed_decoder = msgspec.json.Decoder(Typed)
 _encoder = msgspec.json.Encoder()
 _raw_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _any_decoder = msgspec.json.Decoder(msgspec.defstruct("_Any", ()))
-_MISFIT = re.compile(r"(.*) - at `\$\.(\w+).*`")  # what msgspec says
 
 
 def check_user_id(user_id: str) -> str:
@@ -155,7 +154,7 @@ def decode_event(body: bytes, now: int, arrival: Arrival | None = None) -> PageV
     except RecursionError:
         raise InvalidInput("too_deep", "the JSON is nested too deep") from None
     except msgspec.DecodeError as error:
-        raise InvalidInput("invalid_json", str(error)) from None
+        raise InvalidInput("invalid_json", malformed(error, body)) from None
     if isinstance(event, Other):
         return event
     if isinstance(event, Message):
@@ -230,7 +229,7 @@ def _decoded(body: bytes, assumed: str | None) -> WireEvent | Message | Other:
     try:
         return _decoder.decode(body)
     except msgspec.ValidationError as error:
-        misfit = str(error)
+        found = misfit(error)
     try:
         values = _raw_decoder.decode(body)
     except msgspec.ValidationError:
@@ -239,13 +238,13 @@ def _decoded(body: bytes, assumed: str | None) -> WireEvent | Message | Other:
         try:
             return _message_decoder.decode(body)
         except msgspec.ValidationError as error:
-            return _other_than_a_page(body, assumed, str(error))
+            return _other_than_a_page(body, assumed, misfit(error))
     for key in WireEvent.__struct_fields__:
         if key not in values:
             raise InvalidInput("missing_key", f"{key} is missing", key)
-        if not bytes(values[key]).startswith(b'"'):
-            raise InvalidInput("wrong_type", f"{key} is not a string", key)
-    raise InvalidInput("wrong_type", misfit)
+        if (is_a := type_of(bytes(values[key]))) != "str":
+            raise InvalidInput("wrong_type", must_be(key, "str", is_a), key)
+    raise InvalidInput("wrong_type", *found)
 
 
 def _as_message(body: bytes) -> Message | None:
@@ -255,7 +254,7 @@ def _as_message(body: bytes) -> Message | None:
         return None
 
 
-def _other_than_a_page(body: bytes, assumed: str | None, misfit: str) -> Other:
+def _other_than_a_page(body: bytes, assumed: str | None, found: Misfit) -> Other:
     """Return a message that is no page view: of that, nothing but its kind has to be right.
 
     Of a page view, say in InvalidInput which value is none that it could be.
@@ -264,10 +263,7 @@ def _other_than_a_page(body: bytes, assumed: str | None, misfit: str) -> Other:
         kind = _typed_decoder.decode(body).kind(assumed)
         if kind not in PAGES:
             return Other(kind)
-    found = _MISFIT.fullmatch(misfit)
-    if found is None:
-        raise InvalidInput("wrong_type", misfit)
-    raise InvalidInput("wrong_type", f"{found[2]}: {found[1].replace('`', '')}", found[2])
+    raise InvalidInput("wrong_type", *found)
 
 
 def _from_message(message: Message, now: int, arrival: Arrival | None) -> PageView | Other:

@@ -17,6 +17,8 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from enum import Enum
 from itertools import count
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import unquote_to_bytes
@@ -36,16 +38,20 @@ REQUEST_ID = "behavstats.request_id"
 """Key in the environment of a request: what tells it from all others, in its answer and the log."""
 
 _MOST_REQUESTS = 1_000  # under way
+_MOST_STRANGERS = 500  # of those, while their bodies come in
 _MOST_HELD = 64 * 1024 * 1024  # bytes of their bodies
+_MOST_HELD_OF_STRANGERS = 32 * 1024 * 1024
 _SMALL = 16 * 1024  # bytes of a body that is held also beyond that: slow large ones are in no way
-_MOST_READ = 16 * 1024 * 1024  # bytes of a body; what the application would refuse is dropped
+_MOST_DRAINED = 16 * 1024 * 1024  # bytes that are read, and dropped, of what is answered already
 _SECONDS_TO_SEND = 60.0
 _LARGE = 256 * 1024  # bytes of a body
 _LARGE_OF_GZIP = 4 * 1024  # that may be a thousand times as many
 _MOST_LARGE = 2  # that are looked at side by side: each may take 16 MiB, as text four times as much
 _BODY = "behavstats.body"
+_STRANGER = "behavstats.stranger"
 _INCOMPLETE = "the request was not sent to its end"
 _CROWDED = "too many requests are under way"
+_CROWDED_BYTES = "too many bytes are under way"
 _NO_ROUTE = ("other", "none")
 
 # Nothing that is answered is for a cache, or for a browser to take for something else.
@@ -60,6 +66,21 @@ _Send = Callable[[dict[str, Any]], Awaitable[None]]
 _Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 _Add = Callable[[Intake], Awaitable[None]]
 _IsSlow = Callable[[str, str], bool]
+
+
+class Standing(Enum):
+    """What is known of a request before its body is read.
+
+    A stranger's key, if there is one, is in the body. Of a request that will be refused, whatever
+    its body says, no body is waited for.
+    """
+
+    WELCOME = 0
+    STRANGER = 1
+    REFUSED = 2
+
+
+_StandingOf = Callable[[_Environment], Standing]
 
 
 class Observer(Protocol):
@@ -85,7 +106,14 @@ class Answered(NamedTuple):
 class Gateway:
     """An ASGI application that asks a Bottle application for its answers."""
 
-    def __init__(self, app: bottle.Bottle, add: _Add, is_slow: _IsSlow, observer: Observer) -> None:
+    def __init__(
+        self,
+        app: bottle.Bottle,
+        add: _Add,
+        is_slow: _IsSlow,
+        observer: Observer,
+        standing_of: _StandingOf = lambda _: Standing.WELCOME,
+    ) -> None:
         """Answer with `app`.
 
         `add` returns what is done once all of an intake is durable; it may raise Overloaded.
@@ -95,9 +123,13 @@ class Gateway:
         self._add = add
         self._is_slow = is_slow
         self._observer = observer
+        self._standing_of = standing_of
         self._requests = 0
+        self._strangers = 0
         self._held = 0
+        self._held_of_strangers = 0
         self._few = ThreadPoolExecutor(_MOST_LARGE, thread_name_prefix="large-body")
+        self._large = asyncio.Semaphore(_MOST_LARGE)
         # Told apart by a number; and from those of other processes, by what comes before it.
         self._process, self._numbers = os.urandom(6).hex(), count()
 
@@ -108,7 +140,7 @@ class Gateway:
         environment = _environment(scope) | {REQUEST_ID: request_id}
         self._requests += 1
         try:
-            await self._take_body(environment, receive)
+            is_read = await self._take_body(environment, receive)
             status, headers, content = await self._answer(scope, environment)
         finally:
             self._requests -= 1
@@ -120,75 +152,114 @@ class Gateway:
         method, name = (method, route.name) if route else _NO_ROUTE  # whatever was asked for there
         seconds = time.perf_counter() - begin
         self._observer.answered(Answered(request_id, method, name, status, seconds))
+        if not is_read:
+            await _drain(receive)
 
     def check_room(self) -> None:
         """Raise Overloaded if no more requests that send something are taken now."""
         if self._requests > _MOST_REQUESTS:
             raise Overloaded(_CROWDED)
 
-    async def _take_body(self, environment: _Environment, receive: _Receive) -> None:
-        """Read the body, if there is one. What is wrong with it, the answer will tell."""
+    async def _take_body(self, environment: _Environment, receive: _Receive) -> bool:
+        """Read the body, if there is one; return False if more of it may come.
+
+        What is wrong with it, the answer will tell.
+        """
         if "HTTP_CONTENT_LENGTH" not in environment and "HTTP_TRANSFER_ENCODING" not in environment:
-            return
-        if self._requests > _MOST_REQUESTS:
+            return True
+        standing = self._standing_of(environment)
+        if standing is Standing.REFUSED:
+            return False
+        is_stranger = environment[_STRANGER] = standing is Standing.STRANGER
+        is_crowded = is_stranger and self._strangers >= _MOST_STRANGERS
+        if is_crowded or self._requests > _MOST_REQUESTS:
             environment[FAILED] = Overloaded(_CROWDED)
+            return False
+        self._strangers += is_stranger
         try:
             async with asyncio.timeout(_SECONDS_TO_SEND):
-                await self._read(environment, receive)
+                return await self._read(environment, receive)
         except TimeoutError:
             environment[FAILED] = SlowClient(_SECONDS_TO_SEND)
+            return True  # whatever comes is too late
+        finally:
+            self._strangers -= is_stranger
 
-    async def _read(self, environment: _Environment, receive: _Receive) -> None:
-        """Read a body; of a long one, or one that will not be looked at, keep the beginning.
-
-        Many clients read the answer only when they have sent everything; up to a limit, let them.
-        """
+    async def _read(self, environment: _Environment, receive: _Receive) -> bool:
+        """Read a body, until it is seen to be too long; return whether that was all of it."""
         body = environment[_BODY]
-        length, more = 0, True
-        while more and length < _MOST_READ:
+        more = True
+        while more and len(body) <= MAX_BODY_BYTES:
             message = await receive()
             if message["type"] != "http.request":  # maybe it was closed one way only
                 environment[FAILED] = InvalidInput("incomplete_body", _INCOMPLETE)
-                return
-            chunk = message.get("body", b"")
-            length += len(chunk)
+                return True
             more = message.get("more_body", False)
-            part = chunk[: MAX_BODY_BYTES + 1 - len(body)]
-            if self._held + len(part) > _MOST_HELD and len(body) + len(part) > _SMALL:
-                environment[FAILED] = Overloaded("too many bytes are under way")
-            if FAILED in environment:
+            part = message.get("body", b"")[: MAX_BODY_BYTES + 1 - len(body)]
+            if len(body) + len(part) > _SMALL and not self._has_room(environment, len(part)):
+                environment[FAILED] = Overloaded(_CROWDED_BYTES)
                 self._drop_body(environment)
-            else:
-                body += part
-                self._held += len(part)
+                break
+            body += part
+            self._hold(environment, len(part))
+        return not more
+
+    def _has_room(self, environment: _Environment, size: int) -> bool:
+        """Return whether so many bytes more may be held of a request."""
+        of_strangers = environment[_STRANGER] * (self._held_of_strangers + size)
+        return self._held + size <= _MOST_HELD and of_strangers <= _MOST_HELD_OF_STRANGERS
+
+    def _hold(self, environment: _Environment, size: int) -> None:
+        self._held += size
+        self._held_of_strangers += environment[_STRANGER] * size
 
     def _drop_body(self, environment: _Environment) -> None:
-        self._held -= len(environment[_BODY])
+        self._hold(environment, -len(environment[_BODY]))
         environment[_BODY] = bytearray()
 
     async def _answer(self, scope: Mapping[str, Any], environment: _Environment) -> _Answer:
+        try:
+            if _is_large(environment[_BODY]):
+                # Until what came of it counts among what waits to be stored.
+                async with self._large:
+                    answer, stored = await self._asked_beside(environment, self._few)
+            elif self._is_slow(environment["REQUEST_METHOD"], environment["PATH_INFO"]):
+                answer, stored = await self._asked_beside(environment, None)
+            else:
+                answer = self._ask_with_body(environment)
+                stored = self._store(environment)
+            if stored is not None:
+                await stored
+        except Exception as error:  # the application knows what each means
+            again = {FAILED: error, REQUEST_ID: environment[REQUEST_ID]}
+            return self._ask(_environment(scope) | again)
+        intake = environment.pop(INTAKE, None)
+        if intake is not None:
+            self._observer.took_in(intake)
+        return answer
+
+    async def _asked_beside(
+        self, environment: _Environment, threads: ThreadPoolExecutor | None
+    ) -> tuple[_Answer, Awaitable[None] | None]:
+        """Have a request answered by a thread; return also what is done once that is true."""
+        loop = asyncio.get_running_loop()
+        answer = await loop.run_in_executor(threads, self._ask_with_body, environment)
+        return answer, self._store(environment)
+
+    def _store(self, environment: _Environment) -> Awaitable[None] | None:
+        """Return what is done once all that a request brought is durable, if there is anything."""
+        self._drop_body(environment)
+        intake = environment.get(INTAKE)
+        return self._add(intake) if intake is not None and intake.is_to_be_stored else None
+
+    def _ask_with_body(self, environment: _Environment) -> _Answer:
         body = environment[_BODY]
         environment["wsgi.input"] = io.BytesIO(body)
         environment["CONTENT_LENGTH"] = str(len(body))
-        if len(body) > (_LARGE_OF_GZIP if body.startswith(GZIP) else _LARGE):
-            loop = asyncio.get_running_loop()
-            answer = await loop.run_in_executor(self._few, self._ask, environment)
-        elif self._is_slow(environment["REQUEST_METHOD"], environment["PATH_INFO"]):
-            answer = await asyncio.to_thread(self._ask, environment)
-        else:
-            answer = self._ask(environment)
-        del environment["wsgi.input"]
-        self._drop_body(environment)
-        intake = environment.get(INTAKE)
-        if intake is not None:
-            try:
-                if intake.is_to_be_stored:
-                    await self._add(intake)
-            except Exception as error:  # the application knows what each means
-                again = {FAILED: error, REQUEST_ID: environment[REQUEST_ID]}
-                return self._ask(_environment(scope) | again)
-            self._observer.took_in(intake)
-        return answer
+        try:
+            return self._ask(environment)
+        finally:
+            del environment["wsgi.input"]
 
     def _ask(self, environment: _Environment) -> _Answer:
         answer: list[Any] = []
@@ -200,6 +271,24 @@ class Gateway:
         content = b"".join(self._app(environment, start_response))
         status, headers = answer
         return status, headers, content
+
+
+async def _drain(receive: _Receive) -> None:
+    """Read what is still sent of a request that is answered; up to a limit, then it is closed.
+
+    Many clients read the answer only when they have sent everything.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_SECONDS_TO_SEND):
+            length, more = 0, True
+            while more and length < _MOST_DRAINED:
+                message = await receive()
+                length += len(message.get("body", b""))
+                more = message.get("more_body", False)
+
+
+def _is_large(body: bytearray) -> bool:
+    return len(body) > (_LARGE_OF_GZIP if body.startswith(GZIP) else _LARGE)
 
 
 def _environment(scope: Mapping[str, Any]) -> _Environment:
@@ -220,6 +309,7 @@ def _environment(scope: Mapping[str, Any]) -> _Environment:
         "wsgi.input": io.BytesIO(),
         "wsgi.errors": sys.stderr,
         _BODY: bytearray(),
+        _STRANGER: False,
     }
     for name, value in scope["headers"]:
         key = "HTTP_" + name.decode("latin-1").upper().replace("-", "_")

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import islice
 from typing import Protocol
 
-from behavstats.errors import Overloaded, StoreBusy
+from behavstats.errors import Overloaded, StoreBusy, StoreError, detached
 from behavstats.events import PageView, Rejection
 from behavstats.intake import Intake
 
@@ -103,6 +103,8 @@ class GroupCommit:
     ) -> None:
         self._is_committing = False
         error = committed.exception()
+        if isinstance(error, StoreError):  # of any other, the log is to say where it comes from
+            detached(error)
         if isinstance(error, StoreBusy):  # those who came meanwhile would wait as long once more
             group += self._waiting
             self._waiting.clear()

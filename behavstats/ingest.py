@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from behavstats.ahead import Ahead
 from behavstats.columns import Decoded, Gathering
-from behavstats.errors import BehavstatsError, SourceError, StoreError
+from behavstats.errors import BehavstatsError, SourceError, StoreError, detached
 from behavstats.events import Block, Rejection
 from behavstats.second import SecondProcess
 from behavstats.sources import Source, open_source
@@ -105,7 +105,7 @@ def _blocks(
                     yield block
                     progress(source)
         except SourceError as error:
-            report.failures.append(error)
+            report.failures.append(detached(error))
 
 
 def _batches(decoded: Iterable[Decoded]) -> Iterator["Batch"]:

@@ -4,6 +4,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain, islice
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -18,6 +19,9 @@ from behavstats.events import (
     Rejection,
     decode_event,
 )
+from behavstats.sources import BYTE_ORDER_MARK
+from behavstats.wire import THEIRS
+from behavstats.wording import malformed, misfit
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 MAX_INFLATED_BYTES = 16 * 1024 * 1024
@@ -37,6 +41,8 @@ _KEY = re.compile(rb'("writeKey"\s*:\s*")(?:[^"\\]++|\\.)*+|(writeKey=)[^&"#\\\s
 _HIDDEN = rb"\1\2..."
 _WORTH_COLUMNS = 20  # messages
 _BESIDE = 600  # bytes that a message takes beside its text
+_LINE = re.compile(rb"[^ \t\r\n][^\n]*")  # one that is not blank
+_LINES = "lines: send it in parts (split -l 2500), or use `behavstats ingest`"
 
 
 _absent: Any = msgspec.field(default_factory=Raw)
@@ -72,16 +78,27 @@ class Batch(Envelope, gc=False, rename="camel", kw_only=True):
     batch: Annotated[list[Raw], _MESSAGES]
 
 
+class Reason(NamedTuple):
+    """Why a message was rejected, as InvalidInput says it.
+
+    A value, and not the error: that would hold, by its traceback, the texts of all messages.
+    """
+
+    code: str
+    message: str
+    field: str | None
+
+
 class Intake(NamedTuple):
     """What a request brings; `others` counts the messages that are no page views, by kind.
 
-    `error` is that of the first message, where none is good.
+    `reason` is that of the first message, where none is good.
     """
 
     views: list[PageView]
     rejections: list[Rejection]
     others: Counter[str]
-    error: InvalidInput | None = None
+    reason: Reason | None = None
     size: int = 0  # bytes of memory, roughly, until it is stored
 
     @property
@@ -90,9 +107,25 @@ class Intake(NamedTuple):
         return bool(self.views or self.rejections)
 
 
+class Lines(NamedTuple):
+    """The messages of newline-delimited JSON, and the numbers of their lines, from 1."""
+
+    messages: list[bytes]
+    numbers: list[int]
+
+
 _envelope_decoder = msgspec.json.Decoder(Envelope)
 _batch_decoder = msgspec.json.Decoder(Batch)
 _text_decoder = msgspec.json.Decoder(str)
+_MARKS = ("user_id", *THEIRS, "batch")
+_marks_decoder = msgspec.json.Decoder(
+    msgspec.defstruct("_Marks", [(mark, Raw, _absent) for mark in _MARKS])
+)
+
+
+def text_of(body: bytes) -> bytes:
+    """Return the text that a body holds: decompressed, and without a byte-order mark."""
+    return inflated(body).removeprefix(BYTE_ORDER_MARK)
 
 
 def inflated(body: bytes) -> bytes:
@@ -152,11 +185,13 @@ def _decoded_batch(text: bytes) -> Batch:
     try:
         return _batch_decoder.decode(text)
     except msgspec.ValidationError as error:
-        raise InvalidInput("invalid_batch", f"the body is no batch: {error}", "batch") from None
+        message, _ = misfit(error, "the body")
+        message = f"{message}; a batch is an object with an array of messages as its batch"
+        raise InvalidInput("invalid_batch", message, "batch") from None
     except RecursionError:
         raise InvalidInput("too_deep", "the JSON is nested too deep") from None
-    except ValueError as error:
-        raise InvalidInput("invalid_json", str(error)) from None
+    except msgspec.DecodeError as error:
+        raise InvalidInput("invalid_json", malformed(error, text)) from None
 
 
 def _split(text: bytes) -> Batch:
@@ -169,6 +204,36 @@ def _split(text: bytes) -> Batch:
     return batch
 
 
+def open_lines(text: bytes, *, are_told: bool = False) -> Lines | None:
+    """Return the messages of newline-delimited JSON, one a line; None if a body is no such.
+
+    It is, if one of its first two lines is a message by itself; or if that is told, so that each
+    line may be broken. Raises TooLarge if there are over 2,500; blank ones do not count.
+    """
+    found = islice(_LINE.finditer(text), MAX_MESSAGES + 1)
+    first = [*islice(found, 2)]
+    if not are_told and not any(_is_message(line[0]) for line in first):
+        return None
+    lines, number, end = Lines([], []), 1, 0
+    for line in chain(first, found):
+        if len(lines.messages) == MAX_MESSAGES:
+            raise TooLarge("batch", MAX_MESSAGES, _LINES)
+        number += text.count(b"\n", end, line.start())
+        end = line.start()
+        lines.messages.append(line[0])
+        lines.numbers.append(number)
+    return lines
+
+
+def _is_message(line: bytes) -> bool:
+    try:
+        found = _marks_decoder.decode(line)
+    except (ValueError, RecursionError):
+        return False
+    told = {mark for mark in _MARKS if memoryview(getattr(found, mark)).nbytes}
+    return bool(told) and "batch" not in told
+
+
 def _text(value: Raw) -> str | None:
     """Return a short JSON string as text; None for anything else."""
     if not 0 < memoryview(value).nbytes <= _LONGEST_TEXT:
@@ -179,20 +244,30 @@ def _text(value: Raw) -> str | None:
         return None
 
 
-def take_in(source: str, messages: Sequence[Raw | bytes], arrival: Arrival) -> Intake:
-    """Decode messages, each for itself; a bad one becomes a rejected line of the source."""
+def take_in(
+    source: str,
+    messages: Sequence[Raw | bytes],
+    arrival: Arrival,
+    numbers: Sequence[int] | None = None,
+) -> Intake:
+    """Decode messages, each for itself; a bad one becomes a rejected line of the source.
+
+    `numbers` are those of their lines, where they do not simply follow each other from 1.
+    """
     views: list[PageView] = []
     rejections: list[Rejection] = []
     others = Counter[str]()
-    error: InvalidInput | None = None
+    first: Reason | None = None
     texts = [*map(bytes, messages)]
     plain = _plain(texts, arrival)
     for number, text in enumerate(texts, start=1):
         try:
             event = plain[number - 1] or _decoded(text, arrival)
-        except InvalidInput as reason:
-            rejections.append(_rejection(source, number, text, reason))
-            error = error or reason
+        except InvalidInput as error:
+            reason = Reason(error.code, str(error), error.field)
+            line = numbers[number - 1] if numbers else number
+            rejections.append(_rejection(source, line, text, reason))
+            first = first or reason
         else:
             if isinstance(event, PageView):
                 views.append(event)
@@ -202,7 +277,7 @@ def take_in(source: str, messages: Sequence[Raw | bytes], arrival: Arrival) -> I
         views,
         rejections,
         others,
-        error=None if views or others else error,
+        reason=None if views or others else first,
         size=sum(map(len, texts)) + _BESIDE * len(texts),
     )
 
@@ -224,12 +299,12 @@ def _decoded(text: bytes, arrival: Arrival) -> PageView | Other:
     return decode_event(text, arrival.instant, arrival)
 
 
-def _rejection(source: str, number: int, text: bytes, reason: InvalidInput) -> Rejection:
+def _rejection(source: str, number: int, text: bytes, reason: Reason) -> Rejection:
     line = _one_line(text)
     kept = line[:_KEPT_OF_LONG_MESSAGE] if len(line) > MAX_LINE_BYTES else line
     shown = _KEY.sub(_HIDDEN, kept) if b"writeKey" in kept else kept
     length = len(line) - len(kept) + len(shown)
-    return Rejection(source, number, 0, length, reason.code, str(reason), shown)
+    return Rejection(source, number, 0, length, reason.code, reason.message, shown)
 
 
 def _one_line(text: bytes) -> bytes:

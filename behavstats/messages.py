@@ -80,7 +80,8 @@ def message_schemas(message: Schema, reference: Callable[[str], Schema]) -> dict
 def _user() -> Schema:
     """Return what names the user: `userId`, else `anonymousId`."""
     nobody = {"properties": {"userId": _NOT_TOLD}}
-    return _any(_having(userId=_USER_ID), _all(nobody, _having(anonymousId=_USER_ID)))
+    known = _any(_USER_ID, {"type": "integer"})
+    return _any(_having(userId=known), _all(nobody, _having(anonymousId=known)))
 
 
 def _page() -> Schema:

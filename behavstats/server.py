@@ -19,6 +19,7 @@ from granian.log import LogLevels
 from granian.server import Server
 
 from behavstats.access import Keys, Origins, is_loopback
+from behavstats.admission import Admission
 from behavstats.answers import Answers
 from behavstats.api import make_app
 from behavstats.beside import end_with_parent, following
@@ -119,8 +120,10 @@ def _load(settings: Settings) -> Gateway:
         group.check_room()
 
     answers = Answers(store, keys, metrics, check_room, settings.clock)
-    app = make_app(answers, keys, origins)
-    gateway = Gateway(app, group.add, is_slow, _Observer(metrics, log))
+    admission = Admission(keys, origins)
+    app = make_app(answers, admission, origins)
+    observer = _Observer(metrics, log)
+    gateway = Gateway(app, group.add, is_slow, observer, admission.standing_of)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     _log.info("behavstats serves %s on http://%s:%d", settings.db, host, settings.port)
     return gateway

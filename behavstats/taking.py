@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 from behavstats.ahead import Ahead
-from behavstats.errors import SourceError
+from behavstats.errors import SourceError, detached
 from behavstats.events import Block
 from behavstats.following import FINGERPRINT_BYTES, START, Content, Ends, digest, opened
 from behavstats.ingest import Batch, Report
@@ -142,7 +142,7 @@ class Taker:
             self._problems[path] = str(error)
             _log.warning("%s", error)
             if is_failure:
-                self.report.failures.append(error)
+                self.report.failures.append(detached(error))
 
     def forget(self, file: File) -> None:
         """Drop what is known of a file that is gone."""

@@ -41,6 +41,9 @@ THEIRS = ("userId", "anonymousId", "type", "messageId")
 """Keys that mark a Segment message; but `user_id` marks ours."""
 
 _Part = TypeVar("_Part")
+_Id = Annotated[
+    str | int | None, Meta(description="A whole number counts as the text of its digits.")
+]
 _Optional = Annotated[_Part | list[Any] | None, Meta(description="An array counts as empty.")]
 
 
@@ -86,8 +89,8 @@ class Typed(msgspec.Struct, gc=False):
 class Message(Typed, gc=False, rename="camel"):
     """A message of a Segment client; other keys are skipped."""
 
-    user_id: str | None = None
-    anonymous_id: str | None = None
+    user_id: _Id = None
+    anonymous_id: _Id = None
     name: str | None = None
     category: Any = None
     properties: _Optional[_Page] = None
@@ -100,12 +103,12 @@ class Message(Typed, gc=False, rename="camel"):
     @property
     def is_marked(self) -> bool:
         """Whether this is a Segment message, and not something else, or nothing."""
-        return any((self.type, self.user_id, self.anonymous_id, self.message_id))
+        return bool(self.type or _told(self.user_id) or _told(self.anonymous_id) or self.message_id)
 
     @property
     def user(self) -> str:
         """The user's id: `userId`, else `anonymousId`; either may be empty."""
-        user = self.user_id or self.anonymous_id
+        user = _told(self.user_id) or _told(self.anonymous_id)
         if not user:
             raise InvalidInput("missing_key", "userId and anonymousId are missing", "userId")
         return user
@@ -144,6 +147,11 @@ class Message(Typed, gc=False, rename="camel"):
 def may_be_ours(text: bytes) -> bool:
     """Return whether JSON may have the key that marks our format, be it written with escapes."""
     return b'"user_id"' in text or b"\\u00" in text
+
+
+def _told(user: str | int | None) -> str | None:
+    """Return an id as text: some clients send a number as it is, and 0 is one as well."""
+    return str(user) if isinstance(user, int) else user
 
 
 def _is_text(value: object) -> bool:

@@ -75,7 +75,7 @@ WAYS = {
     "bearer": lambda key: (bearer(key), "", {}),
     "bearer, in another case": lambda key: ({"authorization": f"bEARER  {key} "}, "", {}),
     "header": lambda key: ({"X-Write-Key": key}, "", {}),
-    "query": lambda key: ({}, f"?x=1&writeKey={key}", {}),
+    "query": lambda key: ({}, f"?writeKey={key}", {}),
     "body": lambda key: ({}, "", {"writeKey": key}),
 }
 """The ways to give a key: headers, what is added to the path, and to the body."""

@@ -38,8 +38,8 @@ _pages = _objects(title=_TEXTS | _NOTHING, path=_PATHS | _NOTHING, url=urls | _N
 _empty = st.sampled_from([None, []])
 messages = _objects(
     type=st.sampled_from(["page", "page", "page", "screen", "track", "identify", "Page", "", None]),
-    userId=st.sampled_from(["u", "u", "v", "", None, "x" * 513, 7]),
-    anonymousId=st.sampled_from(["anon", "anon", "", None, "\0"]),
+    userId=st.sampled_from(["u", "u", "v", "", None, "x" * 513, 7, 0, -1, 10**30, True, 4.5, 2.0]),
+    anonymousId=st.sampled_from(["anon", "anon", "", None, "\0", 7, False, 1e3]),
     user_id=st.sampled_from(["w", None]),
     name=_TEXTS | st.none(),
     category=_TEXTS | _NOTHING,

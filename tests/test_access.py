@@ -129,6 +129,16 @@ def test_a_secret_key_may_be_given_in_each_of_the_ways_but_the_body(server, oper
         assert answers == ([401, 401, 401] if way == "body" else [403, 401, 200]), way
 
 
+def test_what_clients_add_to_the_query_of_what_they_send_is_passed_over(server):
+    """It is theirs; where something is read or erased, it would be a mistake."""
+    for operation in SENDING:
+        path = f"{path_of(operation)}?writeKey={WRITE_KEY}&utm_source=x&utm_source=y"
+        assert server.request(operation.method, path, body_of(operation))[0] == 200
+    for operation in OPEN:
+        status, _, answer = server.request(operation.method, path_of(operation) + "?x=1")
+        assert (status, answer["code"]) == (400, "unknown_parameter")
+
+
 def test_a_page_view_in_our_own_format_may_hold_the_key(server):
     """Beside its three values; so may a batch of them, and what is compressed."""
     ours = page_view("own", writeKey=WRITE_KEY)

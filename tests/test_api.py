@@ -8,6 +8,7 @@ from wsgiref.util import setup_testing_defaults
 import pytest
 
 from behavstats.access import Keys, Origins
+from behavstats.admission import Admission
 from behavstats.answers import Answers
 from behavstats.api import make_app
 from behavstats.instants import format_instant
@@ -185,6 +186,11 @@ def test_detail_adds_what_lies_beneath(server):
         ("DELETE", "/v1/user/a%FFb", None, 400, "invalid_user_id", "user_id"),
         ("GET", "/v1/user/u?days=0", None, 400, "invalid_days", "days"),
         ("GET", "/v1/user/u?days=91", None, 400, "invalid_days", "days"),
+        ("GET", "/v1/user/u?days=1000", None, 400, "invalid_days", "days"),
+        ("GET", "/v1/user/u?as-of=now", None, 400, "unknown_parameter", "as-of"),
+        ("GET", "/v1/user/u?detail=true&detail=false", None, 400, "repeated_parameter", "detail"),
+        ("DELETE", "/v1/user/u?days=7", None, 400, "unknown_parameter", "days"),
+        ("GET", "/metrics?x", None, 400, "unknown_parameter", "x"),
         ("GET", "/v1/user/u?days=1.5", None, 400, "invalid_days", "days"),
         ("GET", "/v1/user/u?days=", None, 400, "invalid_days", "days"),
         ("GET", "/v1/user/u?days=-7", None, 400, "invalid_days", "days"),
@@ -263,7 +269,8 @@ def call(app, method, path):
 def app_on(store, clock=system_clock):
     """The application on a store, for whoever asks."""
     answers = Answers(store, Keys(), Metrics(store, clock), lambda: None, clock)
-    return make_app(answers, Keys(), Origins(None, Keys()))
+    origins = Origins(None, Keys())
+    return make_app(answers, Admission(Keys(), origins), origins)
 
 
 def test_an_error_nobody_expected_is_logged_and_tells_nothing(store, caplog):

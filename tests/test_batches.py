@@ -18,7 +18,9 @@ MANY = b",".join([b"0"] * MIB)
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """One server for all tests here, each with users of its own."""
-    server = ServerProcess(tmp_path_factory.mktemp("batches") / "store.db")
+    db = tmp_path_factory.mktemp("batches") / "store.db"
+    server = ServerProcess(db)
+    server.db = db
     yield server
     server.stop()
 
@@ -37,7 +39,7 @@ def test_a_batch_of_both_formats_is_visible_once_it_is_answered(server, path):
     """By each of its routes, with a slash behind it or none; the answer counts."""
     user = f"batch {path}"
     track = {"type": "track", "userId": user, "event": "Signed up"}
-    body = batch(page("/a", userId=user), ours("/b", user), track, page("/c", userId=7), 7)
+    body = batch(page("/a", userId=user), ours("/b", user), track, page("/c", userId=7.5), 7)
     assert server.request("POST", path, body)[::2] == (200, counted(2, others=1, rejected=2))
     assert views_of(server, user) == 2
     assert server.request("POST", path, body)[2] == counted(2, others=1, rejected=2)
@@ -54,6 +56,50 @@ def test_a_single_message_is_what_its_route_says_if_it_does_not_say_it(server, k
         body = json.dumps(message).encode()
         assert server.request("POST", path, body)[::2] == (200, {"success": True})
     assert views_of(server, user) == (2 if kind in ("page", "screen") else 0)
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_lines_are_taken_as_a_batch_is(server, compress):
+    """Of both formats, after a byte-order mark; a bad one rejects no other."""
+    user = f"lines {compress}"
+    track = {"type": "track", "userId": user, "event": "Signed up"}
+    sent = [page("/a", userId=user), ours("/b", user), track, {"type": "page"}]
+    lines = b"\xef\xbb\xbf" + b"\r\n".join(json.dumps(one).encode() for one in sent) + b"\n{"
+    for headers in ({}, {"Content-Type": "application/x-ndjson"}):
+        answer = server.request("POST", "/v1/batch", compress(lines), headers)[::2]
+        assert answer == (200, counted(2, others=1, rejected=2))
+    assert views_of(server, user) == 2
+
+
+def test_lines_that_are_all_bad_are_refused_if_it_is_told_that_they_are_lines(server):
+    """Else they are no batch. Of each, the number of its line is kept."""
+    body = b"{\n\n}\n7"
+    told = {"Content-Type": "application/x-ndjson; charset=utf-8"}
+    status, _, answer = server.request("POST", "/v1/batch", body, told)
+    assert (status, answer["code"]) == (400, "invalid_json")
+    assert server.request("POST", "/v1/batch", body)[2]["code"] == "invalid_batch"
+    with Store.open(server.db, patience=10) as store:
+        kept = [
+            (bad.line, bad.text) for bad in store.rejections() if bad.text in {b"{", b"}", b"7"}
+        ]
+    assert {(1, b"{"), (3, b"}"), (4, b"7")} <= {*kept}
+
+
+def test_more_than_2500_lines_are_told_how_to_send_them(server):
+    """None of them is stored."""
+    body = b"\n".join([json.dumps(ours("/", "too many")).encode()] * 2_501)
+    status, _, answer = server.request("POST", "/v1/batch", body)
+    assert (status, answer["code"], views_of(server, "too many")) == (413, "batch_too_large", 0)
+    assert "split -l 2500" in answer["message"]
+
+
+def test_a_byte_order_mark_before_a_message_or_a_batch_is_skipped(server):
+    """As before a file's lines."""
+    mark, now = b"\xef\xbb\xbf", json.dumps(ours("/", "marked")).encode()
+    for path, text in (("/v1/page", now), ("/v1/batch", batch(ours("/2", "marked")))):
+        for body in (mark + text, gzip.compress(mark + text)):
+            assert server.request("POST", path, body)[0] == 200
+    assert views_of(server, "marked") == 2
 
 
 def test_what_is_rejected_is_listed_and_can_be_ingested_once_repaired(serve, cli, db):

@@ -111,7 +111,7 @@ def test_of_many_messages_each_is_taken_or_rejected_for_itself(plain, messages, 
     intake = take_in("POST /v1/batch", messages, arrival)
     taken = len(intake.views) + intake.others.total()
     assert taken + len(intake.rejections) == len(messages)
-    assert (intake.error is not None) == bool(messages and not taken)
+    assert (intake.reason is not None) == bool(messages and not taken)
     for rejection in intake.rejections:
         assert rejection.reason
         assert not {b"\n", b"\r"} & {rejection.text[i : i + 1] for i in range(len(rejection.text))}

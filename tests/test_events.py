@@ -76,7 +76,7 @@ def test_a_page_view_is_decoded_and_other_keys_are_ignored(text):
         (body(name=["/"]), "wrong_type", "name"),
         (body(timestamp=1_763_208_000), "wrong_type", "timestamp"),
         (body(x="U", name=1).replace(b'"U"', b"1" * 100_000), "wrong_type", "name"),
-        (body().replace(b'"u"', b'7, "user_id": "u"'), "wrong_type", None),
+        (body().replace(b'"u"', b'7, "user_id": "u"'), "wrong_type", "user_id"),
         (body(user_id=""), "invalid_user_id", "user_id"),
         (body(user_id="a\0b"), "invalid_user_id", "user_id"),
         (body(user_id="u" * 513), "invalid_user_id", "user_id"),

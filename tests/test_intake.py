@@ -19,7 +19,9 @@ from behavstats.intake import (
     inflated,
     open_batch,
     open_envelope,
+    open_lines,
     take_in,
+    text_of,
 )
 from behavstats.splitting import split_batch
 from tests.edge import MIB
@@ -46,7 +48,7 @@ def taken(text):
 def test_both_formats_may_stand_in_one_batch_beside_what_is_not_stored():
     """Each message tells for itself what it is."""
     result = taken(batch(GOOD, OURS, {"type": "track", "messageId": "m"}, {"type": "alias"}))
-    assert (result.views, result.rejections, result.error) == ([VIEW, VIEW], [], None)
+    assert (result.views, result.rejections, result.reason) == ([VIEW, VIEW], [], None)
     assert result.others == {"track": 1, "alias": 1}
 
 
@@ -57,7 +59,7 @@ BAD = {
     "of nobody": json.dumps(GOOD | {"userId": None}).encode(),
     "of no time that there is": json.dumps(GOOD | {"timestamp": "now"}).encode(),
     "of another type": json.dumps(GOOD | {"type": "visit"}).encode(),
-    "of the wrong kind": json.dumps(GOOD | {"userId": 7}).encode(),
+    "of the wrong kind": json.dumps(GOOD | {"userId": True}).encode(),
     "nested too deep": json.dumps(GOOD)[:-1].encode() + b', "traits": ' + DEEP + b"}",
     "nothing but brackets": DEEP,
     "not UTF-8": json.dumps(GOOD | {"x": "U"}).encode().replace(b"U", b"\xff"),
@@ -75,7 +77,7 @@ BAD = {
 def test_one_bad_message_never_sinks_its_batch(bad):
     """It is kept with its place and reason; those around it are page views."""
     result = taken(batch(GOOD, bad, OURS, sentAt=b'"2026-11-15T12:00:00Z"'))
-    assert (result.views, result.error) == ([VIEW, VIEW], None)
+    assert (result.views, result.reason) == ([VIEW, VIEW], None)
     (rejection,) = result.rejections
     assert (rejection.source, rejection.line, rejection.length) == ("POST /v1/batch", 2, len(bad))
     assert rejection.text == (bad if len(bad) <= MIB else bad[:4096])
@@ -86,8 +88,8 @@ def test_one_bad_message_never_sinks_its_batch(bad):
 def test_a_batch_with_nothing_good_is_the_error_of_its_first_message():
     """A track is good, though nothing of it is stored."""
     result = taken(batch(BAD["of another type"], BAD["null"]))
-    assert (result.error.code, len(result.rejections)) == ("invalid_type", 2)
-    assert taken(batch(BAD["null"], {"type": "track"})).error is None
+    assert (result.reason.code, len(result.rejections)) == ("invalid_type", 2)
+    assert taken(batch(BAD["null"], {"type": "track"})).reason is None
 
 
 @pytest.mark.parametrize(
@@ -341,3 +343,67 @@ def test_of_a_rejected_message_just_the_keys_are_blanked(text, kept):
     """Wherever they are, and however short: the rest is to be repaired, and sent again."""
     (rejection,) = take_in("POST /v1/p", [text], Arrival(NOW)).rejections
     assert rejection.text == kept
+
+
+def lines_of(*texts):
+    return b"\n".join(one if isinstance(one, bytes) else json.dumps(one).encode() for one in texts)
+
+
+@pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b""])
+def test_a_byte_order_mark_at_the_beginning_of_a_body_is_skipped(mark):
+    """Editors write it; also into what is compressed then."""
+    assert text_of(mark + b"{}") == text_of(gzip.compress(mark + b"{}")) == b"{}"
+    assert text_of(mark + mark + b"{}") == mark + b"{}"
+
+
+def test_lines_are_told_by_a_message_that_is_one_of_the_first_two():
+    """In either format; blank ones are no lines, and a line may end as on Windows."""
+    for text in (lines_of(OURS), lines_of(GOOD, OURS), lines_of(b"broken", b"", OURS, b"{")):
+        assert open_lines(text) is not None
+    opened = open_lines(b"\r\n \n" + lines_of(OURS, b"\r", GOOD) + b"\r\n\r\n")
+    assert [json.loads(message) for message in opened.messages] == [OURS, GOOD]
+    assert opened.numbers == [3, 5]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{}",
+        b"7",
+        b"[]",
+        batch(OURS),
+        batch(OURS)[:-1],
+        json.dumps({"batch": [OURS]}, indent=1).encode(),
+        json.dumps({"batch": [OURS]}, indent=1).encode()[:-1],
+        json.dumps(OURS, indent=1).encode(),
+        lines_of(b"{", b"{", OURS),
+        b'{"messages": []}',
+        DEEP,
+    ],
+)
+def test_what_is_one_json_value_or_no_message_is_no_lines(text):
+    """Unless that is told: then each line is taken or rejected for itself."""
+    assert open_lines(text) is None
+    assert open_lines(text, are_told=True) is not None
+
+
+def test_2500_lines_are_taken_and_one_more_is_told_what_to_do():
+    """Blank ones do not count, however many there are."""
+    fitting = b"\n\n\n".join([json.dumps(OURS).encode()] * MAX_MESSAGES)
+    assert len(open_lines(fitting + b"\n" * MIB).messages) == 2500
+    with pytest.raises(TooLarge, match=r"2,500 lines: .*split -l 2500.*behavstats ingest"):
+        open_lines(fitting + b"\n{}")
+
+
+def test_a_body_of_millions_of_lines_takes_no_more_memory_than_itself():
+    """Nor do millions of values in its first line."""
+    for text in (b"{}\n" * 5 * MIB, b'{"type":"page"' + b',"a":0' * (2 * MIB) + b"}\n{}"):
+        assert peak_of(
+            lambda text=text: open_lines(text, are_told=True) and no_error()
+        ) < 2 * MIB + len(text)
+
+
+def no_error():
+    """For what is measured by its error."""
+    raise InvalidInput("none", "none")

@@ -25,6 +25,7 @@ from tests.edge import (
     wait_until,
     worker_of,
 )
+from tests.keyed import SECRET_KEY, WRITE_KEY, WRONG_KEY, bearer
 
 EVENT = json.dumps(ours("/")).encode()
 STARTED = head("POST", "/v1/page", "Content-Length: 1000") + b"{"
@@ -191,6 +192,65 @@ def test_more_bytes_than_may_be_under_way_are_refused_but_small_bodies_taken(ser
         holding(server, connections, large)  # and gone, at the end of the block
     wait_until(lambda: server.request("POST", "/v1/batch", large)[0] == 200)
     assert [server.request("POST", "/v1/batch", large)[0] for _ in range(10)] == [200] * 10
+
+
+KEYS = ("--write-key", WRITE_KEY, "--secret-key", SECRET_KEY)
+
+
+def half_sent(server, connections, path="/v1/page", *headers):
+    """A connection on which a post has begun, and does not go on."""
+    connection = connections.enter_context(connect(server))
+    connection.sendall(head("POST", path, "Content-Length: 1000", *headers) + b"{")
+    return connection
+
+
+def test_half_sent_bodies_of_strangers_keep_no_holder_of_a_key_out(serve):
+    """They have a share of their own; who has the key in the body shares it, and is told so."""
+    server = serve(*KEYS, limits=("gateway._MOST_STRANGERS=5", "gateway._MOST_REQUESTS=8"))
+    in_body = json.dumps(ours("/") | {"writeKey": WRITE_KEY}).encode()
+    with ExitStack() as connections:
+        for _ in range(5):
+            waiting = half_sent(server, connections, "/v1/page", "Expect: 100-continue")
+            assert waiting.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        for _ in range(15):
+            assert refused(answer_of(half_sent(server, connections)))
+        for _ in range(5):
+            assert server.request("POST", "/v1/page", EVENT, bearer(WRITE_KEY))[0] == 200
+            assert server.request("GET", "/v1/user/u", None, bearer(SECRET_KEY))[0] == 200
+            assert refused(server.request("POST", "/v1/page", in_body))
+        assert server.request("GET", "/readyz")[0] == 200
+    wait_until(lambda: server.request("POST", "/v1/page", in_body)[0] == 200)
+
+
+def test_bytes_of_strangers_keep_no_holder_of_a_key_out(serve):
+    """Small ones of theirs are taken, too."""
+    server = serve(*KEYS, limits=(f"gateway._MOST_HELD_OF_STRANGERS={MIB}",))
+    large = batch(page("/"), writeKey=WRITE_KEY)[:-1] + b', "x": "' + b"x" * (MIB - 9_999) + b'"}'
+    with ExitStack() as connections:
+        slow = holding(server, connections, large)
+        assert server.request("POST", "/v1/batch", large, bearer(WRITE_KEY))[0] == 200
+        assert server.request("POST", "/v1/batch", batch(page("/"), writeKey=WRITE_KEY))[0] == 200
+        slow.sendall(large[-1:])
+        assert answer_of(slow)[0] == 200
+
+
+def test_who_is_refused_by_the_head_hears_so_before_the_body_is_sent(serve):
+    """And may go on with the connection once it is."""
+    server = serve(*KEYS)
+    cases = (
+        (401, "/v1/page", bearer(WRONG_KEY)),
+        (401, f"/v1/batch?writeKey={WRONG_KEY}", {}),
+        (404, "/v1/nothing", {}),
+        (405, "/v1/user/u", bearer(SECRET_KEY)),
+    )
+    for status, path, headers in cases:
+        with ExitStack() as connections:
+            lines = [f"{name}: {value}" for name, value in headers.items()]
+            connection = half_sent(server, connections, path, *lines)
+            assert answer_of(connection)[0] == status
+            connection.sendall(b"x" * 999 + head("GET", "/healthz"))
+            assert answer_of(connection)[0] == 200
+        assert server.request("POST", path, b"x" * 8 * MIB, headers)[0] == status
 
 
 def test_more_than_may_wait_for_the_store_is_refused_and_what_waits_is_stored(serve, db):

@@ -254,5 +254,5 @@ def test_a_message_is_valid_by_the_document_just_if_the_server_takes_it(path, me
     body = {"batch": [message]} if is_batch else message
     text = json.dumps(body).encode()
     messages = open_batch(text).batch if is_batch else [text]
-    taken = take_in(path, messages, Arrival(_NOW, kind=operation.kind)).error is None
+    taken = take_in(path, messages, Arrival(_NOW, kind=operation.kind)).reason is None
     assert validator_of_what_is_taken(operation).is_valid(body) == taken

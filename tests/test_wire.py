@@ -62,6 +62,43 @@ def test_a_page_view_of_nobody_is_rejected(ids):
     assert (refused.value.code, refused.value.field) == ("missing_key", "userId")
 
 
+@pytest.mark.parametrize("key", ["userId", "anonymousId"])
+@pytest.mark.parametrize(
+    ("written", "user"),
+    [
+        (b"42", "42"),
+        (b"0", "0"),
+        (b"-7", "-7"),
+        (b"-0", "0"),
+        (b"123456789012345678901234567890", "123456789012345678901234567890"),
+        (b"9" * 512, "9" * 512),
+    ],
+)
+def test_a_whole_number_is_an_id_by_its_digits(key, written, user):
+    """As clients of 2016 send it; alone, in a batch, and in a file."""
+    text = json.dumps(without(PAGE, "userId") | {key: "N"}).encode().replace(b'"N"', written)
+    view = PageView(user, AGO, "Home")
+    assert decode_event(text, NOW) == view
+    assert listed(decode_block(Block("f", 1, 0, text, len(text)), NOW).views) == [view]
+    assert take_in("POST /v1/batch", [text] * 30, Arrival(NOW)).views == [view] * 30
+
+
+@pytest.mark.parametrize("written", [b"42.0", b"1e3", b"4.2", b"true", b"9" * 513, b"9" * 5_000])
+def test_a_number_that_is_not_whole_or_too_long_is_no_id(written):
+    """How would it be written? A guess could join two users, or part one."""
+    text = json.dumps(PAGE | {"userId": "N"}).encode().replace(b'"N"', written)
+    with pytest.raises(InvalidInput) as refused:
+        decode_event(text, NOW)
+    assert refused.value.code in {"wrong_type", "invalid_user_id"}
+    assert len(take_in("POST /v1/batch", [text] * 30, Arrival(NOW)).rejections) == 30
+
+
+def test_in_our_own_format_an_id_is_text():
+    """It has a contract of its own."""
+    with pytest.raises(InvalidInput, match="user_id must be text, not a number"):
+        decoded({"user_id": 42, "name": "/", "timestamp": format_instant(AGO)})
+
+
 URL = "https://example.org/of-url?q=1#part"
 EVERYWHERE = {
     "name": "Name",
@@ -325,4 +362,4 @@ def test_messages_of_a_batch_come_to_the_same_together_and_one_by_one(messages, 
         together = take_in("POST /v1/batch", texts, arrival)
     alone = take_in("POST /v1/batch", texts, arrival)
     assert together[:3] == alone[:3]
-    assert str(together.error) == str(alone.error)
+    assert together.reason == alone.reason

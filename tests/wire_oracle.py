@@ -14,7 +14,8 @@ DAY = 24 * 60 * 60 * 1000
 FIVE_MINUTES = 5 * 60 * 1000
 MARKS = ("userId", "anonymousId", "type", "messageId")
 OTHERS = ("track", "identify", "group", "alias")
-TEXTS = ("userId", "anonymousId", "name", "timestamp", "originalTimestamp")
+IDS = ("userId", "anonymousId")
+TEXTS = ("name", "timestamp", "originalTimestamp")
 OBJECTS = ("properties", "context")
 
 Outcome = tuple[str, int, str] | str | None
@@ -63,7 +64,7 @@ def _theirs(
         return is_a
     if is_a not in ("page", "screen") or not _is_fitting(message):
         return None
-    user = message.get("userId") or message.get("anonymousId")
+    user = _id(message.get("userId")) or _id(message.get("anonymousId"))
     name = _name(message)
     if not user or not name:
         return None
@@ -73,8 +74,9 @@ def _theirs(
 
 def _is_fitting(message: dict[str, Any]) -> bool:
     texts = (_is_text_or_null(message.get(key)) for key in TEXTS)
+    ids = (_is_id_or_null(message.get(key)) for key in IDS)
     objects = (isinstance(message.get(key), dict | list | None) for key in OBJECTS)
-    return all(texts) and all(objects)
+    return all(texts) and all(ids) and all(objects)
 
 
 def _name(message: dict[str, Any]) -> str | None:
@@ -140,6 +142,15 @@ def _object(value: Any) -> dict[str, Any]:
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+def _id(value: Any) -> str | None:
+    """Whole numbers are ids as well, by their digits; true and false are none."""
+    return str(value) if isinstance(value, int) else _text(value)
+
+
+def _is_id_or_null(value: Any) -> bool:
+    return _is_text_or_null(value) or (isinstance(value, int) and not isinstance(value, bool))
 
 
 def _is_text_or_null(value: Any) -> bool:

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -178,10 +178,15 @@ def translated(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        driver_error = getattr(error, "orig", error)  # SQLAlchemy wraps it
-        if not isinstance(driver_error, sqlite3.Error):
+        # Without a name for it: in this frame, which its traceback holds, it would hold itself.
+        if not isinstance(_of_driver(error), sqlite3.Error):
             raise
-        raise translation(driver_error, path) from error
+        raise translation(_of_driver(error), path) from error
+
+
+def _of_driver(error: Exception) -> Any:  # noqa: ANN401  SQLAlchemy's wrapper has no such type
+    """Return the driver's error, which SQLAlchemy wraps."""
+    return getattr(error, "orig", error)
 
 
 def translation(error: sqlite3.Error, path: Path) -> StoreError:

@@ -23,6 +23,7 @@ SECRET_KEY = "a-secret-key-of-these-tests"
 
 IN_PYTHON = ("analytics-python", "analytics-python-2.3", "rudder-python")
 IN_NODE = ("analytics-node", "analytics-node-6", "rudder-node")
+IN_OLD_NODE = ("analytics-node-1", "analytics-node-2")
 IN_BROWSERS = ("analytics-next", "analytics-next-batching", "rudder-js", "rudder-js-beacon")
 
 _INSTALLED = Path(__file__).parents[2] / "build" / "clients"
@@ -179,4 +180,4 @@ def driver(name: str) -> Path:
 def _program(name: str) -> list[str | Path]:
     if name in IN_PYTHON:
         return [sys.executable, driver("python.py")]
-    return ["node", driver("node.cjs" if name in IN_NODE else "browser.cjs")]
+    return ["node", driver("node.cjs" if name in IN_NODE + IN_OLD_NODE else "browser.cjs")]

@@ -21,6 +21,11 @@ const retrying = {
   errorHandler: () => {}, // the callback of each call says it as well
 };
 
+function old(Analytics) {
+  const client = new Analytics(key, { host: address, flushAt: 5, flushAfter: 100 });
+  return [client, () => client.flush()];
+}
+
 const clients = {
   "analytics-node": () => {
     const { Analytics } = require("@segment/analytics-node");
@@ -34,6 +39,9 @@ const clients = {
     const client = new Analytics(key, { host: address, ...retrying });
     return [client, () => client.flush()];
   },
+  // The first ones, which send an id that is a number as a number.
+  "analytics-node-1": () => old(require("analytics-node-1")),
+  "analytics-node-2": () => old(require("analytics-node-2")),
   "rudder-node": () => {
     const RudderAnalytics = require("@rudderstack/rudder-sdk-node");
     const client = new RudderAnalytics(key, { dataPlaneUrl: address, logLevel: "none", ...retrying });

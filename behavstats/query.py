@@ -1,0 +1,63 @@
+"""The query of a request: parsed once, and checked against what its operation knows."""
+
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
+from typing import Any
+from urllib.parse import unquote_plus
+
+from behavstats.errors import InvalidInput
+
+_LONGEST_QUERY = 8_192  # bytes
+_LONGEST_SHOWN = 40  # characters
+_QUERY = "behavstats.query"  # key in the environment of a request
+
+_Pairs = list[tuple[str, str]]
+
+
+def query_of(environ: dict[str, Any]) -> Mapping[str, str]:
+    """Return the query of a request; of a name that is repeated, the last value.
+
+    InvalidInput if it is over 8 KiB long.
+    """
+    return dict(_pairs_of(environ))
+
+
+def check_query(environ: dict[str, Any], known: Collection[str]) -> None:
+    """Raise InvalidInput for a parameter that is not known, or comes twice.
+
+    If it were passed over, a mistyped `as_of` would be answered for now.
+    """
+    names = [name for name, _ in _pairs_of(environ)]
+    for name in names:
+        shown = name if len(name) <= _LONGEST_SHOWN else name[:_LONGEST_SHOWN] + "…"
+        if name not in known:
+            message = f"there is no parameter {shown!r}: {_advice(name, known)}"
+            raise InvalidInput("unknown_parameter", message, shown)
+    if len({*names}) < len(names):
+        name = next(name for name in names if names.count(name) > 1)
+        raise InvalidInput("repeated_parameter", f"{name} is given more than once", name)
+
+
+def _advice(name: str, known: Collection[str]) -> str:
+    # A capital counts as an underscore and its small letter, so that `asOf` is near to `as_of`.
+    spelled = "".join("_" + one.lower() if one.isupper() else one for one in name[:_LONGEST_SHOWN])
+    near = get_close_matches(spelled.replace("-", "_"), known, n=1, cutoff=0.5)
+    return f"did you mean {near[0]}?" if near else f"known are {', '.join(known) or 'none'}"
+
+
+def _pairs_of(environ: dict[str, Any]) -> _Pairs:
+    pairs: _Pairs | None = environ.get(_QUERY)
+    if pairs is None:
+        pairs = environ[_QUERY] = _parsed(environ["QUERY_STRING"])
+    return pairs
+
+
+def _parsed(text: str) -> _Pairs:
+    # Not `request.query`, which takes a value that is not UTF-8 for one that is not there; and not
+    # `parse_qsl`, which takes as long as reading a profile.
+    if not text:
+        return []
+    if len(text) > _LONGEST_QUERY:
+        raise InvalidInput("query_too_long", f"the query is over {_LONGEST_QUERY:,} bytes long")
+    parted = (pair.partition("=") for pair in text.split("&") if pair)
+    return [(unquote_plus(name), unquote_plus(value)) for name, _, value in parted]

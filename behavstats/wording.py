@@ -1,0 +1,73 @@
+"""What is wrong with JSON, in the words of whoever wrote it, out of what the decoder says."""
+
+import re
+from typing import NamedTuple
+
+import msgspec
+
+# All that the decoder says: https://github.com/jcrist/msgspec, `_core.c`.
+_MALFORMED = re.compile(r"JSON is malformed: (.*) \(byte (\d+)\)")
+_MISFIT = re.compile(r"Expected `(.*)`, got `(.*)`")
+_MISSING = re.compile(r"Object missing required field `(.*)`")
+_PLACE = re.compile(r"(.*) - at `(?:key in )?\$\.?(.*)`", re.DOTALL)
+_WORDS = {
+    "str": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "null": "null",
+    "array": "an array",
+    "object": "an object",
+}
+_FIRST_BYTES = {'"': "str", "{": "object", "[": "array", "n": "null", "t": "bool", "f": "bool"}
+_FINE_WITHOUT_WORDS = ("null", "array")  # may stand for an object, but nobody should write it
+
+
+class Misfit(NamedTuple):
+    """What is wrong with a value, and the key at which it is, if there is one."""
+
+    message: str
+    field: str | None
+
+
+def malformed(error: msgspec.DecodeError, text: bytes) -> str:
+    """Return why a text is no JSON."""
+    if not text.strip():
+        return "there is no JSON, but nothing"
+    found = _MALFORMED.fullmatch(str(error))
+    if found is not None:
+        return f"this is no JSON: {found[1]} (byte {int(found[2]):,})"
+    if b"\\ud" in text.lower():
+        return "the JSON is not complete, or holds half of a surrogate pair"
+    return "the JSON is not complete"
+
+
+def misfit(error: msgspec.ValidationError, whole: str = "the JSON") -> Misfit:
+    """Return what is wrong with a value of a JSON text, whose `whole` may be it."""
+    said = str(error)
+    placed = _PLACE.fullmatch(said)
+    said, path = (placed[1], placed[2]) if placed else (said, "")
+    field = path.partition(".")[0].partition("[")[0] or None
+    if missing := _MISSING.fullmatch(said):
+        key = f"{path}.{missing[1]}" if path else missing[1]
+        return Misfit(f"{key} is missing", field or missing[1])
+    if found := _MISFIT.fullmatch(said):
+        return Misfit(must_be(path or whole, found[1], found[2]), field)
+    return Misfit(f"{path or whole} is a number out of range", field)
+
+
+def must_be(what: str, expected: str, is_a: str) -> str:
+    """Return that something must be of a type (as the decoder names types), and what it is."""
+    types = expected.split(" | ")
+    named = [kind for kind in types if kind not in _FINE_WITHOUT_WORDS] or types
+    fitting = " or ".join(_WORDS.get(kind, kind) for kind in sorted(named, key=[*_WORDS].index))
+    is_whole = is_a == "int" and "int" not in types
+    got = "a number" if is_whole else _WORDS.get(is_a, is_a)
+    if is_a == "float" and "int" in types:
+        got = "a number with a point or an exponent"
+    return f"{what} must be {fitting}, not {got}"
+
+
+def type_of(value: bytes) -> str:
+    """Return the type of a JSON value, as the decoder names it."""
+    return _FIRST_BYTES.get(value[:1].decode("latin-1"), "int")

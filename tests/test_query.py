@@ -1,0 +1,84 @@
+"""The query of a request: what is not known is an error that names what may be meant."""
+
+import pytest
+
+from behavstats.contract import OPERATIONS
+from behavstats.errors import InvalidInput
+from behavstats.query import check_query, query_of
+
+KNOWN = ("days", "as_of", "detail", "writeKey")
+
+
+def asked(text):
+    return {"QUERY_STRING": text}
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("", {}),
+        ("&", {}),
+        ("days=7", {"days": "7"}),
+        ("days=7&&detail", {"days": "7", "detail": ""}),
+        ("a%20b=c+d&e=%C3%A9", {"a b": "c d", "e": "é"}),
+        ("days=7&days=8", {"days": "8"}),
+    ],
+)
+def test_a_query_is_names_and_values(text, values):
+    """Percent-encoded, and with a plus sign for a blank, as forms send it."""
+    assert query_of(asked(text)) == values
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("as-of", "as_of"),
+        ("asOf", "as_of"),
+        ("AsOf", "as_of"),
+        ("asof", "as_of"),
+        ("as_off", "as_of"),
+        ("day", "days"),
+        ("Days", "days"),
+        ("details", "detail"),
+        ("writekey", "writeKey"),
+        ("write_key", "writeKey"),
+    ],
+)
+def test_a_mistyped_parameter_is_told_the_nearest(name, meant):
+    """Passed over, it would be answered for now, or for seven days."""
+    with pytest.raises(InvalidInput, match=f"did you mean {meant}\\?") as refused:
+        check_query(asked(f"days=7&{name}=1"), KNOWN)
+    assert (refused.value.code, refused.value.field) == ("unknown_parameter", name)
+
+
+def test_a_parameter_that_is_near_to_nothing_is_told_all_that_are_known():
+    """However long it is, the message is one short line."""
+    with pytest.raises(InvalidInput, match="known are days, as_of, detail, writeKey"):
+        check_query(asked("%0Autm_source=x"), KNOWN)
+    with pytest.raises(InvalidInput, match="known are none") as refused:
+        check_query(asked("x" * 8_000), ())
+    assert str(refused.value).isprintable()
+    assert len(str(refused.value)) < 200
+
+
+def test_a_parameter_that_comes_twice_is_an_error():
+    """Which of the two counts would be a guess."""
+    with pytest.raises(InvalidInput) as refused:
+        check_query(asked("days=7&detail=true&days=7"), KNOWN)
+    assert (refused.value.code, refused.value.field) == ("repeated_parameter", "days")
+    check_query(asked("days=7&detail=true"), KNOWN)
+
+
+def test_a_query_has_a_longest_length():
+    """Eight kibibytes."""
+    assert query_of(asked("x" * 8_192)) == {"x" * 8_192: ""}
+    with pytest.raises(InvalidInput) as refused:
+        query_of(asked("x" * 8_193))
+    assert refused.value.code == "query_too_long"
+
+
+def test_every_operation_knows_the_key_where_it_needs_one_and_its_own_parameters():
+    """By the table of the contract."""
+    for operation in OPERATIONS:
+        own = [parameter.name for parameter in operation.parameters if parameter.where == "query"]
+        assert [*operation.in_query] == own + ["writeKey"] * bool(operation.need)
