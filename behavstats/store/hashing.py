@@ -3,6 +3,7 @@
 The key is the secret of the store, so that without the store nobody can tell what was hashed.
 """
 
+from collections.abc import Iterable
 from hashlib import blake2b
 
 _HASH_BYTES = 8
@@ -21,6 +22,15 @@ class Hasher:
         hasher = self._hash.copy()
         hasher.update(text.encode(errors="surrogatepass"))
         return int.from_bytes(hasher.digest(), "little", signed=True)
+
+    def hashes(self, texts: Iterable[str]) -> bytes:
+        """Return the hashes of texts, eight bytes each, the lowest first."""
+        digests = []
+        for text in texts:
+            hasher = self._hash.copy()
+            hasher.update(text.encode(errors="surrogatepass"))
+            digests.append(hasher.digest())
+        return b"".join(digests)
 
     def digest(self, text: str) -> bytes:
         """Return 16 bytes; it is out of the question that two texts have the same ones."""

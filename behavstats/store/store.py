@@ -57,8 +57,8 @@ class Store:
         self.path = path
         self._patience = patience
         self._lock = lock
-        self._idle: list[sqlite3.Connection] = []  # connections that read, while they do not
-        self._writer: sqlite3.Connection | None = None
+        self._idle: list[database.Connection] = []  # connections that read, while they do not
+        self._writer: database.Connection | None = None
         self._users = Interner("user", "user_id")
         self._pages = Interner("page", "name")
         self._remembering: list[Interner | Loading] = [self._users, self._pages]
@@ -332,7 +332,7 @@ class Store:
         return database.Reading(self.path, self._idle)
 
     @contextmanager
-    def _turn(self) -> Iterator[sqlite3.Connection]:
+    def _turn(self) -> Iterator[database.Connection]:
         """Hold the store's lock, and lend the connection that writes."""
         with self._lock.held(), database.translated(self.path):
             if self._writer is None:

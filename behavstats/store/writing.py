@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from itertools import chain
 from operator import itemgetter
 from sys import getsizeof
+from typing import cast
 
 from behavstats.events import PageView
-from behavstats.store.database import json_array
+from behavstats.store.database import Connection, json_array
 from behavstats.store.settling import unsettle
 
 _ROWS = 100  # in one INSERT: twice as fast as one; more gain nothing
@@ -29,15 +30,16 @@ _ENTRY = 100  # bytes that a text's key and its place in the dictionary take, ro
 class Interner:
     """Gives the texts of one column of one table their integer keys, and remembers many.
 
+    They are found by a hash, and told apart by themselves.
     What it remembers holds until another connection changes the file (a user forgotten by another
     process gets a new key when they come back), so `forget` must be called then, and whenever a
     transaction is rolled back.
     """
 
     def __init__(self, table: str, column: str) -> None:
-        texts = "SELECT value FROM json_each(?)"
-        self._find = f"SELECT {column}, id FROM {table} WHERE {column} IN ({texts})"  # noqa: S608
-        self._add = f"INSERT INTO {table} ({column}) {texts} WHERE true RETURNING {column}, id"
+        hashes = "SELECT value FROM json_each(?)"
+        self._find = f"SELECT {column}, id FROM {table} WHERE hash IN ({hashes})"  # noqa: S608
+        self._add = f"INSERT INTO {table} ({column}, hash) VALUES (?, ?)"  # noqa: S608
         self.forget()
 
     def forget(self) -> None:
@@ -45,24 +47,29 @@ class Interner:
         self._keys: dict[str, int] = {}
         self._size = 0
 
-    def keys(self, connection: sqlite3.Connection, texts: set[str]) -> dict[str, int]:
+    def keys(self, connection: Connection, texts: set[str]) -> dict[str, int]:
         """Return the keys of (at least) these texts, giving new ones to those that have none.
 
         To be called within a write transaction.
         """
         if self._size > _REMEMBERED:
             self.forget()
-        for statement in (self._find, self._add):
-            missing = sorted(text for text in texts if text not in self._keys)
-            if missing:
-                found = connection.execute(statement, (json_array(missing),)).fetchall()
-                self._keys.update(found)
-                self._size += sum(getsizeof(text) + _ENTRY for text, _ in found)
+        missing = [text for text in texts if text not in self._keys]
+        if missing:
+            hashes = {text: connection.hasher.hash(text) for text in missing}
+            asked = json_array(sorted(hashes.values()))
+            self._keys.update(connection.execute(self._find, (asked,)).fetchall())
+            # In the order of the index, so that each page of it is met once.
+            new = sorted((hashes[text], text) for text in missing if text not in self._keys)
+            for hashed, text in new:
+                added = connection.execute(self._add, (text, hashed))
+                self._keys[text] = cast(int, added.lastrowid)
+            self._size += sum(getsizeof(text) + _ENTRY for text in missing)
         return self._keys
 
 
 def insert_page_views(
-    connection: sqlite3.Connection, users: Interner, pages: Interner, views: Sequence[PageView]
+    connection: Connection, users: Interner, pages: Interner, views: Sequence[PageView]
 ) -> int:
     """Insert page views within the open write transaction; return how many were not there yet."""
     if any(view.dated_by for view in views):
@@ -89,7 +96,7 @@ def insert_page_views(
 
 
 def _not_dated_before(
-    connection: sqlite3.Connection, users: Interner, views: Sequence[PageView]
+    connection: Connection, users: Interner, views: Sequence[PageView]
 ) -> list[PageView]:
     """Leave out the page views of messages that came before, when they were dated otherwise."""
     dated = {view.user_id for view in views if view.dated_by}
