@@ -1,11 +1,11 @@
 """The SQLite file: opening it, its connections, and what its errors mean."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -187,6 +187,20 @@ class Reading:
         self._idle.append(self._connection)
         if isinstance(error, sqlite3.Error):
             raise translation(error, self._path) from error
+
+
+class Access(NamedTuple):
+    """How work that takes many short transactions reads and writes the store.
+
+    `writing` lends a connection within a transaction and the store's lock; `forget_keys`, to be
+    called there, has the store drop what it remembers of keys. `overwrite` leaves nothing of what
+    was deleted, as it is called in a message, in the WAL; StoreBusy if others are in the way.
+    """
+
+    reading: Callable[[], AbstractContextManager[Connection]]
+    writing: Callable[[], AbstractContextManager[Connection]]
+    forget_keys: Callable[[], None]
+    overwrite: Callable[[str], None]
 
 
 @contextmanager

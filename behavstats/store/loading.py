@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from behavstats.columns import Numbers, PageViews
 from behavstats.instants import DAY
 from behavstats.store.database import Connection, json_array
+from behavstats.store.deleting import spare
 from behavstats.store.settling import SAMPLED, note_unsettled, unsettle
 from behavstats.store.summaries import MANY
 from behavstats.store.writing import insert_rows
@@ -43,6 +44,8 @@ class Loading:
     """
 
     def __init__(self, views: PageViews) -> None:
+        self._reader: Connection | None = None
+        self._version = -1  # of the file, as that one saw it first
         self._changes = -1  # on the connection, up to the end of the last part
         self._views = views
         self._users = _Keys("user", "user_id", views.user_ids)
@@ -59,15 +62,23 @@ class Loading:
         So that each page of the file is met once. Users without a key come last, in the order in
         which they will get one. Within a user, the order in which they came is good enough.
         """
-        self._changes = connection.total_changes
+        self._reader, self._version = connection, _data_version(connection)
+        self._pages.hash(connection)
         keys = self._users.found(connection, np.arange(len(self._views.user_ids)))
         new = self._users.by_hash(connection, np.flatnonzero(keys == _NONE))
         keys[new] = keys.max(initial=0) + 1 + np.arange(len(new))
         return _stably_sorted(keys[self._views.users])
 
+    def _is_outdated(self, connection: Connection) -> bool:
+        """Return whether somebody else wrote since keys were asked for."""
+        reader, self._reader = self._reader, None
+        if reader is not None:  # nobody wrote at all, then
+            return _data_version(reader) != self._version
+        return connection.total_changes != self._changes
+
     def insert(self, connection: Connection, rows: Order) -> int:
         """Insert some of the page views; return how many were not there yet."""
-        if connection.total_changes != self._changes:
+        if self._is_outdated(connection):
             self.forget()
         users = self._users.of(connection, self._views.users[rows])
         pages = self._pages.of(connection, self._views.pages[rows])
@@ -78,6 +89,7 @@ class Loading:
             insert_rows(connection, table[start : start + _ROWS_AT_ONCE].ravel().tolist())
             for start in range(0, len(table), _ROWS_AT_ONCE)
         )
+        spare(connection, lambda: np.unique(pages).tolist())
         if added:
             _unsettle_columns(connection, users, instants)
         self._changes = connection.total_changes
@@ -105,7 +117,7 @@ class _Keys:
         if len(new):
             before = self._last_key(connection)
             texts = map(self._texts.__getitem__, new.tolist())
-            hashes = self._hashes(connection)[new].tolist()
+            hashes = self.hash(connection)[new].tolist()
             connection.executemany(self._add, zip(texts, hashes, strict=True))
             # Each key is greater than the one before: so many, in so wide a range, are all of it.
             if self._last_key(connection) == before + len(new):
@@ -125,7 +137,7 @@ class _Keys:
         self._keys[unknown] = _NONE
         for start in range(0, len(unknown), _ASKED_AT_ONCE):
             asked = unknown[start : start + _ASKED_AT_ONCE]
-            hashes = json_array(self._hashes(connection)[asked].tolist())
+            hashes = json_array(self.hash(connection)[asked].tolist())
             rows = connection.execute(self._find, (hashes,)).fetchall()
             which = asked.tolist()
             for at, key, text in rows:
@@ -135,13 +147,19 @@ class _Keys:
 
     def by_hash(self, connection: Connection, numbers: Order) -> Order:
         """Return numbers in the order of the index, so that each page of it is met once."""
-        return numbers[np.argsort(self._hashes(connection)[numbers])]
+        return numbers[np.argsort(self.hash(connection)[numbers])]
 
-    def _hashes(self, connection: Connection) -> Keys:
+    def hash(self, connection: Connection) -> Keys:
+        """Return the hashes of all texts; computed once."""
         if self._known_hashes is None:
             hashes = connection.hasher.hashes(self._texts)
             self._known_hashes = np.frombuffer(hashes, "<i8").astype(np.int64)
         return self._known_hashes
+
+
+def _data_version(connection: Connection) -> int:
+    (version,) = connection.execute("PRAGMA data_version").fetchone()
+    return int(version)
 
 
 def _unsettle_columns(connection: sqlite3.Connection, users: Keys, instants: Instants) -> None:

@@ -61,8 +61,7 @@ FROM page_view JOIN user ON user.id = page_view.user JOIN page ON page.id = page
 )
 
 # Day by day of those who have many page views: sorting all of them would take memory for all.
-NOTE_BUSY_DAYS = """
-INSERT INTO unsettled_day (user, start)
+BUSY_DAYS = """
 WITH RECURSIVE day (user, start) AS (
     SELECT user, min(ts) - min(ts) % 86400000
     FROM page_view GROUP BY user HAVING count(*) >= {many}
@@ -82,6 +81,7 @@ WHERE start IS NOT NULL AND {many} <= (
     )
 )
 """
+NOTE_BUSY_DAYS = "INSERT INTO unsettled_day (user, start) " + BUSY_DAYS
 
 # Summaries of the hours and days in which a user has many page views, and the days in which some
 # may be missing: at first, all that deserve one.
@@ -216,11 +216,12 @@ WHERE user.user_id IS NOT NULL
     """
 CREATE TABLE erasure (
     user INTEGER NOT NULL,
-    digest BLOB NOT NULL,
+    digest BLOB,
     page_views INTEGER NOT NULL,
     page_names INTEGER NOT NULL,
     rejected_lines INTEGER NOT NULL,
-    finished INTEGER,
+    touched INTEGER NOT NULL,
+    finished INTEGER NOT NULL,
     PRIMARY KEY (user),
     FOREIGN KEY(user) REFERENCES user (id)
 )
@@ -235,6 +236,7 @@ CREATE TABLE doomed_page (
     FOREIGN KEY(user) REFERENCES user (id)
 )
 """,
+    "CREATE INDEX ix_doomed_page_user ON doomed_page (user)",
     """
 CREATE TABLE erased_user (
     digest BLOB NOT NULL,

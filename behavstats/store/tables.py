@@ -171,18 +171,20 @@ class StoredStore(_Base, table=True):
 class Erasure(_Base, table=True):
     """A user who is being erased: the row in `user` is empty already, and page views may be left.
 
-    `digest` is a keyed digest of the user's id; the counts say what was erased so far. `finished`
-    (ms) is when nothing was left. The row stays until who asked for the erasure has been told.
+    The counts say what was erased so far, and `touched` (ms) when that was; nothing is left once it
+    is `finished` (1, else 0). `digest` is a keyed digest of the user's id, by which the erasure is
+    found when it is asked for again; it goes when the receipt is given.
     """
 
     __tablename__ = "erasure"
 
     user: int = Field(primary_key=True, foreign_key="user.id")
-    digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    digest: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
     page_views: int
     page_names: int
     rejected_lines: int
-    finished: int | None = None
+    touched: int
+    finished: int
 
 
 class DoomedPage(_Base, table=True):
@@ -197,7 +199,7 @@ class DoomedPage(_Base, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     page: int = Field(unique=True, foreign_key="page.id")
-    user: int = Field(foreign_key="user.id")
+    user: int = Field(foreign_key="user.id", index=True)
 
 
 class ErasedUser(_Base, table=True):

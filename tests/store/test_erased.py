@@ -6,8 +6,7 @@ from contextlib import closing
 import pytest
 
 from behavstats.events import PageView
-from behavstats.store import Checkpoint, Step, erased
-from behavstats.store import erasing as store_module
+from behavstats.store import Checkpoint, Step, deleting, erased
 from tests.histories import AS_OF, listed
 from tests.store.conftest import columns
 
@@ -16,7 +15,7 @@ NOW = AS_OF + 1_000_000
 
 @pytest.fixture(autouse=True)
 def _now(monkeypatch):
-    monkeypatch.setattr(store_module, "system_clock", lambda: NOW)
+    monkeypatch.setattr(deleting, "system_clock", lambda: NOW)
 
 
 def follow(store, inode=1, name="/logs/a.jsonl"):
@@ -94,7 +93,7 @@ def test_a_user_who_is_erased_again_is_remembered_by_the_later_erasure(store, db
     """In one row."""
     follow(store)
     for later in (0, 1_000):
-        monkeypatch.setattr(store_module, "system_clock", lambda later=later: NOW + later)
+        monkeypatch.setattr(deleting, "system_clock", lambda later=later: NOW + later)
         store.add([at(AS_OF)])
         store.forget("u")
     assert remembered(db) == 1
@@ -108,7 +107,7 @@ def test_no_more_than_so_many_erased_users_are_remembered(store, db, monkeypatch
     follow(store)
     users = ["a", "b", "c", "d"]
     for number, user in enumerate(users):
-        monkeypatch.setattr(store_module, "system_clock", lambda number=number: NOW + number)
+        monkeypatch.setattr(deleting, "system_clock", lambda number=number: NOW + number)
         store.add([at(AS_OF, user)])
         store.forget(user)
     assert remembered(db) == 2
