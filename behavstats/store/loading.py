@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from behavstats.columns import Numbers, PageViews
 from behavstats.instants import DAY
+from behavstats.store.arrivals import is_dated_otherwise, users_dated_by_arrival
 from behavstats.store.database import Connection, json_array
 from behavstats.store.deleting import spare
 from behavstats.store.settling import SAMPLED, note_unsettled, unsettle
@@ -81,6 +82,8 @@ class Loading:
         if self._is_outdated(connection):
             self.forget()
         users = self._users.of(connection, self._views.users[rows])
+        if known := self._known(connection, users, rows):
+            rows, users = np.delete(rows, known), np.delete(users, known)
         pages = self._pages.of(connection, self._views.pages[rows])
         instants = self._views.instants[rows]
         table = np.column_stack((users, instants, pages))
@@ -94,6 +97,19 @@ class Loading:
             _unsettle_columns(connection, users, instants)
         self._changes = connection.total_changes
         return added
+
+    def _known(self, connection: Connection, users: Keys, rows: Order) -> list[int]:
+        """Return which rows are stored already, dated by when their message arrived."""
+        if not len(rows):
+            return []
+        dated = users_dated_by_arrival(connection, int(users.min()), int(users.max()))
+        doubtful = np.flatnonzero(np.isin(users, dated)).tolist() if dated else []
+        return [at for at in doubtful if self._is_dated(connection, int(users[at]), rows[at])]
+
+    def _is_dated(self, connection: Connection, user: int, row: int) -> bool:
+        views = self._views
+        name = views.names[views.pages[row]]
+        return is_dated_otherwise(connection, user, int(views.instants[row]), name)
 
 
 class _Keys:

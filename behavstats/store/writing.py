@@ -8,6 +8,7 @@ from sys import getsizeof
 from typing import cast
 
 from behavstats.events import PageView
+from behavstats.store.arrivals import not_dated_before
 from behavstats.store.database import Connection, json_array
 from behavstats.store.deleting import spare
 from behavstats.store.settling import unsettle
@@ -17,12 +18,6 @@ _COLUMNS = 3
 _INSERT = "INSERT OR IGNORE INTO page_view (user, ts, page) VALUES "
 _INSERT_ONE = _INSERT + "(?, ?, ?)"
 _INSERT_MANY = _INSERT + ", ".join(["(?, ?, ?)"] * _ROWS)
-
-_FIND_TOLD = """
-SELECT 1 FROM page_view JOIN page ON page.id = page_view.page
-WHERE user = ? AND ts = ? AND name = ?
-"""
-_INSERT_DATED = "INSERT OR IGNORE INTO dated_by_arrival (user, message) VALUES (?, ?)"
 
 _REMEMBERED = 16 * 1024 * 1024  # bytes, for each kind of text: some 100,000 short ones
 _ENTRY = 100  # bytes that a text's key and its place in the dictionary take, roughly
@@ -71,17 +66,15 @@ def insert_page_views(
     connection: Connection, users: Interner, pages: Interner, views: Sequence[PageView]
 ) -> int:
     """Insert page views within the open write transaction; return how many were not there yet."""
-    if any(view.dated_by for view in views):
-        views = _not_dated_before(connection, users, views)
-    user_ids = [view.user_id for view in views]
+    user_keys = users.keys(connection, {view.user_id for view in views})
+    views = not_dated_before(connection, user_keys, views)
     names = [view.name for view in views]
-    user_keys = users.keys(connection, set(user_ids))
     page_keys = pages.keys(connection, set(names))
     # User by user, so that each page of the file is met once; within a user, the order in which
     # they came (of time, mostly) is good enough, and costs half of sorting by the whole key.
     rows = sorted(
         zip(
-            map(user_keys.__getitem__, user_ids),
+            [user_keys[view.user_id] for view in views],
             [view.instant for view in views],
             map(page_keys.__getitem__, names),
             strict=True,
@@ -93,23 +86,6 @@ def insert_page_views(
     if added:
         unsettle(connection, [(user, instant) for user, instant, _ in rows])
     return added
-
-
-def _not_dated_before(
-    connection: Connection, users: Interner, views: Sequence[PageView]
-) -> list[PageView]:
-    """Leave out the page views of messages that came before, when they were dated otherwise."""
-    dated = {view.user_id for view in views if view.dated_by}
-    keys = users.keys(connection, dated)
-
-    def is_new(view: PageView) -> bool:
-        user = keys[view.user_id]
-        told = connection.execute(_FIND_TOLD, (user, view.told, view.name)).fetchone()
-        return told is None and bool(
-            connection.execute(_INSERT_DATED, (user, view.dated_by)).rowcount
-        )
-
-    return [view for view in views if not view.dated_by or is_new(view)]
 
 
 def insert_rows(connection: sqlite3.Connection, values: list[int]) -> int:
