@@ -87,7 +87,7 @@ def ingest(
         report.interrupted = True
         store.stop_waiting()  # for whoever has the store now: closing it is all that is left to do
     except StoreError as error:
-        report.failures.append(error.with_traceback(None))  # which holds what was to be stored
+        report.failures.append(detached(error))
     report.seconds = time.monotonic() - start
     return report
 

@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterator
 
 from behavstats.instants import DAY, HOUR, format_instant, parse_instant
 from behavstats.runs import Run, joined, pack
+from behavstats.store.database import Connection
 from behavstats.store.summaries import SPANS, runs_of
 
 _LATEST = parse_instant("9999-12-31T23:59:59Z")
@@ -17,15 +18,23 @@ _NAMES_OF_SPANS = {HOUR: "hour", DAY: "day"}
 
 _DAMAGE = "SELECT integrity_check FROM pragma_integrity_check(?)"
 _TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table'"
-# An erased user or page leaves its row, empty, to which nothing must lead any more.
+# An erased user or page leaves its row, empty, to which nothing must lead any more; of a user, once
+# the erasure is finished.
 _OF_ERASED_USERS = """
 SELECT user.id, count(*) FROM user CROSS JOIN {table} ON {table}.user = user.id
 WHERE user.user_id IS NULL
+  AND user.id NOT IN (SELECT user FROM erasure WHERE NOT finished)
 GROUP BY user.id
 """
 _OF_ERASED_PAGES = """
 SELECT user, count(*) FROM page_view WHERE page IN (SELECT id FROM page WHERE name IS NULL)
 GROUP BY user
+"""
+_HASHED = (("user", "user_id"), ("page", "name"))
+_TEXTS = "SELECT {column}, hash FROM {table}"
+_TWICE = """
+SELECT count(*) FROM {table} AS one CROSS JOIN {table} AS other
+ON other.hash = one.hash AND other.id > one.id AND other.{column} = one.{column}
 """
 _KEYS = "SELECT user, span, start FROM summary ORDER BY user, span, start"
 _FIELDS = ("first", "last", "views", "time", "visits")
@@ -35,7 +44,7 @@ WHERE user = ? AND span = ? AND start = ?
 """
 
 
-def check(connection: sqlite3.Connection) -> Generator[str, None, None]:
+def check(connection: Connection) -> Generator[str, None, None]:
     """Yield what is wrong with the store at one moment, in a line each; damage is no exception.
 
     Lines may hold control characters. The WAL cannot be emptied before the last was taken.
@@ -54,7 +63,7 @@ def check(connection: sqlite3.Connection) -> Generator[str, None, None]:
             connection.execute("ROLLBACK")
 
 
-def _damage(connection: sqlite3.Connection) -> Iterator[str]:
+def _damage(connection: Connection) -> Iterator[str]:
     try:
         yield from _damage_to(connection, None)
     except sqlite3.DatabaseError as error:  # SQLite gave up: which tables can it read?
@@ -66,7 +75,7 @@ def _damage(connection: sqlite3.Connection) -> Iterator[str]:
                 yield f"damage to the file: table {table}: {error}"
 
 
-def _damage_to(connection: sqlite3.Connection, table: str | None) -> Iterator[str]:
+def _damage_to(connection: Connection, table: str | None) -> Iterator[str]:
     """Yield what SQLite finds in a table, or in all of the file."""
     for (message,) in connection.execute(_DAMAGE, (table,)):
         for line in message.splitlines():
@@ -74,14 +83,14 @@ def _damage_to(connection: sqlite3.Connection, table: str | None) -> Iterator[st
                 yield f"damage to the file: {line}"
 
 
-def _dangling(connection: sqlite3.Connection) -> Iterator[str]:
+def _dangling(connection: Connection) -> Iterator[str]:
     rows = connection.execute("PRAGMA foreign_key_check")
     counts = Counter((table, referred) for table, _, referred, _ in rows)
     for (table, referred), count in counts.items():
         yield f"{table}: rows that refer to a {referred} that is not there: {count:,}"
 
 
-def _erased(connection: sqlite3.Connection) -> Iterator[str]:
+def _erased(connection: Connection) -> Iterator[str]:
     for table in ("page_view", "summary", "unsettled_day", "dated_by_arrival"):
         for user, count in connection.execute(_OF_ERASED_USERS.format(table=table)):
             yield f"{table}: rows of user {user}, who was erased: {count:,}"
@@ -89,7 +98,24 @@ def _erased(connection: sqlite3.Connection) -> Iterator[str]:
         yield f"page_view: rows of user {user} with a page that was erased: {count:,}"
 
 
-def _summaries(connection: sqlite3.Connection) -> Iterator[str]:
+def _hashes(connection: Connection) -> Iterator[str]:
+    for table, column in _HASHED:
+        names = {"table": table, "column": column}
+        texts = connection.execute(_TEXTS.format(**names))
+        wrong = sum(not _is_hash(connection, text, hashed) for text, hashed in texts)
+        if wrong:
+            yield f"{table}: rows with the hash of something else: {wrong:,}"
+        (twice,) = connection.execute(_TWICE.format(**names)).fetchone()
+        if twice:
+            yield f"{table}: rows with a {column} that another row has: {twice:,}"
+
+
+def _is_hash(connection: Connection, text: object, hashed: object) -> bool:
+    right = connection.hasher.hash(text) if isinstance(text, str) else None
+    return hashed == right
+
+
+def _summaries(connection: Connection) -> Iterator[str]:
     for key in connection.execute(_KEYS):
         try:
             differences = _differences(connection, *key)
@@ -103,11 +129,12 @@ _PARTS = {
     "the file": _damage,
     "what refers to other rows": _dangling,
     "what is left of the erased": _erased,
+    "what users and pages are found by": _hashes,
     "summaries": _summaries,
 }
 
 
-def _differences(connection: sqlite3.Connection, user: int, span: int, start: int) -> list[str]:
+def _differences(connection: Connection, user: int, span: int, start: int) -> list[str]:
     """Say where a summary differs from the page views that it stands for."""
     if not _is_a_span(span, start):
         return ["is of no hour or day"]
@@ -131,7 +158,7 @@ def _differences(connection: sqlite3.Connection, user: int, span: int, start: in
     return differences
 
 
-def _run(connection: sqlite3.Connection, user: int, span: int, start: int) -> Run:
+def _run(connection: Connection, user: int, span: int, start: int) -> Run:
     """Return the run of the page views themselves; hour by hour, which bounds the memory."""
     hours = range(start, start + span, HOUR)
     return joined([run for at in hours for run in runs_of(connection, user, at, at + HOUR, ())])

@@ -1,14 +1,16 @@
 """The SQLite file: opening it, its connections, and what its errors mean."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from behavstats.errors import NoStore, NotAStore, StoreBusy, StoreError, StoreUnavailable
+from behavstats.store.hashing import Hasher
 from behavstats.store.schema import APPLICATION_ID, VERSION
 
 if TYPE_CHECKING:
@@ -36,14 +38,29 @@ _WRITER_PRAGMAS = (
 )
 
 
-def connect(path: Path, mode: str) -> sqlite3.Connection:
+class Connection(sqlite3.Connection):
+    """A connection to a store, that hashes texts as this store does."""
+
+    @cached_property
+    def hasher(self) -> Hasher:
+        """What hashes with the secret of the store."""
+        (secret,) = self.execute("SELECT secret FROM store").fetchone()
+        return Hasher(secret)
+
+
+def connect(path: Path, mode: str) -> Connection:
     """Open the file in autocommit; `mode` is SQLite's: `ro`, `rw` or `rwc` (creates it)."""
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         oldest = ".".join(map(str, _OLDEST_SQLITE))
         raise StoreUnavailable(f"SQLite {oldest} or newer is needed, not {sqlite3.sqlite_version}")
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     connection = sqlite3.connect(
-        uri, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT
+        uri,
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=BUSY_TIMEOUT,
+        factory=Connection,
     )
     with ExitStack() as on_failure:
         on_failure.enter_context(closing(connection))
@@ -53,7 +70,7 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
     return connection
 
 
-def connect_writer(path: Path) -> sqlite3.Connection:
+def connect_writer(path: Path) -> Connection:
     """Open the file for writing, in WAL mode: a copy made by VACUUM INTO, say, has lost that."""
     connection = connect(path, "rw")
     with ExitStack() as on_failure:
@@ -154,11 +171,11 @@ def json_array(values: Iterable[str] | Iterable[int]) -> str:
 class Reading:
     """Lends one of the idle connections; not a generator, which would take as long as a query."""
 
-    def __init__(self, path: Path, idle: list[sqlite3.Connection]) -> None:
+    def __init__(self, path: Path, idle: list[Connection]) -> None:
         self._path = path
         self._idle = idle
 
-    def __enter__(self) -> sqlite3.Connection:
+    def __enter__(self) -> Connection:
         try:
             self._connection = self._idle.pop()
         except IndexError:
@@ -170,6 +187,20 @@ class Reading:
         self._idle.append(self._connection)
         if isinstance(error, sqlite3.Error):
             raise translation(error, self._path) from error
+
+
+class Access(NamedTuple):
+    """How work that takes many short transactions reads and writes the store.
+
+    `writing` lends a connection within a transaction and the store's lock; `forget_keys`, to be
+    called there, has the store drop what it remembers of keys. `overwrite` leaves nothing of what
+    was deleted, as it is called in a message, in the WAL; StoreBusy if others are in the way.
+    """
+
+    reading: Callable[[], AbstractContextManager[Connection]]
+    writing: Callable[[], AbstractContextManager[Connection]]
+    forget_keys: Callable[[], None]
+    overwrite: Callable[[str], None]
 
 
 @contextmanager

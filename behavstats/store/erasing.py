@@ -1,19 +1,16 @@
-"""Erasing a user: the rows, what is derived from them, and the bytes they leave behind."""
+"""Erasing a user: page views, what names the user, and the bytes that all of it leaves behind."""
 
 import re
 import sqlite3
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from behavstats.errors import UnknownUser
+from behavstats.store.database import Access
+from behavstats.store.deleting import begin, counts, finish, in_parts, is_known, note_told
 
-# To be run before the user's page views are deleted.
-_ERASE_PAGE_NAMES = """
-UPDATE page SET name = NULL WHERE id IN (
-    SELECT page FROM page_view WHERE user = :user
-    EXCEPT
-    SELECT page FROM page_view WHERE user <> :user
-)
-"""
+_LINES_AT_ONCE = 16  # of at most 1 MiB
+
 # Of the lines, those that can name a user: they hold the id, or a backslash that may hide it.
 _SUSPECTS = """
 SELECT id, text FROM rejected_line WHERE instr(text, :user_id) OR instr(text, x'5C')
@@ -39,60 +36,75 @@ class Receipt(NamedTuple):
     rejected_lines: int
 
 
-def erase_user(connection: sqlite3.Connection, user_id: str) -> Receipt:
-    """Erase all that the store holds of a user, within the open write transaction.
+def erase_user(store: Access, user_id: str) -> Receipt:
+    """Erase all that the store holds of a user, in short transactions.
 
-    Raises UnknownUser if the store holds no page view of the user and no rejected line that gives
-    the id as that of its user; then nothing is erased, since a mistyped id may be any word.
+    Rejected lines go first: to finish the rest, the id need not be known. Raises UnknownUser if the
+    store holds no page view of the user and no rejected line that gives the id as that of its user;
+    then nothing is erased, since a mistyped id may be any word.
     """
-    row = connection.execute("SELECT id FROM user WHERE user_id = ?", (user_id,)).fetchone()
-    lines, given = _lines_that_name(connection, user_id)
-    if row is None and not given:
-        raise UnknownUser(user_id)
-    connection.executemany(_ERASE_LINE, lines)
-    _erase_sources(connection, user_id)
-    page_views, page_names = _erase_page_views(connection, row[0]) if row else (0, 0)
-    return Receipt(user_id, page_views, page_names, len(lines))
+    with store.reading() as connection:
+        lines, given = find_lines(connection, user_id)
+        if not given and not is_known(connection, user_id):
+            raise UnknownUser(user_id)
+        named = find_sources(connection, user_id)
+    for some in in_parts(lines, _LINES_AT_ONCE):
+        with store.writing() as connection:
+            blank_lines(connection, some)
+    if any(named):
+        with store.writing() as connection:
+            blank_sources(connection, *named)
+    users = begin(store, user_id, len(lines))
+    for user in users:
+        finish(store, user)
+    erased = counts(store, users) if users else (0, 0, len(lines))
+    receipt = Receipt(user_id, *erased)
+    store.overwrite(f"{receipt.page_views:,} page views")
+    note_told(store, users)
+    return receipt
 
 
-def _erase_page_views(connection: sqlite3.Connection, user: int) -> tuple[int, int]:
-    """Erase a user's row and page views; return how many those were, and how many names went."""
-    page_names = connection.execute(_ERASE_PAGE_NAMES, {"user": user}).rowcount
-    page_views = connection.execute("DELETE FROM page_view WHERE user = ?", (user,)).rowcount
-    for table in ("summary", "unsettled_day", "dated_by_arrival"):
-        connection.execute(f"DELETE FROM {table} WHERE user = ?", (user,))  # noqa: S608
-    connection.execute("UPDATE user SET user_id = NULL WHERE id = ?", (user,))
-    # An index holds its texts in order, so growing moved some of them to other pages of the file;
-    # rebuilt, it leaves no copies of what is gone (see `tables`).
-    connection.execute("REINDEX user")
-    if page_names:
-        connection.execute("REINDEX page")
-    return page_views, page_names
+# Rejected lines, and names of files, that name a user.
 
 
-def _lines_that_name(connection: sqlite3.Connection, user_id: str) -> tuple[list[tuple[int]], bool]:
+def find_lines(connection: sqlite3.Connection, user_id: str) -> tuple[list[int], bool]:
     """Find the rejected lines that name a user; say whether one gives the id as its user's."""
     word = re.compile(_word(user_id))
     as_user = re.compile(_AS_USER.format(id=re.escape(user_id)))
-    lines: list[tuple[int]] = []
+    lines: list[int] = []
     given = False
     for line, text in connection.execute(_SUSPECTS, {"user_id": user_id.encode()}):
         readings = _readings(text)
         if word.search(readings):
-            lines.append((line,))
+            lines.append(line)
             given = given or bool(as_user.search(readings))
     return lines, given
 
 
-def _erase_sources(connection: sqlite3.Connection, user_id: str) -> None:
-    """Erase the names of files that name a user; the lines that were in them stay."""
+def blank_lines(connection: sqlite3.Connection, lines: Sequence[int]) -> None:
+    """Erase rejected lines by their ids, within the open write transaction."""
+    connection.executemany(_ERASE_LINE, [(line,) for line in lines])
+
+
+def find_sources(
+    connection: sqlite3.Connection, user_id: str
+) -> tuple[list[tuple[str]], list[tuple[int]]]:
+    """Find names of files that name a user: those of rejected lines, and ids of followed ones."""
     word = re.compile(_word(user_id))
     sources = connection.execute("SELECT DISTINCT source FROM rejected_line").fetchall()
-    named = [row for row in sources if row[0] and word.search(row[0])]
-    connection.executemany("UPDATE rejected_line SET source = '' WHERE source = ?", named)
     followed = connection.execute("SELECT id, name FROM source WHERE name IS NOT NULL").fetchall()
-    erased = [(source,) for source, name in followed if word.search(name)]
-    connection.executemany("UPDATE source SET name = NULL WHERE id = ?", erased)
+    return (
+        [row for row in sources if row[0] and word.search(row[0])],
+        [(source,) for source, name in followed if word.search(name)],
+    )
+
+
+def blank_sources(
+    connection: sqlite3.Connection, of_lines: list[tuple[str]], followed: list[tuple[int]]
+) -> None:
+    """Erase names of files, within the open write transaction; the lines that were in them stay."""
+    connection.executemany("UPDATE rejected_line SET source = '' WHERE source = ?", of_lines)
+    connection.executemany("UPDATE source SET name = NULL WHERE id = ?", followed)
 
 
 def _word(user_id: str) -> str:

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 
 from behavstats.columns import Numbers, PageViews
 from behavstats.instants import DAY
-from behavstats.store.database import json_array
+from behavstats.store.arrivals import is_dated_otherwise, users_dated_by_arrival
+from behavstats.store.database import Connection, json_array
+from behavstats.store.deleting import spare
 from behavstats.store.settling import SAMPLED, note_unsettled, unsettle
 from behavstats.store.summaries import MANY
 from behavstats.store.writing import insert_rows
@@ -20,12 +22,12 @@ Order = NDArray[np.intp]
 _ROWS_AT_ONCE = 500
 _ASKED_AT_ONCE = 1_000  # texts; bounds the memory that they and their keys take on the way
 
-# CROSS JOIN, so that it is the texts that are gone through.
+# CROSS JOIN, so that it is the hashes that are gone through.
 _FIND = """
-SELECT asked.key, {table}.id FROM json_each(?) AS asked
-CROSS JOIN {table} ON {table}.{column} = asked.value
+SELECT asked.key, {table}.id, {table}.{column} FROM json_each(?) AS asked
+CROSS JOIN {table} ON {table}.hash = asked.value
 """
-_ADD = "INSERT INTO {table} ({column}) SELECT value FROM json_each(?) ORDER BY key"
+_ADD = "INSERT INTO {table} ({column}, hash) VALUES (?, ?)"
 _LAST_KEY = "SELECT seq FROM sqlite_sequence WHERE name = ?"
 _SUMMARISED = "SELECT DISTINCT user FROM summary WHERE user BETWEEN ? AND ?"
 _DAY_BITS = 22  # up to the year 9999
@@ -43,6 +45,8 @@ class Loading:
     """
 
     def __init__(self, views: PageViews) -> None:
+        self._reader: Connection | None = None
+        self._version = -1  # of the file, as that one saw it first
         self._changes = -1  # on the connection, up to the end of the last part
         self._views = views
         self._users = _Keys("user", "user_id", views.user_ids)
@@ -53,23 +57,33 @@ class Loading:
         self._users.forget()
         self._pages.forget()
 
-    def ordered(self, connection: sqlite3.Connection) -> Order:
+    def ordered(self, connection: Connection) -> Order:
         """Return the numbers of the page views, user by user in the order in which they are stored.
 
         So that each page of the file is met once. Users without a key come last, in the order in
         which they will get one. Within a user, the order in which they came is good enough.
         """
-        self._changes = connection.total_changes
+        self._reader, self._version = connection, _data_version(connection)
+        self._pages.hash(connection)
         keys = self._users.found(connection, np.arange(len(self._views.user_ids)))
-        new = self._users.by_text(np.flatnonzero(keys == _NONE))
+        new = self._users.by_hash(connection, np.flatnonzero(keys == _NONE))
         keys[new] = keys.max(initial=0) + 1 + np.arange(len(new))
         return _stably_sorted(keys[self._views.users])
 
-    def insert(self, connection: sqlite3.Connection, rows: Order) -> int:
+    def _is_outdated(self, connection: Connection) -> bool:
+        """Return whether somebody else wrote since keys were asked for."""
+        reader, self._reader = self._reader, None
+        if reader is not None:  # nobody wrote at all, then
+            return _data_version(reader) != self._version
+        return connection.total_changes != self._changes
+
+    def insert(self, connection: Connection, rows: Order) -> int:
         """Insert some of the page views; return how many were not there yet."""
-        if connection.total_changes != self._changes:
+        if self._is_outdated(connection):
             self.forget()
         users = self._users.of(connection, self._views.users[rows])
+        if known := self._known(connection, users, rows):
+            rows, users = np.delete(rows, known), np.delete(users, known)
         pages = self._pages.of(connection, self._views.pages[rows])
         instants = self._views.instants[rows]
         table = np.column_stack((users, instants, pages))
@@ -78,10 +92,24 @@ class Loading:
             insert_rows(connection, table[start : start + _ROWS_AT_ONCE].ravel().tolist())
             for start in range(0, len(table), _ROWS_AT_ONCE)
         )
+        spare(connection, lambda: np.unique(pages).tolist())
         if added:
             _unsettle_columns(connection, users, instants)
         self._changes = connection.total_changes
         return added
+
+    def _known(self, connection: Connection, users: Keys, rows: Order) -> list[int]:
+        """Return which rows are stored already, dated by when their message arrived."""
+        if not len(rows):
+            return []
+        dated = users_dated_by_arrival(connection, int(users.min()), int(users.max()))
+        doubtful = np.flatnonzero(np.isin(users, dated)).tolist() if dated else []
+        return [at for at in doubtful if self._is_dated(connection, int(users[at]), rows[at])]
+
+    def _is_dated(self, connection: Connection, user: int, row: int) -> bool:
+        views = self._views
+        name = views.names[views.pages[row]]
+        return is_dated_otherwise(connection, user, int(views.instants[row]), name)
 
 
 class _Keys:
@@ -92,53 +120,62 @@ class _Keys:
         self._find = _FIND.format(table=table, column=column)
         self._add = _ADD.format(table=table, column=column)
         self._texts = texts
+        self._known_hashes: Keys | None = None
         self.forget()
 
     def forget(self) -> None:
         self._keys = np.full(len(self._texts), _NOT_ASKED, np.int64)
 
-    def of(self, connection: sqlite3.Connection, numbers: Numbers) -> Keys:
+    def of(self, connection: Connection, numbers: Numbers) -> Keys:
         """Return the keys of texts by their numbers, giving new ones to those that have none."""
         used = np.flatnonzero(np.bincount(numbers, minlength=len(self._texts)))
-        new = self.by_text(used[self.found(connection, used) == _NONE])
-        for added in self._in_parts(new):
+        new = self.by_hash(connection, used[self.found(connection, used) == _NONE])
+        if len(new):
             before = self._last_key(connection)
-            connection.execute(self._add, (self._json(added),))
+            texts = map(self._texts.__getitem__, new.tolist())
+            hashes = self.hash(connection)[new].tolist()
+            connection.executemany(self._add, zip(texts, hashes, strict=True))
             # Each key is greater than the one before: so many, in so wide a range, are all of it.
-            if self._last_key(connection) == before + len(added):
-                self._keys[added] = before + 1 + np.arange(len(added))
+            if self._last_key(connection) == before + len(new):
+                self._keys[new] = before + 1 + np.arange(len(new))
             else:
-                self._keys[added] = _NOT_ASKED
-        self.found(connection, new)
+                self._keys[new] = _NOT_ASKED
+                self.found(connection, new)
         return self._keys[numbers]
 
-    def _last_key(self, connection: sqlite3.Connection) -> int:
+    def _last_key(self, connection: Connection) -> int:
         row = connection.execute(_LAST_KEY, (self._table,)).fetchone()
         return int(row[0]) if row else 0
 
-    def found(self, connection: sqlite3.Connection, numbers: Order) -> Keys:
+    def found(self, connection: Connection, numbers: Order) -> Keys:
         """Return the keys of texts by their numbers, 0 for those that have none."""
-        for asked in self._in_parts(numbers[self._keys[numbers] == _NOT_ASKED]):
-            self._keys[asked] = _NONE
-            rows = connection.execute(self._find, (self._json(asked),)).fetchall()
-            if rows:
-                where, keys = np.array(rows, np.int64).T
-                self._keys[asked[where]] = keys
+        unknown = self.by_hash(connection, numbers[self._keys[numbers] == _NOT_ASKED])
+        self._keys[unknown] = _NONE
+        for start in range(0, len(unknown), _ASKED_AT_ONCE):
+            asked = unknown[start : start + _ASKED_AT_ONCE]
+            hashes = json_array(self.hash(connection)[asked].tolist())
+            rows = connection.execute(self._find, (hashes,)).fetchall()
+            which = asked.tolist()
+            for at, key, text in rows:
+                if self._texts[which[at]] == text:
+                    self._keys[which[at]] = key
         return self._keys[numbers]
 
-    def by_text(self, numbers: Order) -> Order:
-        """Return numbers in the order of their texts, in which the index on these grows at its end.
+    def by_hash(self, connection: Connection, numbers: Order) -> Order:
+        """Return numbers in the order of the index, so that each page of it is met once."""
+        return numbers[np.argsort(self.hash(connection)[numbers])]
 
-        Or nearly so; at random, it would be all over the file.
-        """
-        return np.array(sorted(numbers.tolist(), key=self._texts.__getitem__), np.intp)
+    def hash(self, connection: Connection) -> Keys:
+        """Return the hashes of all texts; computed once."""
+        if self._known_hashes is None:
+            hashes = connection.hasher.hashes(self._texts)
+            self._known_hashes = np.frombuffer(hashes, "<i8").astype(np.int64)
+        return self._known_hashes
 
-    def _in_parts(self, numbers: Order) -> list[Order]:
-        starts = range(0, len(numbers), _ASKED_AT_ONCE)
-        return [numbers[start : start + _ASKED_AT_ONCE] for start in starts]
 
-    def _json(self, numbers: Order) -> str:
-        return json_array(self._texts[number] for number in numbers.tolist())
+def _data_version(connection: Connection) -> int:
+    (version,) = connection.execute("PRAGMA data_version").fetchone()
+    return int(version)
 
 
 def _unsettle_columns(connection: sqlite3.Connection, users: Keys, instants: Instants) -> None:

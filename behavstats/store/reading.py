@@ -1,6 +1,5 @@
 """Reading what is stored of one user."""
 
-import sqlite3
 from collections.abc import Iterator
 
 import msgspec
@@ -8,7 +7,7 @@ import msgspec
 from behavstats.errors import UnknownUser
 from behavstats.events import PageView
 from behavstats.profile import PageTally, Summary, Window, summarise
-from behavstats.store.database import json_array
+from behavstats.store.database import Connection, json_array
 
 # One statement is one snapshot; one row, since the interpreter's lock changes hands at each. Names
 # hold no NUL. Of a user who has summaries, only that.
@@ -22,29 +21,30 @@ SELECT summarised, CASE WHEN NOT summarised THEN (
 ) END
 FROM (
     SELECT id, EXISTS (SELECT 1 FROM summary WHERE summary.user = user.id) AS summarised
-    FROM user WHERE user_id = ?3
+    FROM user WHERE hash = ?3 AND user_id = ?4
 ) AS known
 """
-_KEY = "SELECT id FROM user WHERE user_id = ?"
+_KEY = "SELECT id FROM user WHERE hash = ? AND user_id = ?"
 _NAMES = "SELECT id, name FROM page WHERE id IN (SELECT value FROM json_each(?))"
 
 _CHUNK = """
 SELECT page_view.ts, page_view.page, page.name
 FROM page_view JOIN page ON page.id = page_view.page
-WHERE page_view.user = (SELECT id FROM user WHERE user_id = ?)
+WHERE page_view.user = (SELECT id FROM user WHERE hash = ? AND user_id = ?)
   AND (page_view.ts, page_view.page) > (?, ?)
 ORDER BY page_view.ts, page_view.page
 LIMIT 10000
 """
 
 
-def read_summary(connection: sqlite3.Connection, user_id: str, window: Window) -> Summary:
+def read_summary(connection: Connection, user_id: str, window: Window) -> Summary:
     """Return the summary of a user's page views in the window.
 
     Raises UnknownUser if no page view of the user is stored at all. Of a user who has very many,
     only the pages that can be among the ten most viewed are in it.
     """
-    row = connection.execute(_WINDOW, (window.start, window.as_of, user_id)).fetchone()
+    hashed = connection.hasher.hash(user_id)
+    row = connection.execute(_WINDOW, (window.start, window.as_of, hashed, user_id)).fetchone()
     if row is None:
         raise UnknownUser(user_id)
     summarised, views = row
@@ -54,13 +54,14 @@ def read_summary(connection: sqlite3.Connection, user_id: str, window: Window) -
     return summarise([*map(int, texts[::2])], texts[1::2])
 
 
-def _read_long_summary(connection: sqlite3.Connection, user_id: str, window: Window) -> Summary:
+def _read_long_summary(connection: Connection, user_id: str, window: Window) -> Summary:
     from behavstats.runs import foremost, joined  # and NumPy with it, which few need
     from behavstats.store.summaries import runs_of
 
     connection.execute("BEGIN")  # one snapshot
     try:
-        row = connection.execute(_KEY, (user_id,)).fetchone()
+        hashed = connection.hasher.hash(user_id)
+        row = connection.execute(_KEY, (hashed, user_id)).fetchone()
         if row is None:
             raise UnknownUser(user_id)
         (user,) = row
@@ -74,16 +75,17 @@ def _read_long_summary(connection: sqlite3.Connection, user_id: str, window: Win
     return msgspec.structs.replace(run.summary, pages={name: pages[page] for page, name in names})
 
 
-def read_page_views(connection: sqlite3.Connection, user_id: str) -> Iterator[list[PageView]]:
+def read_page_views(connection: Connection, user_id: str) -> Iterator[list[PageView]]:
     """Yield all page views of a user, in order of time, some thousands at once.
 
     Each list is a read of its own: a slow consumer never keeps the WAL from being truncated.
     Raises UnknownUser before the first if there is none.
     """
-    rows = connection.execute(_CHUNK, (user_id, -1, -1)).fetchall()
+    hashed = connection.hasher.hash(user_id)
+    rows = connection.execute(_CHUNK, (hashed, user_id, -1, -1)).fetchall()
     if not rows:
         raise UnknownUser(user_id)
     while rows:
         yield [PageView(user_id, instant, name) for instant, _, name in rows]
         instant, page, _ = rows[-1]
-        rows = connection.execute(_CHUNK, (user_id, instant, page)).fetchall()
+        rows = connection.execute(_CHUNK, (hashed, user_id, instant, page)).fetchall()

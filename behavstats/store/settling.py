@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from behavstats.instants import DAY, HOUR
-from behavstats.store.database import json_array
-from behavstats.store.schema import NOTE_BUSY_DAYS
+from behavstats.store.database import Access, json_array
+from behavstats.store.schema import BUSY_DAYS
 
 SAMPLED = 1021
 """Of the page views, those whose instant this divides; a prime, for instants in whole seconds."""
@@ -25,6 +25,21 @@ SELECT DISTINCT user FROM json_each(?) AS asked CROSS JOIN summary ON user = ask
 _DROP = "DELETE FROM summary WHERE user = ? AND span = ? AND start = ?"
 _NOTE = "INSERT OR IGNORE INTO unsettled_day (user, start) VALUES (?, ?)"
 _NOTED = "SELECT user, start FROM unsettled_day LIMIT 1000"
+_DROP_DAYS = """
+DELETE FROM unsettled_day
+WHERE (user, start) IN (SELECT user, start FROM unsettled_day WHERE {where} LIMIT 2000)
+"""
+# Each may be long: as many as are of 2 MB together, and one at least.
+_DROP_SUMMARIES = """
+DELETE FROM summary WHERE rowid IN (
+    SELECT number FROM (
+        SELECT number, sum(size) OVER (ORDER BY number) - size AS before
+        FROM (SELECT rowid AS number, length(pages) AS size FROM summary WHERE {where} LIMIT 200)
+    )
+    WHERE before < 2000000
+)
+"""
+_NOTED_AT_ONCE = 2_000
 _SETTLED = "DELETE FROM unsettled_day WHERE user = ? AND start = ?"
 
 
@@ -51,16 +66,35 @@ def note_unsettled(connection: sqlite3.Connection, days: Iterable[tuple[int, int
     connection.executemany(_NOTE, days)
 
 
-def unsettle_all(connection: sqlite3.Connection) -> None:
-    """Drop all that is derived, and note each day that deserves a summary.
+def drop_some(connection: sqlite3.Connection, user: int | None = None) -> bool:
+    """Drop some of what is derived, of a user by the key, or of all; return whether any was there.
 
-    Within a write transaction. Until `settle` was there, page views are read, which is slower.
+    Unsettled days go first: of those, summaries would be made anew.
+    """
+    where = "true" if user is None else "user = ?"
+    values = () if user is None else (user,)
+    return any(
+        connection.execute(statement.format(where=where), values).rowcount
+        for statement in (_DROP_DAYS, _DROP_SUMMARIES)
+    )
+
+
+def unsettle_all(store: Access) -> None:
+    """Drop all that is derived, and note each day that deserves a summary, in short transactions.
+
+    Until `settle` was there, page views are read, which is slower.
     """
     from behavstats.store.summaries import MANY
 
-    connection.execute("DELETE FROM summary")
-    connection.execute("DELETE FROM unsettled_day")
-    connection.execute(NOTE_BUSY_DAYS.format(many=MANY))
+    more = True
+    while more:
+        with store.writing() as connection:
+            more = drop_some(connection)
+    with store.reading() as connection:  # what is added from now on, `unsettle` looks after
+        days = connection.execute(BUSY_DAYS.format(many=MANY)).fetchall()
+    for start in range(0, len(days), _NOTED_AT_ONCE):
+        with store.writing() as connection:
+            note_unsettled(connection, days[start : start + _NOTED_AT_ONCE])
 
 
 def is_unsettled(connection: sqlite3.Connection) -> bool:

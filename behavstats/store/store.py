@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -19,7 +20,8 @@ from behavstats.errors import (
 )
 from behavstats.events import PageView, Rejection
 from behavstats.profile import Summary, Window
-from behavstats.store import database, opening, progress, rejects
+from behavstats.store import database, deleting, opening, progress, rejects
+from behavstats.store.erased import Erasures, erasures_since
 from behavstats.store.erasing import Receipt, erase_user
 from behavstats.store.lock import StoreLock
 from behavstats.store.progress import SourceProgress, Step
@@ -57,8 +59,8 @@ class Store:
         self.path = path
         self._patience = patience
         self._lock = lock
-        self._idle: list[sqlite3.Connection] = []  # connections that read, while they do not
-        self._writer: sqlite3.Connection | None = None
+        self._idle: list[database.Connection] = []  # connections that read, while they do not
+        self._writer: database.Connection | None = None
         self._users = Interner("user", "user_id")
         self._pages = Interner("page", "name")
         self._remembering: list[Interner | Loading] = [self._users, self._pages]
@@ -155,10 +157,11 @@ class Store:
         from behavstats.store.loading import Loading  # and NumPy with it
 
         loading = Loading(views)
-        try:
-            with self._turn() as connection, self._transaction(connection):
-                self._remembering.append(loading)
-                order = loading.ordered(connection)
+        with ExitStack() as held:
+            held.callback(self._drop, loading)
+            reader = held.enter_context(self._reading())
+            order = loading.ordered(reader)
+            self._remembering.append(loading)
             end = len(order) or min(1, len(rejections) + len(steps))  # there may be only these
             for start in range(0, end, _LOADED_AT_ONCE):
                 rows = order[start : start + _LOADED_AT_ONCE]
@@ -171,9 +174,6 @@ class Store:
                             progress.advance(connection, steps)
                     self._wal.empty_if_longer(connection, _LARGE_WAL_OF_MANY)
                 yield len(rows), added
-        finally:
-            with suppress(ValueError):
-                self._remembering.remove(loading)
 
     def summary(self, user_id: str, window: Window) -> Summary:
         """Return the summary of a user's page views in a window; UnknownUser if there is none."""
@@ -192,6 +192,7 @@ class Store:
         whether there may be more to do.
         """
         deadline = time.monotonic() + seconds
+        deleting.finish_abandoned(self._access())
         with self._reading() as connection:  # nobody waits for the lock if there is nothing to do
             if not is_unsettled(connection):
                 return False
@@ -207,15 +208,14 @@ class Store:
         """Yield what is wrong with the store, a line for each difference; none if it is sound."""
         from behavstats.store.checking import check
 
+        with suppress(StoreBusy, StoreUnavailable):  # else, it is for the next who writes
+            deleting.finish_abandoned(self._access())
         with self._reading() as connection, closing(check(connection)) as differences:
             yield from differences
 
     def repair(self) -> None:
         """Make all that is derived anew, from the page views."""
-        with self._turn() as connection:
-            with self._transaction(connection):
-                unsettle_all(connection)
-            self._wal.empty_if_longer(connection, _LARGE_WAL)
+        unsettle_all(self._access())
         self.settle()
 
     def counts(self) -> tuple[int, int]:
@@ -240,20 +240,25 @@ class Store:
     def forget(self, user_id: str) -> Receipt:
         """Erase a user from every file of the store, and return what was erased.
 
-        Raises UnknownUser if there is nothing of the user. Raises StoreBusy if another program
-        keeps the WAL in use: then the user is erased, but not all bytes of it; asking again (for a
-        user who is unknown by then), or the next write without that program, finishes it.
+        The user is unknown at once; the rest is erased in short transactions, which asking again
+        finishes if they are cut off, and else the next who settles. Raises UnknownUser if there is
+        nothing of the user. Raises StoreBusy if another program keeps the WAL in use: then the user
+        is erased, but not all bytes of it; asking again, or the next write without that program,
+        finishes it.
         """
-        with self._turn() as connection:
-            try:
-                with self._transaction(connection):
-                    receipt = erase_user(connection, user_id)
-            except UnknownUser:
-                self._wal.empty(connection)
-                raise
-            self._forget_keys()
-            self._wal.overwrite(connection, f"{receipt.page_views:,} page views")
-        return receipt
+        try:
+            return erase_user(self._access(), user_id)
+        except UnknownUser:
+            self.checkpoint()
+            raise
+
+    def erasures_since(self, instant: int) -> Erasures:
+        """Return the users who were erased from an instant (ms) on, and must not come back.
+
+        They are remembered while there is progress of a file that was taken before their erasure.
+        """
+        with self._reading() as connection:
+            return erasures_since(connection, instant)
 
     def rejections(self) -> Iterator[Rejection]:
         """Yield the rejected lines in the order in which they came."""
@@ -267,10 +272,9 @@ class Store:
 
     def clear_rejections(self) -> int:
         """Delete all rejected lines, overwriting them; return how many there were."""
-        with self._turn() as connection:
-            with self._transaction(connection):
-                count = rejects.delete_rejections(connection)
-            self._wal.overwrite(connection, f"{count:,} rejected lines")
+        with self._writing() as connection:
+            count = rejects.delete_rejections(connection)
+        self._wal.overwrite(self._turn, f"{count:,} rejected lines")
         return count
 
     def sources(self) -> list[SourceProgress]:
@@ -335,13 +339,25 @@ class Store:
         return database.Reading(self.path, self._idle)
 
     @contextmanager
-    def _turn(self) -> Iterator[sqlite3.Connection]:
+    def _turn(self) -> Iterator[database.Connection]:
         """Hold the store's lock, and lend the connection that writes."""
         with self._lock.held(), database.translated(self.path):
             if self._writer is None:
                 self._writer = database.connect_writer(self.path)
                 self._data_version = None  # comparable on one connection only
             yield self._writer
+
+    @contextmanager
+    def _writing(self) -> Iterator[database.Connection]:
+        """Lend the connection that writes for a transaction, with the store's lock held."""
+        with self._turn() as connection:
+            with self._transaction(connection):
+                yield connection
+            self._wal.empty_if_longer(connection, _LARGE_WAL)
+
+    def _access(self) -> database.Access:
+        overwrite = partial(self._wal.overwrite, self._turn)
+        return database.Access(self._reading, self._writing, self._forget_keys, overwrite)
 
     @contextmanager
     def _transaction(self, connection: sqlite3.Connection) -> Iterator[None]:
@@ -395,6 +411,10 @@ class Store:
     def _close_idle(self) -> None:
         while self._idle:
             self._idle.pop().close()
+
+    def _drop(self, loading: "Loading") -> None:
+        with suppress(ValueError):
+            self._remembering.remove(loading)
 
     def _forget_keys(self) -> None:
         for memory in [*self._remembering]:  # a load in another thread may be at its end

@@ -6,16 +6,23 @@ checkpoints while another commits.
 
 import os
 import sqlite3
-from contextlib import suppress
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from behavstats.errors import StoreBusy
 from behavstats.store.database import BUSY_TIMEOUT
 
 PATIENCE_WITH_READERS = 2.0
-"""Seconds for which readers are waited for; others wait for their turn meanwhile."""
+"""Seconds for which readers are waited for."""
+_WAIT = 0.005  # seconds of that with the lock: those who read now end, and new ones need no WAL
+_AGAIN = 0.02  # seconds without it
 
 _HEADER, _FRAME_HEADER = 32, 24  # bytes
+
+
+Turn = AbstractContextManager[sqlite3.Connection]
 
 
 class Wal:
@@ -51,19 +58,30 @@ class Wal:
             # One that became far longer, for what others do, does not stay so.
             self.empty(connection, cut=os.path.getsize(self._path) > 2 * length)
 
-    def overwrite(self, connection: sqlite3.Connection, deleted: str) -> None:
+    def overwrite(self, turn: Callable[[], Turn], deleted: str) -> None:
         """Leave nothing in it of what was `deleted`, not even after a power cut.
 
-        StoreBusy if others are in the way.
+        Readers in the way are waited for without the lock. StoreBusy if that takes too long.
         """
-        self.empty(connection, PATIENCE_WITH_READERS)
-        if self.is_due:
+        deadline = time.monotonic() + PATIENCE_WITH_READERS
+        while True:
+            with turn() as connection:
+                self.empty(connection, _WAIT)
+                if not self.is_due:
+                    self._sync()
+                    return
+            if time.monotonic() < deadline:
+                time.sleep(_AGAIN)
+                continue
             message = f"{deleted} were deleted, but the write-ahead log still holds them"
             why = "another program reads it, or the disk is full"
             raise StoreBusy(f"{message}: {why}; ask again, to have it emptied")
+
+    def _sync(self) -> None:
+        """Have it on the disk that it is empty, which SQLite leaves to the system."""
         wal = os.open(self._path, os.O_RDONLY)
         try:
-            os.fsync(wal)  # SQLite leaves that to the system
+            os.fsync(wal)
         finally:
             os.close(wal)
 

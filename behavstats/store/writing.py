@@ -5,9 +5,12 @@ from collections.abc import Sequence
 from itertools import chain
 from operator import itemgetter
 from sys import getsizeof
+from typing import cast
 
 from behavstats.events import PageView
-from behavstats.store.database import json_array
+from behavstats.store.arrivals import not_dated_before
+from behavstats.store.database import Connection, json_array
+from behavstats.store.deleting import spare
 from behavstats.store.settling import unsettle
 
 _ROWS = 100  # in one INSERT: twice as fast as one; more gain nothing
@@ -16,12 +19,6 @@ _INSERT = "INSERT OR IGNORE INTO page_view (user, ts, page) VALUES "
 _INSERT_ONE = _INSERT + "(?, ?, ?)"
 _INSERT_MANY = _INSERT + ", ".join(["(?, ?, ?)"] * _ROWS)
 
-_FIND_TOLD = """
-SELECT 1 FROM page_view JOIN page ON page.id = page_view.page
-WHERE user = ? AND ts = ? AND name = ?
-"""
-_INSERT_DATED = "INSERT OR IGNORE INTO dated_by_arrival (user, message) VALUES (?, ?)"
-
 _REMEMBERED = 16 * 1024 * 1024  # bytes, for each kind of text: some 100,000 short ones
 _ENTRY = 100  # bytes that a text's key and its place in the dictionary take, roughly
 
@@ -29,15 +26,16 @@ _ENTRY = 100  # bytes that a text's key and its place in the dictionary take, ro
 class Interner:
     """Gives the texts of one column of one table their integer keys, and remembers many.
 
+    They are found by a hash, and told apart by themselves.
     What it remembers holds until another connection changes the file (a user forgotten by another
     process gets a new key when they come back), so `forget` must be called then, and whenever a
     transaction is rolled back.
     """
 
     def __init__(self, table: str, column: str) -> None:
-        texts = "SELECT value FROM json_each(?)"
-        self._find = f"SELECT {column}, id FROM {table} WHERE {column} IN ({texts})"  # noqa: S608
-        self._add = f"INSERT INTO {table} ({column}) {texts} WHERE true RETURNING {column}, id"
+        hashes = "SELECT value FROM json_each(?)"
+        self._find = f"SELECT {column}, id FROM {table} WHERE hash IN ({hashes})"  # noqa: S608
+        self._add = f"INSERT INTO {table} ({column}, hash) VALUES (?, ?)"  # noqa: S608
         self.forget()
 
     def forget(self) -> None:
@@ -45,37 +43,38 @@ class Interner:
         self._keys: dict[str, int] = {}
         self._size = 0
 
-    def keys(self, connection: sqlite3.Connection, texts: set[str]) -> dict[str, int]:
+    def keys(self, connection: Connection, texts: set[str]) -> dict[str, int]:
         """Return the keys of (at least) these texts, giving new ones to those that have none.
 
         To be called within a write transaction.
         """
         if self._size > _REMEMBERED:
             self.forget()
-        for statement in (self._find, self._add):
-            missing = sorted(text for text in texts if text not in self._keys)
-            if missing:
-                found = connection.execute(statement, (json_array(missing),)).fetchall()
-                self._keys.update(found)
-                self._size += sum(getsizeof(text) + _ENTRY for text, _ in found)
+        missing = [text for text in texts if text not in self._keys]
+        if missing:
+            hashes = {text: connection.hasher.hash(text) for text in missing}
+            asked = json_array(sorted(hashes.values()))
+            self._keys.update(connection.execute(self._find, (asked,)).fetchall())
+            for text in sorted(text for text in missing if text not in self._keys):
+                added = connection.execute(self._add, (text, hashes[text]))
+                self._keys[text] = cast(int, added.lastrowid)
+            self._size += sum(getsizeof(text) + _ENTRY for text in missing)
         return self._keys
 
 
 def insert_page_views(
-    connection: sqlite3.Connection, users: Interner, pages: Interner, views: Sequence[PageView]
+    connection: Connection, users: Interner, pages: Interner, views: Sequence[PageView]
 ) -> int:
     """Insert page views within the open write transaction; return how many were not there yet."""
-    if any(view.dated_by for view in views):
-        views = _not_dated_before(connection, users, views)
-    user_ids = [view.user_id for view in views]
+    user_keys = users.keys(connection, {view.user_id for view in views})
+    views = not_dated_before(connection, user_keys, views)
     names = [view.name for view in views]
-    user_keys = users.keys(connection, set(user_ids))
     page_keys = pages.keys(connection, set(names))
     # User by user, so that each page of the file is met once; within a user, the order in which
     # they came (of time, mostly) is good enough, and costs half of sorting by the whole key.
     rows = sorted(
         zip(
-            map(user_keys.__getitem__, user_ids),
+            [user_keys[view.user_id] for view in views],
             [view.instant for view in views],
             map(page_keys.__getitem__, names),
             strict=True,
@@ -83,26 +82,10 @@ def insert_page_views(
         key=itemgetter(0),
     )
     added = insert_rows(connection, list(chain.from_iterable(rows)))
+    spare(connection, lambda: [*{page for _, _, page in rows}])
     if added:
         unsettle(connection, [(user, instant) for user, instant, _ in rows])
     return added
-
-
-def _not_dated_before(
-    connection: sqlite3.Connection, users: Interner, views: Sequence[PageView]
-) -> list[PageView]:
-    """Leave out the page views of messages that came before, when they were dated otherwise."""
-    dated = {view.user_id for view in views if view.dated_by}
-    keys = users.keys(connection, dated)
-
-    def is_new(view: PageView) -> bool:
-        user = keys[view.user_id]
-        told = connection.execute(_FIND_TOLD, (user, view.told, view.name)).fetchone()
-        return told is None and bool(
-            connection.execute(_INSERT_DATED, (user, view.dated_by)).rowcount
-        )
-
-    return [view for view in views if not view.dated_by or is_new(view)]
 
 
 def insert_rows(connection: sqlite3.Connection, values: list[int]) -> int:

@@ -145,11 +145,11 @@ def test_a_summary_that_stands_for_no_page_view_is_found(settled):
             "unsettled_day: rows that refer to a user that is not there: 1",
         ),
         (
-            "UPDATE user SET user_id = NULL WHERE id = 2",
+            "UPDATE user SET user_id = NULL, hash = NULL WHERE id = 2",
             "page_view: rows of user 2, who was erased: 1",
         ),
         (
-            "UPDATE page SET name = NULL WHERE name = '/light'",
+            "UPDATE page SET name = NULL, hash = NULL WHERE name = '/light'",
             "page_view: rows of user 2 with a page that was erased: 1",
         ),
     ],

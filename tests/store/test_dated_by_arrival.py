@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from behavstats.columns import PageViews
 from behavstats.errors import StoreUnavailable, UnknownUser
 from behavstats.events import PageView
 from behavstats.store import Store
-from tests.histories import AS_OF, NAMES, USERS
-from tests.store.conftest import export
+from tests.histories import AS_OF, NAMES, USERS, listed
+from tests.store.conftest import columns, export, load
 
 
 def dated(instant, message=b"m1", told=None, user="u", name="/"):
@@ -43,6 +44,24 @@ def test_what_was_stored_as_it_was_told_is_not_stored_again_with_another_time(st
     assert store.add([dated(AS_OF + 600_000, told=AS_OF, name="/other")]) == 1
     assert store.add([dated(AS_OF + 600_000, told=AS_OF, user="v")]) == 1
     assert places(store) == [(AS_OF, "/"), (AS_OF + 600_000, "/other")]
+
+
+@pytest.mark.parametrize("add", [Store.add, load])
+def test_what_was_stored_as_it_arrived_is_not_stored_again_as_it_was_told(store, add):
+    """By a file, say, which knows of no arrival; of the same user and page alone."""
+    assert store.add([dated(AS_OF + 600_000, told=AS_OF), dated(AS_OF + 1, user="v")]) == 2
+    assert add(store, [PageView("u", AS_OF, "/")]) == 0
+    others = [("u", AS_OF, "/other"), ("u", AS_OF + 1, "/"), ("v", AS_OF, "/"), ("w", AS_OF, "/")]
+    assert add(store, [PageView("u", AS_OF, "/"), *(PageView(*other) for other in others)]) == 4
+    assert places(store) == [(AS_OF, "/other"), (AS_OF + 1, "/"), (AS_OF + 600_000, "/")]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_of_a_batch_in_which_it_stands_twice_it_is_stored_once(store, first):
+    """Dated by its arrival, in either order."""
+    both = [PageView("u", AS_OF, "/"), dated(AS_OF + 600_000, told=AS_OF)]
+    assert store.add([both[first], both[1 - first]]) == 1
+    assert places(store) == [(AS_OF + 600_000, "/")]
 
 
 def test_it_is_remembered_by_the_file_and_not_by_the_process(db):
@@ -77,13 +96,15 @@ def test_forget_erases_what_is_remembered_of_a_user(store, db):
 def add_to_model(views, messages, batch):
     """Add a batch to a set of page views, in the plainest way; return how many were new."""
     stored = frozenset(views)
-    for view in batch:
+    for view in sorted(batch, key=lambda view: not view.dated_by):
+        told = (view.user_id, view.told, view.name)
         if view.dated_by:
-            told = (view.user_id, view.told, view.name)
             message = (view.user_id, view.dated_by)
             if told in stored or message in messages:
                 continue
-            messages.add(message)
+            messages |= {message, told}
+        elif (view.user_id, view.instant, view.name) in messages:
+            continue
         views.add((view.user_id, view.instant, view.name))
     return len(views) - len(stored)
 
@@ -99,20 +120,27 @@ dated_views = st.builds(
 )
 plain_views = st.builds(PageView, st.sampled_from(USERS), few, st.sampled_from(NAMES[:2]))
 steps = st.lists(
-    st.sampled_from(USERS) | st.lists(dated_views | plain_views, max_size=6), max_size=8
+    st.sampled_from(USERS)
+    | st.lists(dated_views | plain_views, max_size=6)
+    | st.builds(columns, st.lists(plain_views, max_size=6)),
+    max_size=8,
 )
 
 
 @settings(max_examples=60)
 @given(steps)
 def test_any_history_of_such_page_views_comes_to_what_a_plain_model_says(tmp_path_factory, steps):
-    """Batches, and users who are forgotten in between."""
+    """Batches, page views in columns, and users who are forgotten in between."""
     views, messages = set(), set()
     path = tmp_path_factory.mktemp("s") / "store.db"
     with Store.create(path, patience=10) as store:
         for step in steps:
             if isinstance(step, list):
                 assert store.add(step) == add_to_model(views, messages, step)
+                continue
+            if isinstance(step, PageViews):
+                added = sum(added for _, added in store.load(step))
+                assert added == add_to_model(views, messages, listed(step))
                 continue
             with suppress(UnknownUser):
                 store.forget(step)

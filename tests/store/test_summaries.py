@@ -170,7 +170,7 @@ def test_a_busy_user_is_read_with_few_statements(busy):
 def test_no_statement_of_a_read_goes_through_a_whole_table(store, query):
     """Each table is searched by its key."""
     with store._reading() as connection:
-        values = [0] * (query.count("?") if "?1" not in query else 3)
+        values = [0] * (query.count("?") if "?1" not in query else 4)
         plan = [row[3] for row in connection.execute("EXPLAIN QUERY PLAN " + query, values)]
     tables = ("user", "page", "page_view", "summary")
     scans = [step for step in plan if step.startswith("SCAN")]

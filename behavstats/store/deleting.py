@@ -1,0 +1,221 @@
+"""Deleting what the store holds of a user, in short transactions between which others post.
+
+First the user's row in `user` is emptied: from then on the user is unknown. A row in `erasure` says
+that there is more to delete, so that another process finishes what one that was killed has begun.
+The pages of deleted page views are candidates (`doomed_page`): their names are erased if nobody
+else viewed them. To find that out, all page views are read, without the store's lock; whatever adds
+a page view meanwhile takes its page off the candidates, in the same transaction. A page that
+becomes a candidate again gets a new id, so that what was found out before does not count for it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+from behavstats.instants import DAY, MINUTE
+from behavstats.settings import system_clock
+from behavstats.store.database import Access, Connection, json_array
+from behavstats.store.erased import remember
+from behavstats.store.settling import drop_some
+
+# What a transaction deletes, or blanks, takes some ms.
+_ROWS_AT_ONCE = 2_000
+_NAMES_AT_ONCE = 500
+_LOOKED_AT_ONCE = 50_000  # page views, without the lock
+
+_ABANDONED = MINUTE  # since an erasure went on last
+_KEPT = DAY  # since an erasure was finished
+
+_FIND = "SELECT id FROM user WHERE hash = ? AND user_id = ?"
+_BLANK_USER = "UPDATE user SET user_id = NULL, hash = NULL WHERE id = ?"
+_BEGIN = """
+INSERT INTO erasure (user, digest, page_views, page_names, rejected_lines, touched, finished)
+VALUES (?, ?, 0, 0, 0, ?, 0)
+"""
+_ASKED_FOR = "SELECT user FROM erasure WHERE digest = ?"
+_COUNT_LINES = "UPDATE erasure SET rejected_lines = rejected_lines + ? WHERE user = ?"
+_COUNT_VIEWS = "UPDATE erasure SET page_views = page_views + ?, touched = ? WHERE user = ?"
+_COUNT_NAMES = "UPDATE erasure SET page_names = page_names + ?, touched = ? WHERE user = ?"
+_COUNTS = """
+SELECT sum(page_views), sum(page_names), sum(rejected_lines)
+FROM erasure WHERE user IN (SELECT value FROM json_each(?))
+"""
+_UNFINISHED = "SELECT 1 FROM erasure WHERE user = ? AND NOT finished"
+_LEFT_ALONE = "SELECT user FROM erasure WHERE NOT finished AND abs(? - touched) > ?"
+_FINISH = """
+UPDATE erasure SET finished = 1, touched = ?2
+WHERE user = ?1
+  AND NOT EXISTS (SELECT 1 FROM page_view WHERE user = ?1)
+  AND NOT EXISTS (SELECT 1 FROM unsettled_day WHERE user = ?1)
+  AND NOT EXISTS (SELECT 1 FROM dated_by_arrival WHERE user = ?1)
+  AND NOT EXISTS (SELECT 1 FROM summary WHERE user = ?1)
+  AND NOT EXISTS (SELECT 1 FROM doomed_page WHERE user = ?1)
+"""
+_TOLD = "UPDATE erasure SET digest = NULL WHERE user = ?"
+_DROP_OLD = "DELETE FROM erasure WHERE finished AND abs(? - touched) > ?"
+
+_DELETE_MESSAGES = """
+DELETE FROM dated_by_arrival
+WHERE (user, message) IN (SELECT user, message FROM dated_by_arrival WHERE user = ? LIMIT ?)
+"""
+_LAST_OF_SOME = "SELECT ts, page FROM page_view WHERE user = ? ORDER BY ts, page LIMIT 1 OFFSET ?"
+_DOOM = """
+INSERT OR REPLACE INTO doomed_page (page, user)
+SELECT DISTINCT page, user FROM page_view WHERE user = ? AND (ts, page) <= (?, ?)
+"""
+_DELETE_VIEWS = "DELETE FROM page_view WHERE user = ? AND (ts, page) <= (?, ?)"
+
+_NEWEST_DOOMED = "SELECT max(id) FROM doomed_page WHERE user = ?"
+_ANY_DOOMED = "SELECT 1 FROM doomed_page LIMIT 1"
+_IS_DOOMED = "SELECT 1 FROM doomed_page WHERE user = ? AND id <= ? LIMIT 1"
+_SPARE = "DELETE FROM doomed_page WHERE id = ?"
+_SPARE_PAGES = "DELETE FROM doomed_page WHERE page IN (SELECT value FROM json_each(?))"
+_END = """
+SELECT user, ts, page FROM page_view WHERE (user, ts, page) > (?, ?, ?)
+ORDER BY user, ts, page LIMIT 1 OFFSET ?
+"""
+_VIEWED = """
+SELECT DISTINCT doomed_page.id
+FROM page_view CROSS JOIN doomed_page ON doomed_page.page = page_view.page
+WHERE (page_view.user, ts, page_view.page) > (?, ?, ?)
+  AND (page_view.user, ts, page_view.page) <= (?, ?, ?)
+  AND doomed_page.user = ? AND doomed_page.id <= ?
+"""
+_SOME_DOOMED = "SELECT id, page FROM doomed_page WHERE user = ? AND id <= ? ORDER BY id LIMIT ?"
+_BLANK_PAGE = "UPDATE page SET name = NULL, hash = NULL WHERE id = ?"
+
+_BEFORE_ALL = (-1, -1, -1)
+_AFTER_ALL = (b"", b"", b"")  # to SQLite, greater than all numbers
+
+_Row = TypeVar("_Row")
+
+
+def is_known(connection: Connection, user_id: str) -> bool:
+    """Return whether the store holds anything of a user, or is being erased of it."""
+    hasher = connection.hasher
+    found = connection.execute(_FIND, (hasher.hash(user_id), user_id)).fetchone()
+    return bool(found or connection.execute(_ASKED_FOR, (hasher.digest(user_id),)).fetchone())
+
+
+def begin(store: Access, user_id: str, lines: int) -> list[int]:
+    """Make a user unknown; return the keys that the user has had, of which more is to be deleted.
+
+    `lines` were erased for it. There are none if no page view is stored; and several if an erasure
+    was begun before, and the user came back.
+    """
+    with store.writing() as connection:
+        now, digest = system_clock(), connection.hasher.digest(user_id)
+        connection.execute(_DROP_OLD, (now, _KEPT))
+        hashed = connection.hasher.hash(user_id)
+        for (user,) in connection.execute(_FIND, (hashed, user_id)).fetchall():
+            store.forget_keys()
+            remember(connection, digest, user, now)
+            connection.execute(_BLANK_USER, (user,))
+            connection.execute(_BEGIN, (user, digest, now))
+        users = [user for (user,) in connection.execute(_ASKED_FOR, (digest,))]
+        connection.executemany(_COUNT_LINES, [(lines, user) for user in users[-1:]])
+    return users
+
+
+def finish(store: Access, user: int) -> None:
+    """Delete all that is left of a user, by the key, who was made unknown before."""
+    while _is_unfinished(store, user):
+        while _delete_some(store, user):
+            pass
+        _erase_names(store, user)
+        with store.writing() as connection:
+            connection.execute(_FINISH, (user, system_clock()))
+
+
+def finish_abandoned(store: Access) -> None:
+    """Finish erasures that nobody seems to go on with: their processes were killed."""
+    with store.reading() as connection:
+        users = connection.execute(_LEFT_ALONE, (system_clock(), _ABANDONED)).fetchall()
+    for (user,) in users:
+        finish(store, user)
+
+
+def counts(store: Access, users: Sequence[int]) -> tuple[int, int, int]:
+    """Return how many page views, page names and rejected lines were erased for keys of a user."""
+    with store.reading() as connection:
+        page_views, page_names, lines = connection.execute(_COUNTS, (json_array(users),)).fetchone()
+    return page_views, page_names, lines
+
+
+def note_told(store: Access, users: Sequence[int]) -> None:
+    """Note that the receipt is given: asked for again, the user is unknown."""
+    with store.writing() as connection:
+        connection.executemany(_TOLD, [(user,) for user in users])
+
+
+def spare(connection: Connection, pages: Callable[[], Sequence[int]]) -> None:
+    """Take the pages of page views that are added off the candidates, if there are any.
+
+    Within the transaction that adds them.
+    """
+    if connection.execute(_ANY_DOOMED).fetchone() is not None:
+        connection.execute(_SPARE_PAGES, (json_array(pages()),))
+
+
+def _is_unfinished(store: Access, user: int) -> bool:
+    with store.reading() as connection:
+        return connection.execute(_UNFINISHED, (user,)).fetchone() is not None
+
+
+def _delete_some(store: Access, user: int) -> bool:
+    """Delete some rows of a user in a transaction; return whether there may be more."""
+    with store.writing() as connection:
+        # Summaries go before the page views that they stand for.
+        if drop_some(connection, user):
+            return True
+        if connection.execute(_DELETE_MESSAGES, (user, _ROWS_AT_ONCE)).rowcount:
+            return True
+        last = connection.execute(_LAST_OF_SOME, (user, _ROWS_AT_ONCE - 1)).fetchone()
+        up_to = (user, *(last or _AFTER_ALL[1:]))
+        connection.execute(_DOOM, up_to)
+        deleted = connection.execute(_DELETE_VIEWS, up_to).rowcount
+        connection.execute(_COUNT_VIEWS, (deleted, system_clock(), user))
+    return last is not None
+
+
+def _erase_names(store: Access, user: int) -> None:
+    """Erase the names of those candidates that nobody else viewed; the others are none any more."""
+    with store.reading() as connection:
+        (newest,) = connection.execute(_NEWEST_DOOMED, (user,)).fetchone()
+    if newest is None:
+        return
+    _spare_viewed(store, user, newest)
+    while _erase_some_names(store, user, newest):
+        pass
+
+
+def _spare_viewed(store: Access, user: int, newest: int) -> None:
+    """Look through all page views for candidates of a user, up to the newest of them by its id."""
+    start: tuple[object, ...] | None = _BEFORE_ALL
+    while start is not None:
+        with store.reading() as connection:
+            if connection.execute(_IS_DOOMED, (user, newest)).fetchone() is None:
+                return
+            end = connection.execute(_END, (*start, _LOOKED_AT_ONCE - 1)).fetchone()
+            between = (*start, *(end or _AFTER_ALL))
+            viewed = connection.execute(_VIEWED, (*between, user, newest)).fetchall()
+        for some in in_parts(viewed, _ROWS_AT_ONCE):
+            with store.writing() as connection:
+                connection.executemany(_SPARE, some)
+        start = end
+
+
+def _erase_some_names(store: Access, user: int, newest: int) -> bool:
+    """Erase the names of some candidates; return whether there may be more."""
+    with store.writing() as connection:
+        some = connection.execute(_SOME_DOOMED, (user, newest, _NAMES_AT_ONCE)).fetchall()
+        store.forget_keys()
+        connection.executemany(_BLANK_PAGE, [(page,) for _, page in some])
+        connection.executemany(_SPARE, [(doomed,) for doomed, _ in some])
+        connection.execute(_COUNT_NAMES, (len(some), system_clock(), user))
+    return len(some) == _NAMES_AT_ONCE
+
+
+def in_parts(rows: Sequence[_Row], size: int) -> Iterator[Sequence[_Row]]:
+    """Yield some rows at a time."""
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
