@@ -9,8 +9,8 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -20,6 +20,7 @@ from behavstats.events import Block
 from behavstats.following import FINGERPRINT_BYTES, START, Content, Ends, digest, opened
 from behavstats.ingest import Batch, Report
 from behavstats.places import Places, leads_to
+from behavstats.rotation import is_all_in, is_likely_a_copy
 from behavstats.scanning import File, Found
 from behavstats.second import SecondProcess
 from behavstats.sources import DAMAGE, stored_name
@@ -96,6 +97,8 @@ class Taker:
         self._searched: dict[File, _Searched] = {}
         self._not_before: dict[File, float] = {}
         self._problems: dict[str, str] = {}
+        self._asked: dict[str, int] = {}  # since when files are followed by their names, in ms
+        self._began = clock()
         self._begin_round()
 
     def _begin_round(self) -> None:
@@ -104,7 +107,16 @@ class Taker:
         self._due: set[_Following] = set()
         self._begun: dict[bytes, _Following] = {}  # by their beginnings
         self._looked_at: dict[File, Found] = {}
-        self._last_taken: dict[str, int | None] = {}
+
+    def ask_for(self, paths: Iterable[str]) -> None:
+        """Note that files are followed by their names: what is rotated from now on counts.
+
+        Also after a restart. Raises StoreError.
+        """
+        new = [path for path in paths if path not in self._asked]
+        if new:
+            since = self._store.asked_since([*map(stored_name, new)], self._began)
+            self._asked.update(zip(new, since, strict=True))
 
     def take(self, found: Sequence[Found], scan: Callable[[], list[Found]]) -> None:
         """Take all that is new in files, and in what a scan finds before that is done.
@@ -262,7 +274,7 @@ class Taker:
         taken twice, and who was forgotten does not come back. None if there is nothing to take.
         """
         for progress in self._originals(content):
-            if _is_all_in(content, self._places.of(progress)):
+            if is_all_in(content, self._places.of(progress)):
                 return None
             ends = content.ends(progress.checkpoint)
             if ends is not None:
@@ -278,31 +290,29 @@ class Taker:
     def _is_to_be_taken(self, found: Found) -> bool:
         """Return whether a file counts even if nothing is known of what it holds.
 
-        Beside one that is followed, what was rotated since that was taken last: nobody was there to
-        see it under its own name.
+        Beside one that is followed, what was rotated since that was asked for first: nobody was
+        there to see it under its own name.
         """
         if found.beside is None:
             return True
-        if found.beside not in self._last_taken:
-            self._last_taken[found.beside] = self._store.last_taken(stored_name(found.beside))
-        since = self._last_taken[found.beside]
-        return found.is_rotated and since is not None and found.modified > since * 1_000_000
+        since = self._asked.get(found.beside)
+        return since is not None and found.is_rotated and found.modified // 1_000_000 > since
 
     def _originals(self, content: Content) -> list[SourceProgress]:
         """Return the files of which this may be a copy."""
         return [
             progress
             for progress in self._store.progress_by_beginnings(content.heads())
-            if _is_likely_a_copy(content, progress.checkpoint, self._places.name_of(progress))
+            if is_likely_a_copy(content, progress.checkpoint, self._places.name_of(progress))
         ]
 
     def _is_copy_of_new(self, content: Content) -> bool:
         """Return whether this is a copy of what is taken in this round, so that it has to wait."""
         for head in content.heads():
             other = self._begun.get(head)
-            if other is not None and _is_likely_a_copy(content, other.read, other.name):
+            if other is not None and is_likely_a_copy(content, other.read, other.name):
                 place = self._places.of_file(other.file, other.name)
-                return _is_all_in(content, place) or content.ends(other.read) is not None
+                return is_all_in(content, place) or content.ends(other.read) is not None
         return False
 
     def _moved(self, content: Content, progress: SourceProgress) -> _Following:
@@ -358,25 +368,3 @@ def _following(content: Content, progress: SourceProgress) -> _Following:
     file = _Following(name or content.name, content.file, place.offset, place, place)
     file.rejected, file.size, file.modified = progress.rejected, progress.size, progress.modified
     return file
-
-
-def _is_likely_a_copy(content: Content, other: Checkpoint, name: str | None) -> bool:
-    """Return whether so much is the same as in another, if it is, that it is no coincidence.
-
-    Little will do if the name is the other's with something behind it, as of a rotated file.
-    """
-    is_much = min(content.size, other.offset) >= FINGERPRINT_BYTES
-    return is_much or (name is not None and content.name.startswith(name))
-
-
-def _is_all_in(content: Content, path: str | None) -> bool:
-    """Return whether a file holds nothing but the beginning of another one, whose beginning it has.
-
-    As a copy in the making does, and one whose original is not truncated yet: lines are taken from
-    that.
-    """
-    length = min(content.size, FINGERPRINT_BYTES)
-    place = (content.size - length, length)
-    with suppress(SourceError), opened(path or "") as original:
-        return not original.is_compressed and original.read(*place) == content.read(*place)
-    return False

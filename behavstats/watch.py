@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 
 from behavstats.errors import Overtaken, StoreBusy, StoreUnavailable
 from behavstats.ingest import Report
@@ -44,6 +45,10 @@ class Watcher:
     def report(self) -> Report:
         """What was taken so far."""
         return self._taker.report
+
+    def begin(self) -> None:
+        """Note from when on the files count that are followed by their names. Raises StoreError."""
+        self._taker.ask_for(self._scan.names())
 
     def drain(self) -> None:
         """Take what is there. Raises StoreError."""
@@ -96,6 +101,7 @@ class Watcher:
         start = time.monotonic()
         found = self._scan.files()
         took = time.monotonic() - start
+        self._taker.ask_for(self._scan.names())
         here = {file.file: file.path for file in found}
         for file, path in self._here.items():
             if file not in here:
@@ -174,6 +180,8 @@ def watch(
     StoreError where the store will not do.
     """
     watcher = Watcher(paths, store, clock, stop)
+    with suppress(StoreBusy, StoreUnavailable):  # what they mean is dealt with below
+        watcher.begin()
     _log.info("follows %s into %s", ", ".join(paths), store.path)
     try:
         if once:

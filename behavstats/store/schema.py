@@ -174,7 +174,28 @@ _REJECTS: tuple[str, ...] = ()
 # What lets a user be erased in short transactions, and keeps an erased user from coming back.
 _ERASURE: tuple[str, ...] = ()
 
-_STEPS = (_FIRST, _SUMMARIES, _ARRIVALS, _PROGRESS, (*_STORE, *_REJECTS, *_ERASURE))
+# Since when files are asked for by name; and which files were taken from their beginnings though
+# something of them had been taken before (`anew`: when that was no rotation; both in ms).
+_WATCH = (
+    """
+CREATE TABLE asked (
+    source INTEGER NOT NULL,
+    since INTEGER NOT NULL,
+    PRIMARY KEY (source),
+    FOREIGN KEY(source) REFERENCES source (id)
+)
+""",
+    """
+CREATE TABLE begun_again (
+    progress INTEGER NOT NULL,
+    anew INTEGER,
+    PRIMARY KEY (progress),
+    FOREIGN KEY(progress) REFERENCES progress (id)
+)
+""",
+)
+
+_STEPS = (_FIRST, _SUMMARIES, _ARRIVALS, _PROGRESS, (*_STORE, *_REJECTS, *_ERASURE, *_WATCH))
 VERSION = len(_STEPS)
 """Of the tables, as this program knows them."""
 

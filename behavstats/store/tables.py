@@ -160,3 +160,24 @@ class StoredStore(_Base, table=True):
     id: int | None = Field(default=None, primary_key=True)
     epoch: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     secret: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class Asked(_Base, table=True):
+    """Since when (ms) a file is followed that was asked for by its name."""
+
+    __tablename__ = "asked"
+
+    source: int | None = Field(default=None, primary_key=True, foreign_key="source.id")
+    since: int
+
+
+class BegunAgain(_Base, table=True):
+    """A file that was taken from its beginning though it, or its name, was known before.
+
+    `anew` (ms) is when, unless it was rotated, so that this is what has to be.
+    """
+
+    __tablename__ = "begun_again"
+
+    progress: int | None = Field(default=None, primary_key=True, foreign_key="progress.id")
+    anew: int | None = None
