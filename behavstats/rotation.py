@@ -50,7 +50,7 @@ def is_likely_a_copy(content: Content, other: Checkpoint, name: str | None) -> b
     Little will do if the name is the other's with something behind it, or one of the same file's
     when that is rotated.
     """
-    if min(content.size, other.offset) >= FINGERPRINT_BYTES:
+    if min(content.size, other.offset) - content.nuls >= FINGERPRINT_BYTES:
         return True
     if name is None:
         return False

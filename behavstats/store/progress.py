@@ -222,7 +222,8 @@ def _read(
         checkpoint = Checkpoint(offset, lines, head, tail, tail_length)
         if device is not None:
             device, inode = device % _ALL, inode % _ALL
-        yield SourceProgress(key, name, device, inode, checkpoint, *rest, bool(again), anew)
+        source = SourceProgress(key, name, device, inode, checkpoint, *rest)
+        yield source._replace(is_again=bool(again), anew=anew)
 
 
 def _source(connection: sqlite3.Connection, name: str, file: tuple[int, int]) -> int | None:

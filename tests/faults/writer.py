@@ -31,14 +31,14 @@ def main(log, lock, mode):
     told = set()
     for number in (signal.SIGUSR1, signal.SIGTERM):
         signal.signal(number, lambda number, _: told.add(number))
-    out, count = open(log, mode, buffering=0), 0
+    out, count = open(log, mode, buffering=0), 0  # noqa: SIM115
     with open(lock, "ab") as turn:
         while signal.SIGTERM not in told:
             fcntl.flock(turn, fcntl.LOCK_EX)
             if signal.SIGUSR1 in told:
                 told.discard(signal.SIGUSR1)
                 out.close()
-                out = open(log, mode, buffering=0)
+                out = open(log, mode, buffering=0)  # noqa: SIM115
             count += 1
             out.write(line_of(count))
             fcntl.flock(turn, fcntl.LOCK_UN)
