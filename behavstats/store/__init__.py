@@ -1,8 +1,9 @@
 """The store: one SQLite file and the verbs on it. All SQL stands in this package."""
 
+from behavstats.store.erased import Erasures
 from behavstats.store.erasing import Receipt
 from behavstats.store.opening import files_of
 from behavstats.store.progress import Checkpoint, SourceProgress, Step
 from behavstats.store.store import Store
 
-__all__ = ["Checkpoint", "Receipt", "SourceProgress", "Step", "Store", "files_of"]
+__all__ = ["Checkpoint", "Erasures", "Receipt", "SourceProgress", "Step", "Store", "files_of"]

@@ -5,6 +5,9 @@ import sqlite3
 from typing import NamedTuple
 
 from behavstats.errors import UnknownUser
+from behavstats.settings import system_clock
+from behavstats.store.erased import remember
+from behavstats.store.hashing import Hasher
 
 # To be run before the user's page views are deleted.
 _ERASE_PAGE_NAMES = """
@@ -51,6 +54,9 @@ def erase_user(connection: sqlite3.Connection, user_id: str) -> Receipt:
         raise UnknownUser(user_id)
     connection.executemany(_ERASE_LINE, lines)
     _erase_sources(connection, user_id)
+    if row is not None:
+        (secret,) = connection.execute("SELECT secret FROM store").fetchone()
+        remember(connection, Hasher(secret).digest(user_id), row[0], system_clock())
     page_views, page_names = _erase_page_views(connection, row[0]) if row else (0, 0)
     return Receipt(user_id, page_views, page_names, len(lines))
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from behavstats.errors import Overtaken, UnknownSource
+from behavstats.store import erased
 
 _COLUMNS = """
 progress.id, source.name, device, inode, "offset", lines, head, tail, tail_length, rejected, size,
@@ -198,8 +199,7 @@ def move(connection: sqlite3.Connection, progress: int, file: tuple[int, int] | 
             raise Overtaken("a rotated file")
         return
     connection.execute(_DETACH, (progress,))
-    for (gone,) in connection.execute(_LONG_GONE, (_REMEMBERED,)).fetchall():
-        _delete(connection, gone)
+    _delete(connection, [gone for (gone,) in connection.execute(_LONG_GONE, (_REMEMBERED,))])
 
 
 def forget(connection: sqlite3.Connection, name: str) -> None:
@@ -208,8 +208,7 @@ def forget(connection: sqlite3.Connection, name: str) -> None:
     asked = connection.execute(_ASKED, (name,)).fetchall()
     if not (found or asked):
         raise UnknownSource(name)
-    for progress in found:
-        _delete(connection, progress)
+    _delete(connection, found)
     for source, _ in asked:
         _delete_asked(connection, source)
 
@@ -242,11 +241,14 @@ def _erase_name(connection: sqlite3.Connection, source: int) -> None:
     connection.execute("UPDATE source SET name = NULL WHERE id = ?", (source,))
 
 
-def _delete(connection: sqlite3.Connection, progress: int) -> None:
-    row = connection.execute("SELECT source FROM progress WHERE id = ?", (progress,)).fetchone()
-    _erase_name(connection, row[0])
-    connection.execute("DELETE FROM begun_again WHERE progress = ?", (progress,))
-    connection.execute("DELETE FROM progress WHERE id = ?", (progress,))
+def _delete(connection: sqlite3.Connection, progress: Sequence[int]) -> None:
+    for one in progress:
+        row = connection.execute("SELECT source FROM progress WHERE id = ?", (one,)).fetchone()
+        _erase_name(connection, row[0])
+        connection.execute("DELETE FROM begun_again WHERE progress = ?", (one,))
+        connection.execute("DELETE FROM progress WHERE id = ?", (one,))
+    if progress:
+        erased.drop_needless(connection)
 
 
 def _delete_asked(connection: sqlite3.Connection, source: int) -> None:

@@ -6,6 +6,8 @@ that both say the same). Text, since importing SQLModel takes longer than making
 
 import sqlite3
 
+from behavstats.store.hashing import keyed_hash
+
 APPLICATION_ID = 0x62737473  # "bsts"; stands in the header of each store file
 
 # Text is interned: `user` and `page` give it integers, never used twice, so that a page view is
@@ -171,8 +173,79 @@ CREATE TABLE store (
 # What bounds the rejected lines that are kept.
 _REJECTS: tuple[str, ...] = ()
 
-# What lets a user be erased in short transactions, and keeps an erased user from coming back.
-_ERASURE: tuple[str, ...] = ()
+
+def _hashed(table: str, column: str) -> tuple[str, ...]:
+    """Return statements that put keyed hashes in place of the index on the texts of a table.
+
+    They are copied into a table of the same name, since SQLite cannot drop a constraint. What
+    refers to the table keeps its name by `legacy_alter_table`.
+    """
+    copied = f"SELECT id, {column}, keyed_hash({column}, (SELECT secret FROM store))"  # noqa: S608
+    return (
+        f"ALTER TABLE {table} RENAME TO old_{table}",
+        f"""
+CREATE TABLE {table} (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    {column} TEXT,
+    hash INTEGER
+)
+""",
+        f"INSERT INTO {table} (id, {column}, hash) {copied} FROM old_{table} ORDER BY id",
+        f"DROP TABLE old_{table}",
+        f"CREATE INDEX ix_{table}_hash ON {table} (hash)",
+    )
+
+
+# What lets a user be erased in short transactions, and keeps an erased user from coming back. An
+# index holds its entries in order, so growing moves some of them to other pages of the file, which
+# leaves copies behind: so no text stands in an index, but a hash of it.
+_ERASURE = (
+    "DROP VIEW readable_page_view",
+    "PRAGMA legacy_alter_table = ON",
+    *_hashed("user", "user_id"),
+    *_hashed("page", "name"),
+    "PRAGMA legacy_alter_table = OFF",
+    """
+CREATE VIEW readable_page_view AS
+SELECT user.user_id, page.name,
+       strftime('%Y-%m-%dT%H:%M:%S', ts / 1000, 'unixepoch') || printf('.%03dZ', ts % 1000)
+       AS timestamp
+FROM page_view JOIN user ON user.id = page_view.user JOIN page ON page.id = page_view.page
+WHERE user.user_id IS NOT NULL
+""",
+    """
+CREATE TABLE erasure (
+    user INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    page_views INTEGER NOT NULL,
+    page_names INTEGER NOT NULL,
+    rejected_lines INTEGER NOT NULL,
+    finished INTEGER,
+    PRIMARY KEY (user),
+    FOREIGN KEY(user) REFERENCES user (id)
+)
+""",
+    """
+CREATE TABLE doomed_page (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    page INTEGER NOT NULL,
+    user INTEGER NOT NULL,
+    UNIQUE (page),
+    FOREIGN KEY(page) REFERENCES page (id),
+    FOREIGN KEY(user) REFERENCES user (id)
+)
+""",
+    """
+CREATE TABLE erased_user (
+    digest BLOB NOT NULL,
+    erased INTEGER NOT NULL,
+    until INTEGER NOT NULL,
+    sources INTEGER NOT NULL,
+    PRIMARY KEY (digest)
+) WITHOUT ROWID
+""",
+    "CREATE INDEX ix_erased_user_erased ON erased_user (erased)",
+)
 
 # Since when files are asked for by name; and which files were taken from their beginnings though
 # something of them had been taken before (`anew`: when that was no rotation; both in ms).
@@ -202,6 +275,7 @@ VERSION = len(_STEPS)
 
 def migrate(connection: sqlite3.Connection, version: int) -> None:
     """Lead a store from a version (0: an empty file) to the newest, in the open transaction."""
+    connection.create_function("keyed_hash", 2, keyed_hash, deterministic=True)
     for statements in _STEPS[version:]:
         for statement in statements:
             connection.execute(statement)

@@ -20,6 +20,7 @@ from behavstats.errors import (
 from behavstats.events import PageView, Rejection
 from behavstats.profile import Summary, Window
 from behavstats.store import database, opening, progress, rejects
+from behavstats.store.erased import Erasures, erasures_since
 from behavstats.store.erasing import Receipt, erase_user
 from behavstats.store.lock import StoreLock
 from behavstats.store.progress import SourceProgress, Step
@@ -242,6 +243,14 @@ class Store:
             self._forget_keys()
             self._wal.overwrite(connection, f"{receipt.page_views:,} page views")
         return receipt
+
+    def erasures_since(self, instant: int) -> Erasures:
+        """Return the users who were erased from an instant (ms) on, and must not come back.
+
+        They are remembered while there is progress of a file that was taken before their erasure.
+        """
+        with self._reading() as connection:
+            return erasures_since(connection, instant)
 
     def rejections(self) -> Iterator[Rejection]:
         """Yield the rejected lines in the order in which they came."""

@@ -4,7 +4,8 @@ Text is interned: `user` and `page` give it integers, never used twice, so that 
 of them. What is erased from `user`, `page`, `rejected_line` and `source` is overwritten in place
 and leaves an empty row: deleting rows makes SQLite move their neighbours to other pages, and the
 copies that this leaves behind in unused space would outlive a later erasure (`secure_delete` clears
-what is deleted, not what was moved).
+what is deleted, not what was moved). An index moves what it holds as it grows, so that of users and
+pages it holds keyed hashes, and no text.
 """
 
 from sqlalchemy import Column, LargeBinary, MetaData, Text, UniqueConstraint
@@ -18,23 +19,28 @@ class _Base(SQLModel):
 
 
 class User(_Base, table=True):
-    """A user's id and its key; without an id once forgotten."""
+    """A user's id, a keyed hash of it, and its key; without the first two once forgotten."""
 
     __tablename__ = "user"
     __table_args__ = {"sqlite_autoincrement": True}
 
     id: int | None = Field(default=None, primary_key=True)
-    user_id: str | None = Field(default=None, sa_column=Column(Text, unique=True))
+    user_id: str | None = Field(default=None, sa_column=Column(Text))
+    hash: int | None = Field(default=None, index=True)
 
 
 class Page(_Base, table=True):
-    """A page's name and its key; without a name once nobody is left who viewed it."""
+    """A page's name, a keyed hash of it, and its key; without the first two once erased.
+
+    That is when nobody is left who viewed it.
+    """
 
     __tablename__ = "page"
     __table_args__ = {"sqlite_autoincrement": True}
 
     id: int | None = Field(default=None, primary_key=True)
-    name: str | None = Field(default=None, sa_column=Column(Text, unique=True))
+    name: str | None = Field(default=None, sa_column=Column(Text))
+    hash: int | None = Field(default=None, index=True)
 
 
 class StoredPageView(_Base, table=True):
@@ -181,3 +187,52 @@ class BegunAgain(_Base, table=True):
 
     progress: int | None = Field(default=None, primary_key=True, foreign_key="progress.id")
     anew: int | None = None
+
+
+class Erasure(_Base, table=True):
+    """A user who is being erased: the row in `user` is empty already, and page views may be left.
+
+    `digest` is a keyed digest of the user's id; the counts say what was erased so far. `finished`
+    (ms) is when nothing was left. The row stays until who asked for the erasure has been told.
+    """
+
+    __tablename__ = "erasure"
+
+    user: int = Field(primary_key=True, foreign_key="user.id")
+    digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    page_views: int
+    page_names: int
+    rejected_lines: int
+    finished: int | None = None
+
+
+class DoomedPage(_Base, table=True):
+    """A page that an erased user viewed, and maybe nobody else: then its name is erased, too.
+
+    `user` is the one who is being erased. Whatever adds a page view of the page deletes the row in
+    the same transaction; each page view of an erased user puts it there anew, with a new id.
+    """
+
+    __tablename__ = "doomed_page"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: int | None = Field(default=None, primary_key=True)
+    page: int = Field(unique=True, foreign_key="page.id")
+    user: int = Field(foreign_key="user.id")
+
+
+class ErasedUser(_Base, table=True):
+    """A user who was erased, by a keyed digest of the id, while files were followed.
+
+    Page views up to the instant `until` (ms) are not taken from a file that is taken anew: the
+    later one of when the user was `erased` (ms), and of the user's newest page view. `sources` is
+    the greatest id in `progress` then: the row goes once nothing is left of what was taken before.
+    """
+
+    __tablename__ = "erased_user"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    digest: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    erased: int = Field(index=True)
+    until: int
+    sources: int

@@ -1,0 +1,97 @@
+"""Users who were erased while files were followed: a file taken anew must not bring them back.
+
+A list of all erased users, however their page views come back, has its place here as well.
+"""
+
+import dataclasses
+import sqlite3
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from behavstats.store.hashing import Hasher
+
+if TYPE_CHECKING:
+    from behavstats.columns import PageViews
+
+_MOST = 100_000  # users that are remembered
+
+_REMEMBER = """
+INSERT INTO erased_user (digest, erased, until, sources)
+SELECT ?1, ?2, max(?2, coalesce((SELECT max(ts) FROM page_view WHERE user = ?3), 0)), sources
+FROM (SELECT max(id) AS sources FROM progress) WHERE sources IS NOT NULL
+ON CONFLICT (digest) DO UPDATE SET
+    erased = max(erased, excluded.erased),
+    until = max(until, excluded.until),
+    sources = max(sources, excluded.sources)
+"""
+_DROP_OLDEST = """
+DELETE FROM erased_user WHERE digest IN (
+    SELECT digest FROM erased_user ORDER BY erased
+    LIMIT max(0, (SELECT count(*) FROM erased_user) - ?)
+)
+"""
+_DROP_NEEDLESS = """
+DELETE FROM erased_user WHERE NOT EXISTS (SELECT 1 FROM progress WHERE id <= sources)
+"""
+_SINCE = "SELECT digest, until FROM erased_user WHERE erased >= ?"
+
+
+class Erasures:
+    """Users who were erased; true if there are any. To be used soon: it sees no later erasure."""
+
+    def __init__(self, until: Mapping[bytes, int], hasher: Hasher) -> None:
+        """`until` has the instants, in ms, up to which page views are not to be taken again."""
+        self._until = until
+        self._hasher = hasher
+
+    def __bool__(self) -> bool:
+        return bool(self._until)
+
+    def without(self, views: "PageViews") -> "tuple[PageViews, int]":
+        """Return page views but those of erased users from before; and how many those were.
+
+        What users do after they were erased counts: it is returned.
+        """
+        if not self:
+            return views, 0
+        import numpy as np
+
+        nothing = -1  # before all instants
+        digests = map(self._hasher.digest, views.user_ids)
+        until = np.array([self._until.get(digest, nothing) for digest in digests], np.int64)
+        if not len(views) or until.max(initial=nothing) == nothing:
+            return views, 0
+        kept = views.instants > until[views.users]
+        remaining = dataclasses.replace(
+            views,
+            users=views.users[kept],
+            instants=views.instants[kept],
+            pages=views.pages[kept],
+        )
+        return remaining, len(views) - len(remaining)
+
+
+def remember(connection: sqlite3.Connection, digest: bytes, user: int, now: int) -> None:
+    """Remember a user, by digest and key, who is erased at `now` (ms), if files are followed.
+
+    Within the write transaction, and before page views are deleted.
+    """
+    if connection.execute(_REMEMBER, (digest, now, user)).rowcount > 0:
+        connection.execute(_DROP_OLDEST, (_MOST,))
+
+
+def drop_needless(connection: sqlite3.Connection) -> None:
+    """Drop users who were erased before anything was taken of the files that are known still."""
+    connection.execute(_DROP_NEEDLESS)
+
+
+def erasures_since(connection: sqlite3.Connection, instant: int) -> Erasures:
+    """Return the users who were erased from an instant (ms) on, as far as they are remembered."""
+    connection.execute("BEGIN")  # one snapshot
+    try:
+        (secret,) = connection.execute("SELECT secret FROM store").fetchone()
+        until = dict(connection.execute(_SINCE, (instant,)).fetchall())
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+    return Erasures(until, Hasher(secret))

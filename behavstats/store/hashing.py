@@ -1,0 +1,34 @@
+"""Keyed hashes of texts: what stands in indexes, and in place of the ids of erased users.
+
+The key is the secret of the store, so that without the store nobody can tell what was hashed.
+"""
+
+from hashlib import blake2b
+
+_HASH_BYTES = 8
+_DIGEST_BYTES = 16
+
+
+class Hasher:
+    """Hashes texts with the secret of one store."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._hash = blake2b(key=secret, digest_size=_HASH_BYTES)
+        self._digest = blake2b(key=secret, digest_size=_DIGEST_BYTES)
+
+    def hash(self, text: str) -> int:
+        """Return 64 bits, as SQLite's signed integer; two texts may have the same ones."""
+        hasher = self._hash.copy()
+        hasher.update(text.encode(errors="surrogatepass"))
+        return int.from_bytes(hasher.digest(), "little", signed=True)
+
+    def digest(self, text: str) -> bytes:
+        """Return 16 bytes; it is out of the question that two texts have the same ones."""
+        hasher = self._digest.copy()
+        hasher.update(text.encode(errors="surrogatepass"))
+        return hasher.digest()
+
+
+def keyed_hash(text: str | None, secret: bytes) -> int | None:
+    """Return the hash of a text, for SQL; of no text, None."""
+    return None if text is None else Hasher(secret).hash(text)
