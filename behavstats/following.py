@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from hashlib import blake2b
-from typing import BinaryIO, NamedTuple, cast
+from typing import BinaryIO, NamedTuple, Self, cast
 
 from behavstats.errors import SourceError
 from behavstats.events import BYTE_ORDER_MARK, Block
@@ -160,6 +160,24 @@ class Content:
         while piece := self.read(offset, min(CHUNK_BYTES, max(0, self.size - offset))):
             yield piece
             offset += len(piece)
+
+
+class Searched(NamedTuple):
+    """Up to where the line at an offset was found to have no end; the fingerprint before that."""
+
+    start: int
+    end: int
+    tail: bytes
+
+    @classmethod
+    def up_to(cls, content: Content, start: int, end: int) -> Self:
+        """Return this of a content as it is now."""
+        length = min(end - start, FINGERPRINT_BYTES)
+        return cls(start, end, digest(content.read(end - length, length)))
+
+    def is_in(self, content: Content, start: int) -> bool:
+        """Return whether a content still has it, of the line at an offset."""
+        return self.start == start and self == self.up_to(content, start, self.end)
 
 
 @contextmanager

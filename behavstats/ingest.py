@@ -27,7 +27,8 @@ class Report:
     """What an ingest did.
 
     `read` lines are `added`, `duplicates`, `others` (messages that are no page views, by kind) or
-    `rejected` (by reason).
+    `rejected` (by reason). `left_out` were neither: page views, and lines, of users who were
+    erased, in files that are taken anew.
     """
 
     added: int = 0
@@ -36,6 +37,7 @@ class Report:
     rejected: Counter[str] = field(default_factory=Counter)
     examples: list[Rejection] = field(default_factory=list)
     failures: list[SourceError] = field(default_factory=list)
+    left_out: int = 0
     seconds: float = 0.0
     interrupted: bool = False
 

@@ -60,6 +60,7 @@ class Watcher:
             except Overtaken as error:
                 _log.warning("%s; looking again", error)
                 self._stop.wait(_PAUSE)
+        self._taker.finish()
         self._store.settle()
 
     def follow(self) -> None:
@@ -77,6 +78,8 @@ class Watcher:
             except (StoreBusy, StoreUnavailable) as error:
                 self._note_trouble(str(error))
                 self._stop.wait(_AGAIN)
+        with suppress(StoreBusy, StoreUnavailable):
+            self._taker.finish()
 
     def _follow_changes(self) -> None:
         """Take what changes, until a folder comes or goes."""
@@ -165,9 +168,10 @@ def log_to_standard_error() -> None:
 
 
 def _summary(report: Report) -> str:
+    left_out = f", {report.left_out:,} of erased users left out" if report.left_out else ""
     return (
         f"{report.read:,} lines taken: {report.added:,} page views added, "
-        f"{report.duplicates:,} duplicates, {report.rejected.total():,} rejected"
+        f"{report.duplicates:,} duplicates, {report.rejected.total():,} rejected{left_out}"
     )
 
 

@@ -189,6 +189,15 @@ def ask(connection: sqlite3.Connection, names: Sequence[str], now: int) -> None:
         _delete_asked(connection, source)
 
 
+def mark_rotated(connection: sqlite3.Connection, device: int, inode: int) -> None:
+    """Note that a file was taken from its beginning because what it held was rotated."""
+    statement = """
+UPDATE begun_again SET anew = NULL
+WHERE progress = (SELECT id FROM progress WHERE device = ? AND inode = ?)
+"""
+    connection.execute(statement, _signed(device, inode))
+
+
 def move(connection: sqlite3.Connection, progress: int, file: tuple[int, int] | None) -> None:
     """Note that a content is in this file now (device and inode), or in none any more.
 

@@ -303,6 +303,11 @@ class Store:
         with self._turn() as connection, self._transaction(connection):
             progress.move(connection, of.id, file)
 
+    def mark_rotated(self, device: int, inode: int) -> None:
+        """Note that a file was begun anew because what it held before was rotated."""
+        with self._turn() as connection, self._transaction(connection):
+            progress.mark_rotated(connection, device, inode)
+
     def forget_source(self, name: str) -> None:
         """Forget how far the files of a name were taken; UnknownSource if there is none."""
         with self._turn() as connection, self._transaction(connection):
