@@ -13,6 +13,7 @@ from behavstats.instants import HOUR, MINUTE, format_instant, parse_instant
 from behavstats.wire import OTHERS, PAGES, THEIRS, Message, Typed, WireEvent, may_be_ours
 from behavstats.wording import Misfit, malformed, misfit, must_be, type_of
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAX_USER_ID_BYTES = 512
 MAX_NAME_BYTES = 2048
 MAX_LINE_BYTES = 1024 * 1024
@@ -166,6 +167,7 @@ def decode_event(body: bytes, now: int, arrival: Arrival | None = None) -> PageV
 def decode_lines(block: Block, now: int, chosen: Container[int] | None = None) -> Lines:
     """Return what a block of lines holds; blank lines hold nothing.
 
+    A byte-order mark before a line is skipped: where files are joined, it may stand anywhere.
     `now` is the clock, in ms. Of `chosen` lines alone, if given: 0 is the first of the block. Every
     line counts for itself: one bad line rejects nothing else.
     """
@@ -176,12 +178,13 @@ def decode_lines(block: Block, now: int, chosen: Container[int] | None = None) -
         return Lines(views, [_overlong(block)], others)
     offset = block.offset
     for number, line in enumerate(block.text.split(b"\n")):
-        text = line.removesuffix(b"\r")
+        text = line.removesuffix(b"\r").removeprefix(BYTE_ORDER_MARK)
         if (chosen is None or number in chosen) and text.strip(b" \t"):
             try:
                 event = decode_event(text, now)
             except InvalidInput as error:
-                where = (block.source, block.line + number, offset, len(text))
+                start = offset + len(BYTE_ORDER_MARK) * line.startswith(BYTE_ORDER_MARK)
+                where = (block.source, block.line + number, start, len(text))
                 rejections.append(Rejection(*where, error.code, str(error), text))
             else:
                 if isinstance(event, PageView):

@@ -5,18 +5,19 @@ bytes just before the offset are compared, too. What was read counts only if the
 same afterwards: it may be truncated, and written anew, at any instant.
 """
 
+import errno
 import io
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from hashlib import blake2b
-from typing import BinaryIO, NamedTuple, cast
+from typing import BinaryIO, NamedTuple, Self, cast
 
 from behavstats.errors import SourceError
-from behavstats.events import Block
+from behavstats.events import BYTE_ORDER_MARK, Block
 from behavstats.sources import (
-    BYTE_ORDER_MARK,
     CHUNK_BYTES,
     DAMAGE,
     MAGIC_BYTES,
@@ -24,6 +25,7 @@ from behavstats.sources import (
     chunks,
     damaged,
     decompressed,
+    leading_nuls,
     stored_name,
     unreadable,
 )
@@ -89,27 +91,41 @@ class Content:
         self._stream.seek(offset)
         return self._stream.read(length)
 
+    @cached_property
+    def nuls(self) -> int:
+        """How many NULs the content begins with, which are no part of it.
+
+        Those of a hole are not read: it may be as large as a disk.
+        """
+        offset = self._data_from(0)
+        while piece := self.read(offset, CHUNK_BYTES):
+            nuls = leading_nuls(piece)
+            if nuls < len(piece):
+                return offset + nuls
+            offset = self._data_from(offset + nuls)
+        return offset
+
     def ends(self, checkpoint: Checkpoint) -> Ends | None:
         """Return the ends of what was taken up to a checkpoint; None if this is something else."""
         if not checkpoint.offset:
             return Ends(b"", b"")
         length = checkpoint.tail_length
-        head = self.read(0, min(checkpoint.offset, FINGERPRINT_BYTES))
+        head = self.read(self.nuls, max(0, min(checkpoint.offset - self.nuls, FINGERPRINT_BYTES)))
         tail = self.read(checkpoint.offset - length, length)
         known = Ends(head, tail)
-        return known if _marks(checkpoint.offset, known) == checkpoint[2:] else None
+        return known if _marks(known) == checkpoint[2:] else None
 
     def heads(self) -> list[bytes]:
         """Return the fingerprints that this content has, or had while it was shorter."""
-        head = self.read(0, FINGERPRINT_BYTES)
+        head = self.read(self.nuls, FINGERPRINT_BYTES)
         return [digest(head[: 1 << power]) for power in range(len(head).bit_length())]
 
     def has_newline(self, offset: int) -> bool:
         """Return whether a line ends behind an offset."""
-        while piece := self.read(offset, CHUNK_BYTES):
+        while piece := self.read(self._data_from(offset), CHUNK_BYTES):
             if b"\n" in piece:
                 return True
-            offset += len(piece)
+            offset = self._data_from(offset) + len(piece)
         return False
 
     def lines(self, checkpoint: Checkpoint, ends: Ends, *, is_ended: bool) -> Iterator[Taken]:
@@ -117,6 +133,7 @@ class Content:
 
         `is_ended` says that the last line is whole even if it has no newline.
         """
+        checkpoint = checkpoint._replace(offset=checkpoint.offset or self.nuls)
         pieces = self._pieces(checkpoint.offset)
         blocks = blocks_of(self.name, pieces, checkpoint.lines + 1, checkpoint.offset)
         for block in _whole_lines(blocks, is_ended=is_ended):
@@ -124,6 +141,16 @@ class Content:
             if not self.is_compressed and self.ends(checkpoint) is None:
                 return
             yield Taken(block, checkpoint)
+
+    def _data_from(self, offset: int) -> int:
+        """Return where the file goes on behind a hole, if there is one at an offset."""
+        if self.is_compressed:
+            return offset
+        try:
+            return os.lseek(self._descriptor, offset, os.SEEK_DATA)
+        except OSError as error:  # a hole up to the end; or nobody can tell
+            end = os.fstat(self._descriptor).st_size
+            return max(offset, end) if error.errno == errno.ENXIO else offset
 
     def _pieces(self, offset: int) -> Iterator[bytes]:
         if self.is_compressed:
@@ -133,6 +160,24 @@ class Content:
         while piece := self.read(offset, min(CHUNK_BYTES, max(0, self.size - offset))):
             yield piece
             offset += len(piece)
+
+
+class Searched(NamedTuple):
+    """Up to where the line at an offset was found to have no end; the fingerprint before that."""
+
+    start: int
+    end: int
+    tail: bytes
+
+    @classmethod
+    def up_to(cls, content: Content, start: int, end: int) -> Self:
+        """Return this of a content as it is now."""
+        length = min(end - start, FINGERPRINT_BYTES)
+        return cls(start, end, digest(content.read(end - length, length)))
+
+    def is_in(self, content: Content, start: int) -> bool:
+        """Return whether a content still has it, of the line at an offset."""
+        return self.start == start and self == self.up_to(content, start, self.end)
 
 
 @contextmanager
@@ -184,12 +229,12 @@ def digest(data: bytes) -> bytes:
     return blake2b(data, digest_size=16).digest()
 
 
-def _marks(offset: int, ends: Ends) -> tuple[bytes, bytes, int]:
-    """Return what a checkpoint at an offset says of the ends.
+def _marks(ends: Ends) -> tuple[bytes, bytes, int]:
+    """Return what a checkpoint says of the ends of what stands before it.
 
     The fingerprint is that of a power of two of bytes: so there are few to look for a file by.
     """
-    length = 1 << min(offset, FINGERPRINT_BYTES).bit_length() - 1 if offset else 0
+    length = 1 << len(ends.head).bit_length() - 1 if ends.head else 0
     return digest(ends.head[:length]), digest(ends.tail), len(ends.tail)
 
 
@@ -203,7 +248,7 @@ def _behind(block: Block, checkpoint: Checkpoint, ends: Ends) -> tuple[Checkpoin
     is_cut = not block.is_overlong and not block.text.endswith(b"\n")
     lines = block.line - 1 + block.text.count(b"\n") + is_cut
     ends = Ends(head, tail)
-    return Checkpoint(offset, lines, *_marks(offset, ends)), ends
+    return Checkpoint(offset, lines, *_marks(ends)), ends
 
 
 def _whole_lines(blocks: Iterator[Block], *, is_ended: bool) -> Iterator[Block]:

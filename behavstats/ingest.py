@@ -27,8 +27,9 @@ class Report:
     """What an ingest did.
 
     `read` lines are `added`, `duplicates`, `others` (messages that are no page views, by kind) or
-    `rejected` (by reason); all of that is stored. `failures` are sources that could not be read,
-    and last what the store could not do, if that ended it.
+    `rejected` (by reason); all of that is stored. `left_out` were neither: page views, and lines,
+    of users who were erased, in files that are taken anew. `failures` are sources that could not
+    be read, and last what the store could not do, if that ended it.
     """
 
     added: int = 0
@@ -37,6 +38,7 @@ class Report:
     rejected: Counter[str] = field(default_factory=Counter)
     examples: list[Rejection] = field(default_factory=list)
     failures: list[BehavstatsError] = field(default_factory=list)
+    left_out: int = 0
     seconds: float = 0.0
     interrupted: bool = False
 

@@ -1,7 +1,6 @@
 """Scanning: which files lie at the paths that are to be followed."""
 
 import os
-import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import NamedTuple
 
 from behavstats.errors import InvalidInput, SourceError
 from behavstats.following import check_regular
+from behavstats.rotation import begins_alike, is_rotated
 from behavstats.sources import unreadable
 from behavstats.store import files_of
 
@@ -17,14 +17,14 @@ File = tuple[int, int]
 
 
 _OF_STORE = "belongs to the store itself, and is not followed"
-_ROTATED = re.compile(r"[.-]\d[\d.T:_-]*(\.gz|\.zst)?")  # app.log.1, app.log-20240301.gz
 
 
 class Found(NamedTuple):
     """A regular file at a path; `size` in bytes as stored, `modified` in ns since the epoch.
 
     `beside` is None if it was asked for. Else it is a file that was, and this one lies beside it
-    with a longer name, as rotated files do: it counts only if it holds what that one held.
+    with a name that begins alike, as rotated files do: it counts only if it holds what that one
+    held, or was rotated since that is followed.
     """
 
     path: str
@@ -36,7 +36,7 @@ class Found(NamedTuple):
     @property
     def is_rotated(self) -> bool:
         """Whether it has the name that the file beside it gets when it is rotated."""
-        return self.beside is not None and bool(_ROTATED.fullmatch(self.path[len(self.beside) :]))
+        return self.beside is not None and is_rotated(self.path, self.beside)
 
 
 class Scan:
@@ -81,6 +81,10 @@ class Scan:
             except (OSError, ValueError) as error:
                 problems.append(str(unreadable(root, error)))
         raise SourceError("; ".join(problems))
+
+    def names(self) -> list[str]:
+        """Return the paths that are no folders: files, which need not be there."""
+        return [root for root in self._roots if not os.path.isdir(root)]
 
     def files(self) -> list[Found]:
         """Return all files that are there now, each once."""
@@ -191,8 +195,12 @@ class Scan:
         folder = os.path.dirname(path)
         if path in self._named or folder in self._whole:
             return None
-        near = (name for name in self._named if path.startswith(name))
-        return max((name for name in near if os.path.dirname(name) == folder), default=None)
+        near = [
+            name
+            for name in self._named
+            if begins_alike(path, name) and os.path.dirname(name) == folder
+        ]
+        return max(near, key=lambda name: (is_rotated(path, name), len(name), name), default=None)
 
     def _know_files_of_store(self) -> None:
         statuses = map(_status, map(str, files_of(self._store)))

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from typing import BinaryIO, NamedTuple, cast
 
 from behavstats.errors import SourceError
-from behavstats.events import MAX_LINE_BYTES, Block
+from behavstats.events import BYTE_ORDER_MARK, MAX_LINE_BYTES, Block
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -24,7 +24,6 @@ STANDARD_INPUT = "-"
 
 CHUNK_BYTES = 1024 * 1024
 """What is read of a source at once, at most."""
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAGIC_BYTES = 4
 """So many bytes tell how a source is compressed."""
 
@@ -33,6 +32,7 @@ _BLOCK_LINES = 100_000
 _PAUSE = 0.5  # seconds for which a pipe gives nothing
 _LONGEST_RUN = 2.0  # seconds of a pipe that does not pause
 _KEPT_OF_OVERLONG_LINE = 4 * 1024
+_NULS = bytes(CHUNK_BYTES)
 
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
@@ -57,13 +57,17 @@ class Source:
     def blocks(self) -> Iterator[Block]:
         """Yield the lines in blocks, bounded in bytes and lines; an over-long line stands alone.
 
-        Where a pipe pauses, an empty block follows the lines that came: time to deal with them.
+        NULs at the beginning are skipped: they are left where a log was truncated under a program
+        that goes on writing at its offset. Where a pipe pauses, an empty block follows the lines
+        that came: time to deal with them.
         Raises SourceError where the rest cannot be read, after the whole lines before that.
         """
         stored = cast(BinaryIO, io.BufferedReader(self._stream, CHUNK_BYTES))
         plain = decompressed(stored, self._stream.beginning)
         pauses = self._stream.pauses if plain is stored else _never
-        return blocks_of(self.name, chunks(self.name, plain, pauses))
+        pieces = _Trimmed(chunks(self.name, plain, pauses))
+        for block in blocks_of(self.name, pieces):
+            yield block._replace(offset=block.offset + pieces.nuls)
 
 
 def blocks_of(
@@ -193,6 +197,30 @@ def chunks(name: str, stream: BinaryIO, pauses: Callable[[], bool] = _never) -> 
         raise damaged(name, error) from None
     except OSError as error:
         raise unreadable(name, error) from None
+
+
+class _Trimmed:
+    """Pieces without the NULs that they begin with; `nuls` says how many those were."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self.nuls = 0
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        has_begun = False
+        for piece in self._pieces:
+            nuls = 0 if has_begun else leading_nuls(piece)
+            self.nuls += nuls
+            has_begun |= nuls < len(piece)
+            if nuls < len(piece) or not piece:  # nothing at all would be a pause
+                yield piece[nuls:]
+
+
+def leading_nuls(piece: bytes) -> int:
+    """Return how many NULs a piece of `CHUNK_BYTES` at most begins with."""
+    if piece == _NULS[: len(piece)]:  # thousands of times as fast as to look for their end
+        return len(piece)
+    return len(piece) - len(piece.lstrip(b"\0"))
 
 
 class _Run(NamedTuple):

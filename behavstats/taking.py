@@ -8,18 +8,20 @@ stored once however often they come.
 import logging
 import os
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing, suppress
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from typing import NamedTuple, Self
 
 from behavstats.ahead import Ahead
+from behavstats.anew import Anew, Filter
+from behavstats.columns import Decoded
 from behavstats.errors import SourceError, detached
 from behavstats.events import Block
-from behavstats.following import FINGERPRINT_BYTES, START, Content, Ends, digest, opened
+from behavstats.following import START, Content, Ends, Searched, opened
 from behavstats.ingest import Batch, Report
 from behavstats.places import Places, leads_to
+from behavstats.rotation import is_all_in, is_likely_a_copy
 from behavstats.scanning import File, Found
 from behavstats.second import SecondProcess
 from behavstats.sources import DAMAGE, stored_name
@@ -46,30 +48,15 @@ class _Following:
     rejected: int = 0
     size: int = 0
     modified: int | None = None
+    is_again: bool = False
+    anew: int | None = None
 
     def step(self, now: int) -> Step:
         """Return what the store is to note, at an instant in ms."""
         place = (self.name, *self.file, self.stored)
         modified = self.modified if self.decoded.offset == self.size else None
-        return Step(*place, self.decoded, self.rejected, self.size, modified, now)
-
-
-class _Searched(NamedTuple):
-    """Up to where the line at an offset was found to have no end; the fingerprint before that."""
-
-    start: int
-    end: int
-    tail: bytes
-
-    @classmethod
-    def up_to(cls, content: Content, start: int, end: int) -> Self:
-        """Return this of a content as it is now."""
-        length = min(end - start, FINGERPRINT_BYTES)
-        return cls(start, end, digest(content.read(end - length, length)))
-
-    def is_in(self, content: Content, start: int) -> bool:
-        """Return whether a content still has it, of the line at an offset."""
-        return self.start == start and self == self.up_to(content, start, self.end)
+        again = (self.is_again, self.anew)
+        return Step(*place, self.decoded, self.rejected, self.size, modified, now, *again)
 
 
 _Known = tuple[_Following, Ends]
@@ -92,10 +79,14 @@ class Taker:
         self._clock = clock
         self._is_stopped = is_stopped
         self._places = Places()
+        self._anew = Anew(store, self._places)
+        self._filter = Filter(lambda: store.erasures_since(0))
         self._seen: dict[File, Found] = {}
-        self._searched: dict[File, _Searched] = {}
+        self._searched: dict[File, Searched] = {}
         self._not_before: dict[File, float] = {}
         self._problems: dict[str, str] = {}
+        self._asked: dict[str, int] = {}  # since when files are followed by their names, in ms
+        self._began = clock()
         self._begin_round()
 
     def _begin_round(self) -> None:
@@ -104,7 +95,19 @@ class Taker:
         self._due: set[_Following] = set()
         self._begun: dict[bytes, _Following] = {}  # by their beginnings
         self._looked_at: dict[File, Found] = {}
-        self._last_taken: dict[str, int | None] = {}
+        self._left_out = Counter[str]()  # by the names of files
+        self._anew.begin_round()
+        self._filter.renew()
+
+    def ask_for(self, paths: Iterable[str]) -> None:
+        """Note that files are followed by their names: what is rotated from now on counts.
+
+        Also after a restart. Raises StoreError.
+        """
+        new = [path for path in paths if path not in self._asked]
+        if new:
+            since = self._store.asked_since([*map(stored_name, new)], self._began)
+            self._asked.update(zip(new, since, strict=True))
 
     def take(self, found: Sequence[Found], scan: Callable[[], list[Found]]) -> None:
         """Take all that is new in files, and in what a scan finds before that is done.
@@ -118,11 +121,7 @@ class Taker:
             with closing(self._blocks(deque(found), scan)) as blocks, SecondProcess() as second:
                 decoded = Ahead(blocks, self._clock, second)
                 for part in decoded:
-                    file, reached = self._reading.popleft()
-                    file.decoded = reached
-                    file.rejected += len(part.rejections)
-                    self._due.add(file)
-                    batch.add(part)
+                    batch.add(self._noted(part))
                     if batch.is_full:
                         self._keep(batch, decoded)
                         self._store.settle()
@@ -131,6 +130,14 @@ class Taker:
         except BaseException:
             self._seen.clear()
             raise
+        for name, count in self._left_out.items():
+            self.report.left_out += count
+            _log.warning("%s: %d lines of users who were erased were left out", name, count)
+        self._anew.say(at_once=False)
+
+    def finish(self) -> None:
+        """Say what else would be waited for. Raises StoreError."""
+        self._anew.say(at_once=True)
 
     def note_problem(self, path: str, error: SourceError, is_failure: bool = True) -> None:
         """Say once what is wrong with a path, until that changes."""
@@ -150,6 +157,18 @@ class Taker:
         for memory in (self._seen, self._searched, self._not_before):
             memory.pop(file, None)
 
+    def _noted(self, part: Decoded) -> Decoded:
+        """Return what the next lines were decoded to, as it is to be stored; note up to where."""
+        file, reached = self._reading.popleft()
+        file.decoded = reached
+        self._due.add(file)
+        if file.is_again:
+            part, left_out = self._filter.applied(part)
+            if left_out:
+                self._left_out[file.name] += left_out
+        file.rejected += len(part.rejections)
+        return part
+
     def _keep(self, batch: Batch, decoded: Ahead) -> None:
         """Store a batch, and how far its files are taken with it."""
         due, self._due = self._due, set()
@@ -160,6 +179,7 @@ class Taker:
             decoded.feed()
         for file in due:
             file.stored = file.decoded.offset
+        self._filter.renew()
 
     def _blocks(
         self, queue: deque[Found], scan: Callable[[], list[Found]]
@@ -229,7 +249,7 @@ class Taker:
             self._measure(content, found)
         known = progress and self._resumed(content, progress)
         if known is None and content.size:  # an empty file is not known by anything
-            known = self._new(content, found)
+            known = self._new(content, found, progress)
         if known is None:
             return None
         file, ends = known
@@ -246,7 +266,7 @@ class Taker:
         else:
             ends = content.ends(progress.checkpoint)
         if ends is None:
-            _log.info("%s: holds something else than before, and is taken anew", content.name)
+            _log.info("%s: holds something else than before", content.name)
             self._places.left(progress, content.name)
             self._store.move_progress(progress, None)
             return None
@@ -255,14 +275,15 @@ class Taker:
             self._due.add(file)
         return file, ends
 
-    def _new(self, content: Content, found: Found) -> _Known | None:
-        """Begin a file: behind what is known of it from another, if it is a copy of that.
+    def _new(self, content: Content, found: Found, before: SourceProgress | None) -> _Known | None:
+        """Begin a file, which held something else `before`; None if there is nothing to take.
 
-        As rotation makes them: copied before the log is truncated, or compressed. So nothing is
-        taken twice, and who was forgotten does not come back. None if there is nothing to take.
+        If it is a copy of what is known from another one, as rotation makes them (before a log is
+        truncated, or compressed), behind that. So nothing is taken twice, and who was forgotten
+        does not come back.
         """
         for progress in self._originals(content):
-            if _is_all_in(content, self._places.of(progress)):
+            if is_all_in(content, self._places.of(progress)):
                 return None
             ends = content.ends(progress.checkpoint)
             if ends is not None:
@@ -273,42 +294,51 @@ class Taker:
         if not self._is_to_be_taken(found):
             self._note_seen(found)
             return None
-        return _Following(content.name, content.file, None, START, START), Ends(b"", b"")
+        return self._begun_file(content, before), Ends(b"", b"")
+
+    def _begun_file(self, content: Content, before: SourceProgress | None) -> _Following:
+        """Take a file from its beginning; if it or its name is known, who was erased stays so."""
+        file = _Following(content.name, content.file, None, START, START)
+        before = before or self._anew.before(content.name)
+        file.is_again = before is not None or self._anew.is_of_known(content.name)
+        if before is not None:
+            file.anew = self._clock()
+            self._anew.expect(content.file, content.name, before)
+        return file
 
     def _is_to_be_taken(self, found: Found) -> bool:
         """Return whether a file counts even if nothing is known of what it holds.
 
-        Beside one that is followed, what was rotated since that was taken last: nobody was there to
-        see it under its own name.
+        Beside one that is followed, what was rotated since that was asked for first: nobody was
+        there to see it under its own name.
         """
         if found.beside is None:
             return True
-        if found.beside not in self._last_taken:
-            self._last_taken[found.beside] = self._store.last_taken(stored_name(found.beside))
-        since = self._last_taken[found.beside]
-        return found.is_rotated and since is not None and found.modified > since * 1_000_000
+        since = self._asked.get(found.beside)
+        return since is not None and found.is_rotated and found.modified // 1_000_000 > since
 
     def _originals(self, content: Content) -> list[SourceProgress]:
         """Return the files of which this may be a copy."""
         return [
             progress
             for progress in self._store.progress_by_beginnings(content.heads())
-            if _is_likely_a_copy(content, progress.checkpoint, self._places.name_of(progress))
+            if is_likely_a_copy(content, progress.checkpoint, self._places.name_of(progress))
         ]
 
     def _is_copy_of_new(self, content: Content) -> bool:
         """Return whether this is a copy of what is taken in this round, so that it has to wait."""
         for head in content.heads():
             other = self._begun.get(head)
-            if other is not None and _is_likely_a_copy(content, other.read, other.name):
+            if other is not None and is_likely_a_copy(content, other.read, other.name):
                 place = self._places.of_file(other.file, other.name)
-                return _is_all_in(content, place) or content.ends(other.read) is not None
+                return is_all_in(content, place) or content.ends(other.read) is not None
         return False
 
     def _moved(self, content: Content, progress: SourceProgress) -> _Following:
         """Go on with a content in another file; if the one it was in is there, in both."""
         _log.info("%s: goes on with what was in %s", content.name, progress.name)
         file = _following(content, progress)
+        self._anew.goes_on(progress)
         if self._places.of(progress) is not None:
             file.stored = None
         else:
@@ -336,7 +366,7 @@ class Taker:
         searched = known.end if known is not None and known.is_in(content, start) else start
         if content.has_newline(searched):
             return True
-        self._searched[content.file] = _Searched.up_to(content, start, content.size)
+        self._searched[content.file] = Searched.up_to(content, start, content.size)
         return False
 
     def _is_too_early(self, found: Found) -> bool:
@@ -357,26 +387,5 @@ def _following(content: Content, progress: SourceProgress) -> _Following:
     place = progress.checkpoint
     file = _Following(name or content.name, content.file, place.offset, place, place)
     file.rejected, file.size, file.modified = progress.rejected, progress.size, progress.modified
+    file.is_again, file.anew = progress.is_again, progress.anew
     return file
-
-
-def _is_likely_a_copy(content: Content, other: Checkpoint, name: str | None) -> bool:
-    """Return whether so much is the same as in another, if it is, that it is no coincidence.
-
-    Little will do if the name is the other's with something behind it, as of a rotated file.
-    """
-    is_much = min(content.size, other.offset) >= FINGERPRINT_BYTES
-    return is_much or (name is not None and content.name.startswith(name))
-
-
-def _is_all_in(content: Content, path: str | None) -> bool:
-    """Return whether a file holds nothing but the beginning of another one, whose beginning it has.
-
-    As a copy in the making does, and one whose original is not truncated yet: lines are taken from
-    that.
-    """
-    length = min(content.size, FINGERPRINT_BYTES)
-    place = (content.size - length, length)
-    with suppress(SourceError), opened(path or "") as original:
-        return not original.is_compressed and original.read(*place) == content.read(*place)
-    return False

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 
 from behavstats.errors import Overtaken, StoreBusy, StoreUnavailable
 from behavstats.ingest import Report
@@ -45,6 +46,10 @@ class Watcher:
         """What was taken so far."""
         return self._taker.report
 
+    def begin(self) -> None:
+        """Note from when on the files count that are followed by their names. Raises StoreError."""
+        self._taker.ask_for(self._scan.names())
+
     def drain(self) -> None:
         """Take what is there. Raises StoreError."""
         is_behind = True
@@ -55,6 +60,7 @@ class Watcher:
             except Overtaken as error:
                 _log.warning("%s; looking again", error)
                 self._stop.wait(_PAUSE)
+        self._taker.finish()
         self._store.settle()
 
     def follow(self) -> None:
@@ -72,6 +78,8 @@ class Watcher:
             except (StoreBusy, StoreUnavailable) as error:
                 self._note_trouble(str(error))
                 self._stop.wait(_AGAIN)
+        with suppress(StoreBusy, StoreUnavailable):
+            self._taker.finish()
 
     def _follow_changes(self) -> None:
         """Take what changes, until a folder comes or goes."""
@@ -96,6 +104,7 @@ class Watcher:
         start = time.monotonic()
         found = self._scan.files()
         took = time.monotonic() - start
+        self._taker.ask_for(self._scan.names())
         here = {file.file: file.path for file in found}
         for file, path in self._here.items():
             if file not in here:
@@ -159,9 +168,10 @@ def log_to_standard_error() -> None:
 
 
 def _summary(report: Report) -> str:
+    left_out = f", {report.left_out:,} of erased users left out" if report.left_out else ""
     return (
         f"{report.read:,} lines taken: {report.added:,} page views added, "
-        f"{report.duplicates:,} duplicates, {report.rejected.total():,} rejected"
+        f"{report.duplicates:,} duplicates, {report.rejected.total():,} rejected{left_out}"
     )
 
 
@@ -174,6 +184,8 @@ def watch(
     StoreError where the store will not do.
     """
     watcher = Watcher(paths, store, clock, stop)
+    with suppress(StoreBusy, StoreUnavailable):  # what they mean is dealt with below
+        watcher.begin()
     _log.info("follows %s into %s", ", ".join(paths), store.path)
     try:
         if once:

@@ -57,7 +57,6 @@ def test_a_page_view_is_decoded_and_other_keys_are_ignored(text):
         (b"user_id=u", "invalid_json", None),
         (body() + b"}", "invalid_json", None),
         (body() + body(), "invalid_json", None),
-        (b"\xef\xbb\xbf" + body(), "invalid_json", None),
         (body(user_id="U").replace(b"U", b"\\ud800"), "invalid_json", None),
         (b'{"user_id": 1, "name"', "invalid_json", None),
         (body(user_id="U").replace(b"U", b"\xff"), "invalid_utf8", None),
@@ -201,3 +200,14 @@ def test_encoded_page_views_decode_as_themselves(views):
     """`encode_lines` writes what `ingest` reads."""
     text = encode_lines(views)
     assert decode_lines(block(text), 1 << 60)[:2] == (views, [])
+
+
+def test_a_byte_order_mark_before_any_line_is_skipped():
+    """Where files were joined, it stands in the middle; what is rejected stands behind it."""
+    mark = b"\xef\xbb\xbf"
+    text = b"\n".join([body(), mark + body(name="/b"), mark, mark + b"{", body(name="/c")])
+    decoded = decode_lines(block(text), NOW)
+    assert [view.name for view in decoded.views] == ["/", "/b", "/c"]
+    (rejection,) = decoded.rejections
+    assert (rejection.line, rejection.text) == (13, b"{")
+    assert text[rejection.offset - 500 :].startswith(b"{\n")

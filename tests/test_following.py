@@ -147,3 +147,37 @@ def test_only_regular_files_can_be_followed(tmp_path):
         for name in ("pipe", "folder", "socket", "circle", "missing", "/dev/null", "a\0b"):
             with pytest.raises(SourceError), opened(name):
                 pass
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_nuls_at_the_beginning_are_no_part_of_the_content(path, pack):
+    """Two files are not the same because both begin with some; what stands behind them counts."""
+    hole = bytes(5_000)
+    path.write_bytes(pack(hole + LINES))
+    text, checkpoint = taken(path)
+    assert (text, checkpoint.offset, checkpoint.lines) == (LINES, len(hole + LINES), 1000)
+    path.write_bytes(pack(hole + LINES + b"more\n"))
+    assert taken(path, checkpoint)[0] == b"more\n"
+    with opened(str(path)) as content:
+        heads = content.heads()
+    path.write_bytes(pack(hole + b"other" + LINES))
+    assert not is_known(path, checkpoint)
+    with opened(str(path)) as content:
+        assert not set(heads) & set(content.heads())
+    path.write_bytes(pack(bytes(len(hole + LINES)) + b"more\n"))
+    assert not is_known(path, checkpoint)
+
+
+def test_a_hole_is_neither_read_nor_searched(path, monkeypatch):
+    """One of a TiB would take minutes."""
+    with path.open("wb") as file:
+        file.seek(1024**4)
+        file.write(b"a\n")
+    reads = []
+    read = os.pread
+    monkeypatch.setattr(os, "pread", lambda *of: reads.append(of) or read(*of))
+    with opened(str(path)) as content:
+        assert content.has_newline(0)
+    text, checkpoint = taken(path)
+    assert (text, checkpoint.offset) == (b"a\n", 1024**4 + 2)
+    assert len(reads) < 50

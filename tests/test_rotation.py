@@ -6,9 +6,69 @@ import time
 
 import pytest
 
+from behavstats.rotation import is_rotated, unrotated
 from behavstats.sources import zstd
 from tests.edge import wait_until
 from tests.followed import BAD, drain, following, lines, sources, users
+
+ROTATED = {
+    "app.log": [
+        "app.log.1",
+        "app.log.1.gz",
+        "app.log.12.zst",
+        "app.log-20261124",
+        "app.log-20261124.gz",
+        "app.log20261124",
+        "app.log.2026-11-24",
+        "app.log.2026-11-24_12-00-00",
+        "app.log-2026-11-24-1795521600",
+        "app.log.2026-11-24T12:00:00+0100",
+        "app.log_2026-W48",
+        "app.log.24Nov2026",
+        "app.1.log",
+        "app.log.1.jsonl.gz",
+        "app-20261124.log.gz",
+    ],
+    "ev.jsonl": [
+        "ev.1.jsonl",
+        "ev.1.jsonl.gz",
+        "ev-20261124.jsonl",
+        "ev20261124.jsonl",
+        "ev.2026-11-24.jsonl",
+        "ev-2026-11-24.1.jsonl.gz",
+        "ev-2026-11-24-1.jsonl",
+        "ev-11-24-2026-1.jsonl.gz",
+        "ev-Nov-24-2026.jsonl",
+        "ev.2026-11-24_12-00-00_123456.jsonl",
+        "ev.2026-11-24_12-00-00_123456.2.jsonl",
+    ],
+    "a.b.log": ["a.b.1.log", "a.1.b.log", "a.b.log.1"],
+}
+OTHERS = {
+    "ev.jsonl": ["ev.jsonl", "ev-errors.jsonl", "ev.jsonl.bak", "ev2.jsonl", "ev.errors.1.jsonl"],
+    "app.log": ["app.log.bak", "app.log~", "app.log.", "app.log.1.swp", "app2.log", "myapp.1.log"],
+    "events.jsonl": ["events2.jsonl", "events-v2.jsonl", "events.1.csv", "events.1.jsonl.bak"],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "rotated"), [(name, one) for name, some in ROTATED.items() for one in some]
+)
+def test_a_number_or_a_date_behind_the_name_or_before_its_extension_is_a_rotated_file(
+    name, rotated
+):
+    """In the styles of logrotate, logback, log4j, loguru and Python; in its own folder only."""
+    assert is_rotated(f"/in/{rotated}", f"/in/{name}")
+    assert not is_rotated(f"/in/{rotated}", f"/{name}")
+    assert unrotated(f"/in/{rotated}") in {f"/in/{name}", f"/in/{name}.jsonl"}
+
+
+@pytest.mark.parametrize(
+    ("name", "other"), [(name, one) for name, some in OTHERS.items() for one in some]
+)
+def test_a_name_that_merely_begins_alike_is_another_files(name, other):
+    """As that of a second log, or of a copy that an editor leaves."""
+    assert not is_rotated(f"/in/{other}", f"/in/{name}")
 
 
 @pytest.mark.parametrize("how", ["folder", "file"])
@@ -28,6 +88,42 @@ def test_a_renamed_file_goes_on_where_it_was(store, folder, how):
     assert (report.read, users(store)) == (1, {1, 2, 3, 10})
     assert store.count_rejections() == 1
     assert sources(store)["log.1"][1:] == (4, 1)
+
+
+@pytest.mark.parametrize("name", ["ev.1.jsonl", "ev-2026-11-24.jsonl", "ev-old.jsonl"])
+def test_what_was_written_before_a_rename_is_taken_where_the_name_has_an_extension(
+    store, folder, name
+):
+    """While it is followed, and if it is rotated and followed anew; other logs do not count."""
+    log = folder / "ev.jsonl"
+    log.write_bytes(lines(1) + BAD)
+    (folder / "ev-errors.jsonl").write_bytes(lines(9))
+    drain(store, log)
+    with log.open("ab") as file:
+        file.write(lines(2))
+    log.rename(folder / name)
+    log.write_bytes(lines(3))
+    drain(store, log)
+    assert users(store) == {1, 2, 3}
+    assert store.count_rejections() == 1
+    assert sources(store)[name][1:] == (3, 1)
+
+
+@pytest.mark.parametrize("rotated", ["ev.jsonl.1", "ev.1.jsonl", "ev-20261124.jsonl.gz"])
+def test_what_was_rotated_before_anything_was_taken_is_taken(store, folder, rotated):
+    """A file that is named counts from the first start; what was rotated earlier does not."""
+    log = folder / "ev.jsonl"
+    (folder / "ev.9.jsonl").write_bytes(lines(9))
+    os.utime(folder / "ev.9.jsonl", (1, 1))
+    log.touch()
+    drain(store, log)
+    (folder / "ev2.jsonl").write_bytes(lines(8))
+    packed = gzip.compress(lines(1)) if rotated.endswith(".gz") else lines(1)
+    (folder / rotated).write_bytes(packed)
+    os.utime(folder / rotated, (time.time() + 10, time.time() + 10))  # a file's time has a grain
+    log.write_bytes(lines(2))
+    drain(store, log)
+    assert users(store) == {1, 2}
 
 
 def test_beside_a_file_that_is_followed_others_do_not_count(store, folder):

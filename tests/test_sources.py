@@ -180,7 +180,7 @@ def test_a_block_of_many_short_lines_is_bounded(path):
 
 def test_an_endless_line_is_never_held(path):
     """64 MiB without a newline take a few MiB."""
-    path.write_bytes(gzip.compress(bytes(64 * 1024 * 1024)))
+    path.write_bytes(gzip.compress(b"x" * (64 * 1024 * 1024)))
     tracemalloc.start()
     (overlong,) = read(path)
     _, peak = tracemalloc.get_traced_memory()
@@ -208,3 +208,25 @@ def test_a_closed_standard_input_is_an_error(monkeypatch):
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(SourceError, match="closed"), open_source("-"):
         pass
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd.compress])
+@pytest.mark.parametrize("nuls", [1, 1024, 3 * 1024 * 1024 + 5])
+def test_nuls_at_the_beginning_are_skipped_and_counted(path, pack, nuls):
+    """As they stand where a log was truncated under a program that goes on at its offset."""
+    path.write_bytes(pack(bytes(nuls) + b"a\n\0b\n"))
+    assert [block[1:4] for block in read(path)] == [(1, nuls, b"a\n\0b\n")]
+    path.write_bytes(pack(bytes(nuls)))
+    assert read(path) == []
+
+
+def test_a_hole_of_gibibytes_takes_no_memory(path):
+    """It is not held, and no line of it is rejected."""
+    with path.open("wb") as file:
+        file.truncate(2 * 1024**3)
+        file.seek(0, os.SEEK_END)
+        file.write(b"a\n")
+    tracemalloc.start()
+    assert [block[1:4] for block in read(path)] == [(1, 2 * 1024**3, b"a\n")]
+    assert tracemalloc.get_traced_memory()[1] < 16 * 1024 * 1024
+    tracemalloc.stop()

@@ -5,7 +5,7 @@ A list of all erased users, however their page views come back, has its place he
 
 import dataclasses
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from behavstats.store.hashing import Hasher
@@ -46,6 +46,10 @@ class Erasures:
 
     def __bool__(self) -> bool:
         return bool(self._until)
+
+    def has_any(self, user_ids: Iterable[str]) -> bool:
+        """Return whether one of some texts is the id of a user who was erased."""
+        return any(self._hasher.digest(user_id) in self._until for user_id in user_ids)
 
     def without(self, views: "PageViews") -> "tuple[PageViews, int]":
         """Return page views but those of erased users from before; and how many those were.

@@ -9,9 +9,12 @@ from behavstats.store import erased
 
 _COLUMNS = """
 progress.id, source.name, device, inode, "offset", lines, head, tail, tail_length, rejected, size,
-modified, taken
+modified, taken, begun_again.progress IS NOT NULL, anew
 """
-_SELECT = f"SELECT {_COLUMNS} FROM progress JOIN source ON source.id = progress.source "  # noqa: S608
+_SELECT = f"""
+SELECT {_COLUMNS} FROM progress JOIN source ON source.id = progress.source
+LEFT JOIN begun_again ON begun_again.progress = progress.id
+"""  # noqa: S608
 _OF_FILE = _SELECT + "WHERE device = ? AND inode = ?"
 _OF_BEGINNINGS = _SELECT + 'WHERE head IN ({}) ORDER BY "offset" DESC LIMIT 100'
 
@@ -34,6 +37,13 @@ _LAST_TAKEN = """
 SELECT max(taken) FROM progress JOIN source ON source.id = progress.source
 WHERE substr(name, 1, length(?1)) = ?1
 """
+
+_ASKED = "SELECT source, since FROM asked JOIN source ON source.id = source WHERE name = ?"
+_ASKED_LONG_AGO = """
+SELECT source FROM asked JOIN source ON source.id = source
+WHERE name IS NOT NULL ORDER BY since DESC, source DESC LIMIT -1 OFFSET ?
+"""
+_MOST_ASKED = 10_000  # names of files
 
 _ALL = 1 << 64  # numbers of a device, or an inode
 
@@ -67,7 +77,8 @@ class SourceProgress(NamedTuple):
 
     `name` is None once it was erased; `device` and `inode`, once its content is in no file any
     more. `size` in bytes of the content, `taken` in ms since the epoch. `modified` in ns, of a
-    compressed file that was taken to its end.
+    compressed file that was taken to its end. `is_again` says that the file, or its name, was
+    known before it was taken from its beginning; `anew` when that was (ms), if it is a surprise.
     """
 
     id: int
@@ -79,6 +90,8 @@ class SourceProgress(NamedTuple):
     size: int
     modified: int | None
     taken: int
+    is_again: bool = False
+    anew: int | None = None
 
     @property
     def lag(self) -> int:
@@ -87,7 +100,10 @@ class SourceProgress(NamedTuple):
 
 
 class Step(NamedTuple):
-    """How far a file was taken now; `expected` is the offset before, None if there was none."""
+    """How far a file was taken now; `expected` is the offset before, None if there was none.
+
+    Then, `is_again` and `anew` are written down as well (see `SourceProgress`).
+    """
 
     name: str
     device: int
@@ -98,6 +114,8 @@ class Step(NamedTuple):
     size: int
     modified: int | None
     taken: int
+    is_again: bool = False
+    anew: int | None = None
 
 
 def advance(connection: sqlite3.Connection, steps: Sequence[Step]) -> None:
@@ -122,6 +140,9 @@ def advance(connection: sqlite3.Connection, steps: Sequence[Step]) -> None:
             done = connection.execute(_UPDATE, (*values, step.expected))
         if done.rowcount != 1:
             raise Overtaken(step.name)
+        if step.expected is None and step.is_again:
+            again = (done.lastrowid, step.anew)
+            connection.execute("INSERT INTO begun_again (progress, anew) VALUES (?, ?)", again)
 
 
 def find(connection: sqlite3.Connection, device: int, inode: int) -> SourceProgress | None:
@@ -141,10 +162,40 @@ def read_all(connection: sqlite3.Connection) -> list[SourceProgress]:
     return sorted(_read(connection, _SELECT, ()), key=lambda progress: progress.name or "")
 
 
-def last_taken(connection: sqlite3.Connection, name: str) -> int | None:
-    """Return when a file was taken last (ms), or one whose name begins with its; None if never."""
-    row = connection.execute(_LAST_TAKEN, (name,)).fetchone()
-    return None if row[0] is None else int(row[0])
+def asked_since(connection: sqlite3.Connection, name: str) -> int | None:
+    """Return since when (ms) a file is asked for by its name; None if it never was."""
+    row = connection.execute(_ASKED, (name,)).fetchone()
+    return None if row is None else int(row[1])
+
+
+def ask(connection: sqlite3.Connection, names: Sequence[str], now: int) -> None:
+    """Note that files are asked for by their names since now (ms), if not for longer.
+
+    A file that was taken before that was noted is asked for since it was taken last.
+    """
+    for name in names:
+        known = connection.execute(_ASKED, (name,)).fetchone()
+        if known is not None:  # the clock may have been wrong, and ahead
+            values = (now, known[0])
+            connection.execute("UPDATE asked SET since = min(since, ?) WHERE source = ?", values)
+            continue
+        (taken,) = connection.execute(_LAST_TAKEN, (name,)).fetchone()
+        since = now if taken is None else min(taken, now)
+        connection.execute("INSERT INTO source (name) VALUES (?)", (name,))
+        connection.execute("INSERT INTO asked VALUES (last_insert_rowid(), ?)", (since,))
+    erased = "DELETE FROM asked WHERE source IN (SELECT id FROM source WHERE name IS NULL)"
+    connection.execute(erased)
+    for (source,) in connection.execute(_ASKED_LONG_AGO, (_MOST_ASKED,)).fetchall():
+        _delete_asked(connection, source)
+
+
+def mark_rotated(connection: sqlite3.Connection, device: int, inode: int) -> None:
+    """Note that a file was taken from its beginning because what it held was rotated."""
+    statement = """
+UPDATE begun_again SET anew = NULL
+WHERE progress = (SELECT id FROM progress WHERE device = ? AND inode = ?)
+"""
+    connection.execute(statement, _signed(device, inode))
 
 
 def move(connection: sqlite3.Connection, progress: int, file: tuple[int, int] | None) -> None:
@@ -163,20 +214,24 @@ def move(connection: sqlite3.Connection, progress: int, file: tuple[int, int] | 
 def forget(connection: sqlite3.Connection, name: str) -> None:
     """Forget how far the files of a name were taken; UnknownSource if there is none."""
     found = [progress.id for progress in _read(connection, _SELECT + "WHERE name = ?", (name,))]
-    if not found:
+    asked = connection.execute(_ASKED, (name,)).fetchall()
+    if not (found or asked):
         raise UnknownSource(name)
     _delete(connection, found)
+    for source, _ in asked:
+        _delete_asked(connection, source)
 
 
 def _read(
     connection: sqlite3.Connection, statement: str, values: Sequence[object]
 ) -> Iterator[SourceProgress]:
     for row in connection.execute(statement, values).fetchall():
-        key, name, device, inode, offset, lines, head, tail, tail_length, *rest = row
+        key, name, device, inode, offset, lines, head, tail, tail_length, *rest, again, anew = row
         checkpoint = Checkpoint(offset, lines, head, tail, tail_length)
         if device is not None:
             device, inode = device % _ALL, inode % _ALL
-        yield SourceProgress(key, name, device, inode, checkpoint, *rest)
+        source = SourceProgress(key, name, device, inode, checkpoint, *rest)
+        yield source._replace(is_again=bool(again), anew=anew)
 
 
 def _source(connection: sqlite3.Connection, name: str, file: tuple[int, int]) -> int | None:
@@ -199,9 +254,15 @@ def _delete(connection: sqlite3.Connection, progress: Sequence[int]) -> None:
     for one in progress:
         row = connection.execute("SELECT source FROM progress WHERE id = ?", (one,)).fetchone()
         _erase_name(connection, row[0])
+        connection.execute("DELETE FROM begun_again WHERE progress = ?", (one,))
         connection.execute("DELETE FROM progress WHERE id = ?", (one,))
     if progress:
         erased.drop_needless(connection)
+
+
+def _delete_asked(connection: sqlite3.Connection, source: int) -> None:
+    _erase_name(connection, source)
+    connection.execute("DELETE FROM asked WHERE source = ?", (source,))
 
 
 def _signed(device: int, inode: int) -> tuple[int, int]:

@@ -249,7 +249,28 @@ CREATE TABLE erased_user (
     "CREATE INDEX ix_erased_user_erased ON erased_user (erased)",
 )
 
-_STEPS = (_FIRST, _SUMMARIES, _ARRIVALS, _PROGRESS, (*_STORE, *_REJECTS, *_ERASURE))
+# Since when files are asked for by name; and which files were taken from their beginnings though
+# something of them had been taken before (`anew`: when that was no rotation; both in ms).
+_WATCH = (
+    """
+CREATE TABLE asked (
+    source INTEGER NOT NULL,
+    since INTEGER NOT NULL,
+    PRIMARY KEY (source),
+    FOREIGN KEY(source) REFERENCES source (id)
+)
+""",
+    """
+CREATE TABLE begun_again (
+    progress INTEGER NOT NULL,
+    anew INTEGER,
+    PRIMARY KEY (progress),
+    FOREIGN KEY(progress) REFERENCES progress (id)
+)
+""",
+)
+
+_STEPS = (_FIRST, _SUMMARIES, _ARRIVALS, _PROGRESS, (*_STORE, *_REJECTS, *_ERASURE, *_WATCH))
 VERSION = len(_STEPS)
 """Of the tables, as this program knows them."""
 

@@ -292,15 +292,28 @@ class Store:
         with self._reading() as connection:
             return progress.find_by_beginnings(connection, heads)
 
-    def last_taken(self, name: str) -> int | None:
-        """Return when a file, or one whose name begins with its, was taken last, in ms."""
+    def asked_since(self, names: Sequence[str], now: int) -> list[int]:
+        """Return since when (ms) files are asked for by their names; noted as now, if never."""
+        since = self._asked_since(names)
+        if any(instant is None or instant > now for instant in since):
+            with self._turn() as connection, self._transaction(connection):
+                progress.ask(connection, names, now)
+            since = self._asked_since(names)
+        return [now if instant is None else instant for instant in since]
+
+    def _asked_since(self, names: Sequence[str]) -> list[int | None]:
         with self._reading() as connection:
-            return progress.last_taken(connection, name)
+            return [progress.asked_since(connection, name) for name in names]
 
     def move_progress(self, of: SourceProgress, file: tuple[int, int] | None) -> None:
         """Note that a content is in another file now (device and inode), or in none any more."""
         with self._turn() as connection, self._transaction(connection):
             progress.move(connection, of.id, file)
+
+    def mark_rotated(self, device: int, inode: int) -> None:
+        """Note that a file was begun anew because what it held before was rotated."""
+        with self._turn() as connection, self._transaction(connection):
+            progress.mark_rotated(connection, device, inode)
 
     def forget_source(self, name: str) -> None:
         """Forget how far the files of a name were taken; UnknownSource if there is none."""

@@ -168,6 +168,27 @@ class StoredStore(_Base, table=True):
     secret: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
+class Asked(_Base, table=True):
+    """Since when (ms) a file is followed that was asked for by its name."""
+
+    __tablename__ = "asked"
+
+    source: int | None = Field(default=None, primary_key=True, foreign_key="source.id")
+    since: int
+
+
+class BegunAgain(_Base, table=True):
+    """A file that was taken from its beginning though it, or its name, was known before.
+
+    `anew` (ms) is when, unless it was rotated, so that this is what has to be.
+    """
+
+    __tablename__ = "begun_again"
+
+    progress: int | None = Field(default=None, primary_key=True, foreign_key="progress.id")
+    anew: int | None = None
+
+
 class Erasure(_Base, table=True):
     """A user who is being erased: the row in `user` is empty already, and page views may be left.
 

@@ -1,0 +1,52 @@
+"""A program that writes a log: a line at a time, reopened on SIGUSR1, ended by SIGTERM.
+
+`python -m tests.faults.writer LOG LOCK MODE`: each write is made under a lock of the file LOCK, so
+that who holds that has it pause. MODE is that of `open`: `ab` appends; `wb` writes at the offset
+that it has reached, also where the file was truncated meanwhile. The number of lines stands on
+standard output, now and then and at the end.
+"""
+
+import fcntl
+import signal
+import sys
+import time
+
+from behavstats.events import PageView
+from tests.histories import AS_OF, line
+
+TELLS = 50  # lines
+BAD = 20  # one line in so many is no page view
+
+
+def view(number):
+    return PageView(f"user{number % 17}", AS_OF - number, f"/{number % 7}")
+
+
+def line_of(number):
+    """Return a line that is there once: a page view or, now and then, none."""
+    return b'{"junk": %d}\n' % number if number % BAD == 0 else line(view(number))
+
+
+def main(log, lock, mode):
+    told = set()
+    for number in (signal.SIGUSR1, signal.SIGTERM):
+        signal.signal(number, lambda number, _: told.add(number))
+    out, count = open(log, mode, buffering=0), 0  # noqa: SIM115
+    with open(lock, "ab") as turn:
+        while signal.SIGTERM not in told:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            if signal.SIGUSR1 in told:
+                told.discard(signal.SIGUSR1)
+                out.close()
+                out = open(log, mode, buffering=0)  # noqa: SIM115
+            count += 1
+            out.write(line_of(count))
+            fcntl.flock(turn, fcntl.LOCK_UN)
+            if count % TELLS == 0:
+                print(count, flush=True)
+            time.sleep(0.001)
+    print(count, flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
