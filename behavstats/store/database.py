@@ -151,27 +151,6 @@ def json_array(values: Iterable[str] | Iterable[int]) -> str:
     return msgspec.json.encode([*values]).decode()
 
 
-class Reading:
-    """Lends one of the idle connections; not a generator, which would take as long as a query."""
-
-    def __init__(self, path: Path, idle: list[sqlite3.Connection]) -> None:
-        self._path = path
-        self._idle = idle
-
-    def __enter__(self) -> sqlite3.Connection:
-        try:
-            self._connection = self._idle.pop()
-        except IndexError:
-            with translated(self._path):
-                self._connection = connect(self._path, "ro")
-        return self._connection
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        self._idle.append(self._connection)
-        if isinstance(error, sqlite3.Error):
-            raise translation(error, self._path) from error
-
-
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into ours."""

@@ -1,7 +1,6 @@
 """The store: one object with the verbs that the rest of the program uses."""
 
 import math
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,19 +13,21 @@ from behavstats.errors import (
     NotAStore,
     SourceError,
     StoreBusy,
+    StoreError,
     StoreUnavailable,
     UnknownUser,
 )
 from behavstats.events import PageView, Rejection
 from behavstats.profile import Summary, Window
 from behavstats.store import database, opening, progress, rejects
+from behavstats.store.connections import Connections, Reading
 from behavstats.store.erasing import Receipt, erase_user
 from behavstats.store.lock import StoreLock
 from behavstats.store.progress import SourceProgress, Step
 from behavstats.store.reading import read_page_views, read_summary
 from behavstats.store.schema import VERSION
 from behavstats.store.settling import is_unsettled, settle, unsettle_all
-from behavstats.store.wal import PATIENCE_WITH_READERS, Wal
+from behavstats.store.wal import PATIENCE_WITH_READERS
 from behavstats.store.writing import Interner, insert_page_views
 
 if TYPE_CHECKING:
@@ -56,12 +57,12 @@ class Store:
         self.path = path
         self._patience = patience
         self._lock = lock
-        self._idle: list[sqlite3.Connection] = []  # connections that read, while they do not
-        self._writer: sqlite3.Connection | None = None
+        self._connections = Connections(path)
+        self._openings = 0
         self._users = Interner("user", "user_id")
         self._pages = Interner("page", "name")
         self._remembering: list[Interner | Loading] = [self._users, self._pages]
-        self._wal = Wal(path)
+        self._wal = self._connections.wal
         self._data_version: int | None = None
 
     @classmethod
@@ -73,7 +74,9 @@ class Store:
         """
         path = opening.resolved(path)
         database.check_file(path)
-        store = cls(path, patience, StoreLock(path, patience, on_wait))
+        lock = StoreLock(path, patience, on_wait)
+        opening.check_log(path, lock)
+        store = cls(path, patience, lock)
         with ExitStack() as on_failure:
             on_failure.callback(store.close)
             store._finish_interrupted()
@@ -98,6 +101,7 @@ class Store:
             return cls.open(path, patience, on_wait)
         except NoStore:
             with StoreLock(path, patience, on_wait).held(), database.translated(path):
+                opening.clear_leftovers(path)
                 opening.make(path)
             return cls.open(path, patience, on_wait)
 
@@ -112,15 +116,14 @@ class Store:
 
         Where another process holds the store, its WAL is that one's to empty.
         """
-        self._close_idle()
+        self._connections.close_idle()
         if self._writer is not None:
             # The last connection to close makes a checkpoint, too: under the lock, therefore. Where
             # that is not to be had, whoever has it has a connection, and ours is not the last.
-            with suppress(StoreBusy), self._turn() as connection:
-                self._wal.empty(connection)
-                connection.close()
-            self._writer.close()
-            self._writer = None
+            with suppress(StoreError), self._turn() as connection:
+                self._empty(connection)
+                self._connections.close()
+        self._connections.close()
 
     def add(self, views: Sequence[PageView], rejections: Sequence[Rejection] = ()) -> int:
         """Store page views and rejected lines in one transaction, durable on return.
@@ -245,6 +248,7 @@ class Store:
 
     def rejections(self) -> Iterator[Rejection]:
         """Yield the rejected lines in the order in which they came."""
+        self._connections.guard.check()
         with database.translated(self.path):
             yield from rejects.read_rejections(database.engine(self.path))
 
@@ -306,7 +310,12 @@ class Store:
     def checkpoint(self) -> None:
         """Copy the write-ahead log into the database and empty it, unless others are using it."""
         with suppress(StoreBusy), self._turn() as connection:
-            self._wal.empty(connection)
+            self._empty(connection)
+
+    def look_after_files(self) -> None:
+        """Raise StoreError if others moved, removed or replaced the files; open new ones."""
+        with self._turn() as connection:
+            self._connections.guard.check_content(connection)
 
     def check_readable(self) -> None:
         """Raise StoreError if the store cannot be read."""
@@ -318,22 +327,32 @@ class Store:
         with self._turn() as connection, self._transaction(connection):
             connection.execute("DELETE FROM page_view WHERE false")  # BEGIN takes any file
 
-    def _reading(self) -> database.Reading:
+    @property
+    def _writer(self) -> sqlite3.Connection | None:
+        return self._connections.writer
+
+    def _reading(self) -> Reading:
         """Lend a connection that can only read."""
-        return database.Reading(self.path, self._idle)
+        return self._connections.reading()
 
     @contextmanager
     def _turn(self) -> Iterator[sqlite3.Connection]:
         """Hold the store's lock, and lend the connection that writes."""
         with self._lock.held(), database.translated(self.path):
-            if self._writer is None:
-                self._writer = database.connect_writer(self.path)
+            connection = self._connections.open_writer()
+            if self._openings != self._connections.openings:
+                self._openings = self._connections.openings
                 self._data_version = None  # comparable on one connection only
-            yield self._writer
+            try:
+                yield connection
+            except BaseException as error:
+                self._connections.explain(error)
+                raise
 
     @contextmanager
     def _transaction(self, connection: sqlite3.Connection) -> Iterator[None]:
         """Commit what is done inside, or none of it."""
+        guard = self._connections.guard
         connection.execute("BEGIN IMMEDIATE")
         try:
             (data_version,) = connection.execute("PRAGMA data_version").fetchone()
@@ -345,19 +364,26 @@ class Store:
                 self._check_still_ours(connection)
                 self._data_version = data_version
             yield
+            guard.seal(connection)
             connection.execute("COMMIT")
+            guard.check_content(connection)  # what is in a file that is lost by now is not durable
         except BaseException:
+            guard.doubt()
             self._forget_keys()
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+    def _empty(self, connection: sqlite3.Connection) -> None:
+        self._connections.guard.check_content(connection)
+        self._wal.empty(connection)
 
     def _finish_interrupted(self) -> None:
         """Have SQLite undo a transaction whose process was killed, if it was not in WAL mode.
 
         As when a store is made, or led to a new version. Connections that only read cannot.
         """
-        if os.path.exists(f"{self.path}-journal"):
+        if Path(f"{self.path}-journal").exists():
             with self._turn() as connection:
                 connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
 
@@ -372,17 +398,14 @@ class Store:
 
         A program of that older version does not know what it would have to keep right.
         """
-        self._close_idle()
+        self._connections.close_idle()
         with self._turn() as connection:
             version = database.check_version(connection, self.path)
             if version == VERSION:  # another process was first
                 return
             patience = min(self._patience, PATIENCE_WITH_READERS)
             opening.lead_on(connection, self.path, version, patience)
-
-    def _close_idle(self) -> None:
-        while self._idle:
-            self._idle.pop().close()
+            self._connections.note_anew(connection)
 
     def _forget_keys(self) -> None:
         for memory in [*self._remembering]:  # a load in another thread may be at its end

@@ -146,7 +146,7 @@ def test_reading_a_busy_user_touches_few_page_views(busy, monkeypatch):
 def statements(store, user, wanted):
     store.summary(user, wanted)
     executed = []
-    (connection,) = store._idle
+    (connection,) = store._connections.idle
     connection.set_trace_callback(executed.append)
     store.summary(user, wanted)
     connection.set_trace_callback(None)
