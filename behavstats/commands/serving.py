@@ -36,7 +36,10 @@ def check(
         advice = "behavstats check --repair makes anew what is derived from page views"
         if count and repair:
             count = _repair(store)
-            advice = "the file and its page views are not repaired: restore them from a backup"
+            advice = (
+                "the file and its page views are not repaired: "
+                "behavstats restore BACKUP puts a backup in their place"
+            )
         if not count:
             page_views, summaries = store.counts()
             print(f"the store is sound: {page_views:,} page views, {summaries:,} summaries")

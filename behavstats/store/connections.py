@@ -5,7 +5,6 @@ guard says so: nothing is committed then, nor read, until the files are there ag
 may be opened in their place.
 """
 
-import ctypes
 import os
 import sqlite3
 import time
@@ -123,9 +122,9 @@ class Connections:
             self.guard.compare(self.writer)  # it may have the right content again
         elif loss is Loss.LOG_GONE:
             self._rescue(error)
-            self._reopen()
+            self._reopen(loss)
         elif loss is Loss.REPLACED:
-            self._reopen()
+            self._reopen(loss)
         else:  # what is gone may come back, with all that is in its log
             raise error
 
@@ -139,19 +138,19 @@ class Connections:
             if self.wal.is_due:
                 raise error
 
-    def _reopen(self) -> None:
+    def _reopen(self, loss: Loss) -> None:
         """Leave the files that are open for those at the path.
 
         SQLite makes no checkpoint as it closes a file that is not at its path any more, and leaves
         what lies beside that path.
         """
-        leftovers = self.guard.leftovers()
-        self._close_all()
         database.check_file(self.path)
         check_log(self.path)
-        for path in leftovers:  # of the file that was there before: no other may take them for its
-            with suppress(FileNotFoundError):
-                os.unlink(path)
+        if loss is Loss.REPLACED:  # what is left of the old one: the new one must not take it
+            for path in self.guard.leftovers():
+                with suppress(FileNotFoundError):
+                    os.unlink(path)
+        self._close_all()
         self.guard = Guard(self.path)
         self.openings += 1
         with self.reading() as connection:
@@ -172,6 +171,8 @@ class Connections:
         The last one that is closed copies its log into the file at the path, and removes the log
         there: both are not its own.
         """
+        import ctypes
+
         for connection in {*self._readers, self.writer} - self._kept:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
             self._kept.add(connection)

@@ -78,8 +78,12 @@ class Guard:
     def check_content(self, connection: sqlite3.Connection) -> None:
         """Raise StoreError if the files are lost, or the store's file has another content."""
         self.check()
-        if self._version() != self._compared:
+        if self.is_changed():
             self.compare(connection)
+
+    def is_changed(self) -> bool:
+        """Return whether the store's file may have another content than when it was compared."""
+        return self._version() != self._compared
 
     def compare(self, connection: sqlite3.Connection) -> bool:
         """Compare the state of the store's file with what a connection sees, under the lock.

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 _LOADED_AT_ONCE = 50_000  # page views; others wait for a twentieth of a second then
 _COUNTS = "SELECT (SELECT count(*) FROM page_view), (SELECT count(*) FROM summary)"
+_USERS = "SELECT count(DISTINCT user) FROM page_view"
 _SETTLED_AT_ONCE = 0.01  # seconds; others wait then
 # Bytes of a WAL that is copied into the database. That costs less, the more commits it is for; but
 # those who post wait meanwhile.
@@ -222,6 +223,12 @@ class Store:
             row = connection.execute(_COUNTS).fetchone()
         return row[0], row[1]
 
+    def users(self) -> int:
+        """Return how many users have page views; looks at all of them."""
+        with self._reading() as connection:
+            row = connection.execute(_USERS).fetchone()
+        return int(row[0])
+
     def newest(self) -> int:
         """Return the instant of the newest page view in ms, 0 if there is none; looks at all."""
         with self._reading() as connection:
@@ -314,6 +321,9 @@ class Store:
 
     def look_after_files(self) -> None:
         """Raise StoreError if others moved, removed or replaced the files; open new ones."""
+        guard = self._connections.guard
+        if guard.loss() is None and not guard.is_changed():
+            return  # nobody waits for the lock
         with self._turn() as connection:
             self._connections.guard.check_content(connection)
 
