@@ -86,6 +86,11 @@ class Connections:
         self.guard = Guard(self.path)
         self._note_files_of(connection)
 
+    def empty_log(self, connection: sqlite3.Connection) -> None:
+        """Copy the log into the store and empty it, under the lock; StoreError if it is lost."""
+        self.guard.check_content(connection)
+        self.wal.empty(connection)
+
     def explain(self, error: BaseException) -> None:
         """Raise StoreError if it is lost files that an error comes from."""
         loss = self.guard.loss()

@@ -146,6 +146,13 @@ def check_version(connection: sqlite3.Connection, path: Path) -> int:
     return 0
 
 
+def check_still_ours(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise NotAStore if a newer program has led the store on since it was opened."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version != VERSION:
+        raise NotAStore(f"{path} is of version {version} now, which this program is not")
+
+
 def json_array(values: Iterable[str] | Iterable[int]) -> str:
     """Return values as one that a statement takes: a JSON array, for `json_each`."""
     return msgspec.json.encode([*values]).decode()

@@ -19,6 +19,8 @@ from behavstats.store.wal import Wal
 
 _PATIENCE = 5.0  # seconds for the copy's own lock, which nobody else wants
 
+_USERS = "SELECT count(DISTINCT user) FROM page_view"
+
 
 class Restored(NamedTuple):
     """What a store holds now, and the file that keeps what was there before, if anything was."""
@@ -76,15 +78,16 @@ def _made_ready(copy: Path, backup: Path) -> tuple[int, int]:
         with Store.open(copy, _PATIENCE) as store:
             for difference in store.check():
                 raise _failed(backup, f"it is not sound: {difference}")
-            statistics = store.users(), store.counts()[0]
+            page_views, _ = store.counts()
     except BackupError:
         raise
     except BehavstatsError as error:
         raise _failed(backup, str(error).replace(str(copy), str(backup))) from None
     with closing(database.connect_writer(copy)) as connection:
+        (users,) = connection.execute(_USERS).fetchone()
         connection.execute(chain.RENEW)
     sync(copy)
-    return statistics
+    return users, page_views
 
 
 def _put(copy: Path, path: Path) -> Path | None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Self
 
 from behavstats.errors import (
     NoStore,
-    NotAStore,
     SourceError,
     StoreBusy,
     StoreError,
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 
 _LOADED_AT_ONCE = 50_000  # page views; others wait for a twentieth of a second then
 _COUNTS = "SELECT (SELECT count(*) FROM page_view), (SELECT count(*) FROM summary)"
-_USERS = "SELECT count(DISTINCT user) FROM page_view"
 _SETTLED_AT_ONCE = 0.01  # seconds; others wait then
 # Bytes of a WAL that is copied into the database. That costs less, the more commits it is for; but
 # those who post wait meanwhile.
@@ -80,7 +78,11 @@ class Store:
         store = cls(path, patience, lock)
         with ExitStack() as on_failure:
             on_failure.callback(store.close)
-            store._finish_interrupted()
+            if Path(f"{path}-journal").exists():
+                # SQLite undoes a transaction of a process that was killed as it made a store, or
+                # led it to a new version: not in WAL mode, and not on connections that only read.
+                with store._turn() as connection:
+                    connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
             with store._reading() as connection:
                 version = database.check_version(connection, path)
             if version == 0:
@@ -122,7 +124,7 @@ class Store:
             # The last connection to close makes a checkpoint, too: under the lock, therefore. Where
             # that is not to be had, whoever has it has a connection, and ours is not the last.
             with suppress(StoreError), self._turn() as connection:
-                self._empty(connection)
+                self._connections.empty_log(connection)
                 self._connections.close()
         self._connections.close()
 
@@ -223,12 +225,6 @@ class Store:
             row = connection.execute(_COUNTS).fetchone()
         return row[0], row[1]
 
-    def users(self) -> int:
-        """Return how many users have page views; looks at all of them."""
-        with self._reading() as connection:
-            row = connection.execute(_USERS).fetchone()
-        return int(row[0])
-
     def newest(self) -> int:
         """Return the instant of the newest page view in ms, 0 if there is none; looks at all."""
         with self._reading() as connection:
@@ -317,7 +313,7 @@ class Store:
     def checkpoint(self) -> None:
         """Copy the write-ahead log into the database and empty it, unless others are using it."""
         with suppress(StoreBusy), self._turn() as connection:
-            self._empty(connection)
+            self._connections.empty_log(connection)
 
     def look_after_files(self) -> None:
         """Raise StoreError if others moved, removed or replaced the files; open new ones."""
@@ -371,7 +367,7 @@ class Store:
                 # bytes in the WAL if it could not be emptied then.
                 self._forget_keys()
                 self._wal.is_due = True
-                self._check_still_ours(connection)
+                database.check_still_ours(connection, self.path)
                 self._data_version = data_version
             yield
             guard.seal(connection)
@@ -383,25 +379,6 @@ class Store:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-
-    def _empty(self, connection: sqlite3.Connection) -> None:
-        self._connections.guard.check_content(connection)
-        self._wal.empty(connection)
-
-    def _finish_interrupted(self) -> None:
-        """Have SQLite undo a transaction whose process was killed, if it was not in WAL mode.
-
-        As when a store is made, or led to a new version. Connections that only read cannot.
-        """
-        if Path(f"{self.path}-journal").exists():
-            with self._turn() as connection:
-                connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
-
-    def _check_still_ours(self, connection: sqlite3.Connection) -> None:
-        """Raise NotAStore if a newer program has led the store on since it was opened."""
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version != VERSION:
-            raise NotAStore(f"{self.path} is of version {version} now, which this program is not")
 
     def _migrate(self) -> None:
         """Lead an older store to the newest version, while nobody else has it open.

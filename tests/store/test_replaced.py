@@ -39,13 +39,15 @@ def restored(backup, store):
     return restore(backup, store.path, StoreLock(store.path, 10))
 
 
-def crashed(db, views=(VIEW,), before=""):
-    """Add page views in a process that is killed: they are in the log alone."""
+def crashed(db, *views, before=""):
+    """Add page views in a process that is killed: those after the first are in the log alone."""
     code = (
         "import os, sys; from pathlib import Path\n"
         "from behavstats.events import PageView; from behavstats.store import Store\n"
-        f"store = Store.create(Path({str(db)!r}), 10)\n{before}\n"
-        f"for view in {[(view.user_id, view.instant, view.name) for view in views]!r}: store.add([PageView(*view)])\n"
+        f"store = Store.create(Path({str(db)!r}), 10); store.add([PageView('first', 1, '/')])\n"
+        f"{before}\n"
+        f"for view in {[(view.user_id, view.instant, view.name) for view in views]!r}:\n"
+        "    store.add([PageView(*view)])\n"
         "os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", code], check=False)
@@ -63,9 +65,9 @@ def test_a_log_that_a_killed_process_left_is_its_stores_own(db, checkpoints):
     before = "\n".join(
         f"store.add([PageView('u', {n}, '/')]); store.checkpoint()" for n in range(checkpoints)
     )
-    crashed(db, [VIEW, LATER], before)
+    crashed(db, VIEW, LATER, before=before)
     with Store.open(db, patience=10) as store:
-        assert store.counts()[0] == 2 + checkpoints
+        assert store.counts()[0] == 3 + checkpoints
         assert list(store.check()) == []
 
 
@@ -94,7 +96,7 @@ def test_a_backup_copied_over_a_crashed_store_is_refused_with_the_way_out(db, tm
     with Store.create(db, patience=10) as store:
         store.add([VIEW])
         store.back_up(backup, force=False)
-    crashed(db, [LATER])
+    crashed(db, LATER)
     shutil.copy(backup, db)
     before = files_of(db)
     with pytest.raises(StoreUnavailable, match="behavstats restore BACKUP"):
@@ -108,7 +110,7 @@ def test_a_backup_copied_over_a_crashed_store_is_refused_with_the_way_out(db, tm
 
 def test_a_log_without_its_store_is_not_thrown_away(db):
     """To make a store there would remove it."""
-    crashed(db)
+    crashed(db, VIEW)
     db.rename(db.with_name("moved.db"))
     with pytest.raises(StoreUnavailable, match="without its store"):
         Store.create(db, patience=10)
