@@ -10,7 +10,7 @@ BehavstatsError
 ├── UnknownUser             no page view of this user is stored
 ├── UnknownSource           no file of this name was ever followed
 ├── SourceError             an input file cannot be read, or not to its end
-├── BackupError             a backup cannot be written
+├── BackupError             a backup cannot be written, or a store not be restored from it
 ├── AddressError            the server cannot listen there
 └── StoreError
     ├── NoStore             there is no store at this path
@@ -18,6 +18,7 @@ BehavstatsError
     ├── Overtaken           another process took a file further that is followed here, too
     ├── StoreBusy           somebody else holds the store; trying again later helps
     │   └── Overloaded      more is waiting already than may
+    ├── StoreAbandoned      another file is in use at its path; only a new process can open that
     └── StoreUnavailable    the store cannot be read or written (permissions, disk, damage)
 """
 
@@ -117,12 +118,12 @@ class SourceError(BehavstatsError):
 
 
 class BackupError(BehavstatsError):
-    """A backup cannot be written to this file."""
+    """A backup cannot be written to this file, or a store not be restored from it."""
 
     code = "backup_failed"
 
-    def __init__(self, to: object, reason: object) -> None:
-        super().__init__(f"cannot make the backup {to}: {reason}")
+    def __init__(self, backup: object, reason: object, what: str = "make the backup") -> None:
+        super().__init__(f"cannot {what} {backup}: {reason}")
 
 
 class AddressError(BehavstatsError):
@@ -175,5 +176,14 @@ class Overloaded(StoreBusy):
 
 class StoreUnavailable(StoreError):
     """The operating system or SQLite refuses: permissions, a full disk, a damaged file."""
+
+    code = "store_unavailable"
+
+
+class StoreAbandoned(StoreError):
+    """The store's files were replaced in a way after which this process must not go on with them.
+
+    A process that opens them anew can.
+    """
 
     code = "store_unavailable"

@@ -109,7 +109,7 @@ def _load(settings: Settings) -> Gateway:
     store = Store.open(settings.db, settings.patience)
     # Neither is closed: when the process ends, all that was acknowledged is committed, and the
     # process that supervises it truncates the WAL.
-    threading.Thread(target=_keep_settled, args=(store,), name="settling", daemon=True).start()
+    threading.Thread(target=_look_after, args=(store,), name="looking-after", daemon=True).start()
     metrics = Metrics(store, settings.clock)
     group = GroupCommit(store.add, metrics.committed)
     keys = Keys(settings.write_keys, settings.secret_keys)
@@ -171,15 +171,28 @@ def _allow_connections() -> None:
     )
 
 
-def _keep_settled(store: Store) -> None:
-    """Have the summaries made that page views have dropped, each second for a moment."""
+def _look_after(store: Store) -> None:
+    """Each second, look whether the store's files are there, and make summaries for a moment.
+
+    What is wrong is said once, and again where it is something else.
+    """
     import behavstats.store.summaries  # noqa: F401  NumPy, now, and not while others wait
 
+    trouble = ""
     while True:
         try:
+            store.look_after_files()
             store.settle(seconds=0)
-        except StoreError as error:
+        except StoreBusy as error:
             _log.warning("summaries will be made later: %s", error)
+        except StoreError as error:
+            if trouble != str(error):
+                trouble = str(error)
+                _log.error("%s", trouble)
+        else:
+            if trouble:
+                trouble = ""
+                _log.info("the store can be used again")
         time.sleep(_SETTLING)
 
 

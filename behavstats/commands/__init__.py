@@ -7,6 +7,7 @@ from io import TextIOWrapper
 from behavstats.commands import (  # noqa: F401  their commands
     ingesting,
     profiles,
+    restoring,
     serving,
     statistics,
     watching,

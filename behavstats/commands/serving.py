@@ -43,7 +43,10 @@ def check(
         if count and repair:
             repaired = _repair(store, quiet=json)
             count, listed = _listed(store.check(), quiet=json)
-            advice = "the file and its page views are not repaired: restore them from a backup"
+            advice = (
+                "the file and its page views are not repaired: "
+                "behavstats restore BACKUP puts a backup in their place"
+            )
         page_views, summaries = (None, None) if count else store.counts()
     if json:
         print_json(

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import mkstemp
 
 from behavstats.errors import BackupError
+from behavstats.store import chain
 from behavstats.store.opening import is_of
 
 _PAGES = 4_096  # copied at once; Ctrl-C is heard in between
@@ -24,13 +25,15 @@ def back_up(connection: sqlite3.Connection, store: Path, to: Path, *, force: boo
         os.close(descriptor)
         try:
             _copy(connection, part, to)
+            _renew(part, to)
             shutil.copymode(store, part)
-            _sync(part)
+            sync(part)
             _put(part, to, force=force)
         finally:
-            with suppress(FileNotFoundError):
-                os.unlink(part)
-        _sync(to.parent)
+            for beside in ("", "-wal", "-journal"):
+                with suppress(FileNotFoundError):
+                    os.unlink(f"{part}{beside}")
+        sync(to.parent)
     except OSError as error:
         raise BackupError(to, error.strerror or error) from None
 
@@ -68,6 +71,19 @@ def _copy(connection: sqlite3.Connection, part: str, to: Path) -> None:
             connection.execute("ROLLBACK")
 
 
+def _renew(part: str, to: Path) -> None:
+    """Give a copy an epoch of its own, and leave it one file, which needs no log to be read."""
+    with closing(sqlite3.connect(part, isolation_level=None)) as copy:
+        try:
+            # Nobody else has it open: no shared memory is made for its log.
+            copy.execute("PRAGMA locking_mode = EXCLUSIVE")
+            copy.execute("PRAGMA synchronous = OFF")
+            copy.execute(chain.RENEW)
+            copy.execute("PRAGMA journal_mode = DELETE")
+        except sqlite3.DatabaseError as error:
+            raise BackupError(to, error) from None
+
+
 def _put(part: str, to: Path, *, force: bool) -> None:
     if force:
         os.replace(part, to)
@@ -80,7 +96,8 @@ def _put(part: str, to: Path, *, force: bool) -> None:
         os.rename(part, to)
 
 
-def _sync(path: str | Path) -> None:
+def sync(path: str | Path) -> None:
+    """Have a file or a folder written to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -163,30 +163,16 @@ def check_version(connection: sqlite3.Connection, path: Path) -> int:
     return 0
 
 
+def check_still_ours(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise NotAStore if a newer program has led the store on since it was opened."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version != VERSION:
+        raise NotAStore(f"{path} is of version {version} now, which this program is not")
+
+
 def json_array(values: Iterable[str] | Iterable[int]) -> str:
     """Return values as one that a statement takes: a JSON array, for `json_each`."""
     return msgspec.json.encode([*values]).decode()
-
-
-class Reading:
-    """Lends one of the idle connections; not a generator, which would take as long as a query."""
-
-    def __init__(self, path: Path, idle: list[Connection]) -> None:
-        self._path = path
-        self._idle = idle
-
-    def __enter__(self) -> Connection:
-        try:
-            self._connection = self._idle.pop()
-        except IndexError:
-            with translated(self._path):
-                self._connection = connect(self._path, "ro")
-        return self._connection
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        self._idle.append(self._connection)
-        if isinstance(error, sqlite3.Error):
-            raise translation(error, self._path) from error
 
 
 class Access(NamedTuple):

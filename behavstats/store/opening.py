@@ -6,8 +6,9 @@ import time
 from contextlib import closing, suppress
 from pathlib import Path
 
-from behavstats.errors import StoreBusy
-from behavstats.store import database
+from behavstats.errors import StoreBusy, StoreUnavailable
+from behavstats.store import chain, database
+from behavstats.store.lock import StoreLock
 from behavstats.store.schema import migrate
 
 # Of a new store. Page views that come in their own order change almost a page each, which is then
@@ -35,6 +36,32 @@ def is_of(path: Path, other: str | Path) -> bool:
     with suppress(OSError, ValueError):
         return any(own.exists() and os.path.samefile(own, other) for own in files_of(path))
     return False
+
+
+def check_log(path: Path, lock: StoreLock) -> None:
+    """Raise StoreUnavailable if the log beside a store is another file's."""
+    try:
+        chain.check_log(path)
+    except StoreUnavailable:
+        with lock.held():  # without it, we may have looked while a checkpoint was made
+            chain.check_log(path)
+
+
+def clear_leftovers(path: Path) -> None:
+    """Remove what an old store left where a new one is to be made, under the lock.
+
+    StoreUnavailable if there may be page views in it.
+    """
+    if path.exists():
+        return
+    log, memory = Path(f"{path}-wal"), Path(f"{path}-shm")
+    if log.exists() and log.stat().st_size:
+        raise StoreUnavailable(
+            f"no store is made at {path}: a log of page views, {log.name}, is there without its "
+            "store; put that back, restore a backup with behavstats restore, or remove the log"
+        )
+    log.unlink(missing_ok=True)
+    memory.unlink(missing_ok=True)
 
 
 def make(path: Path) -> None:

@@ -157,17 +157,23 @@ CREATE TABLE progress (
 )
 
 # What a store is: one row. Each copy of a store has an epoch of its own; `secret` keys the digests
-# of what must not stand in it as text.
+# of what must not stand in it as text; `chain` says what `state` and `follows` are for.
 _STORE = (
     """
 CREATE TABLE store (
     id INTEGER NOT NULL,
     epoch BLOB NOT NULL,
     secret BLOB NOT NULL,
+    state VARCHAR NOT NULL,
+    follows VARCHAR NOT NULL,
     PRIMARY KEY (id)
 )
 """,
-    "INSERT INTO store (id, epoch, secret) VALUES (1, randomblob(16), randomblob(32))",
+    """
+INSERT INTO store (id, epoch, secret, state, follows)
+VALUES (1, randomblob(16), randomblob(32),
+        'bsts-wal-' || lower(hex(randomblob(12))), 'bsts-wal-000000000000000000000000')
+""",
 )
 
 # What bounds the rejected lines that are kept.

@@ -1,7 +1,6 @@
 """The store: one object with the verbs that the rest of the program uses."""
 
 import math
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,15 +11,16 @@ from typing import TYPE_CHECKING, Self
 
 from behavstats.errors import (
     NoStore,
-    NotAStore,
     SourceError,
     StoreBusy,
+    StoreError,
     StoreUnavailable,
     UnknownUser,
 )
 from behavstats.events import PageView, Rejection
 from behavstats.profile import Summary, Window
 from behavstats.store import database, deleting, opening, progress, rejects
+from behavstats.store.connections import Connections, Reading
 from behavstats.store.erased import Erasures, erasures_since
 from behavstats.store.erasing import Receipt, erase_user
 from behavstats.store.lock import StoreLock
@@ -28,7 +28,7 @@ from behavstats.store.progress import SourceProgress, Step
 from behavstats.store.reading import read_page_views, read_summary
 from behavstats.store.schema import VERSION
 from behavstats.store.settling import is_unsettled, settle, unsettle_all
-from behavstats.store.wal import PATIENCE_WITH_READERS, Wal
+from behavstats.store.wal import PATIENCE_WITH_READERS
 from behavstats.store.writing import Interner, insert_page_views
 
 if TYPE_CHECKING:
@@ -59,12 +59,12 @@ class Store:
         self.path = path
         self._patience = patience
         self._lock = lock
-        self._idle: list[database.Connection] = []  # connections that read, while they do not
-        self._writer: database.Connection | None = None
+        self._connections = Connections(path)
+        self._openings = 0
         self._users = Interner("user", "user_id")
         self._pages = Interner("page", "name")
         self._remembering: list[Interner | Loading] = [self._users, self._pages]
-        self._wal = Wal(path)
+        self._wal = self._connections.wal
         self._data_version: int | None = None
 
     @classmethod
@@ -76,10 +76,16 @@ class Store:
         """
         path = opening.resolved(path)
         database.check_file(path)
-        store = cls(path, patience, StoreLock(path, patience, on_wait))
+        lock = StoreLock(path, patience, on_wait)
+        opening.check_log(path, lock)
+        store = cls(path, patience, lock)
         with ExitStack() as on_failure:
             on_failure.callback(store.close)
-            store._finish_interrupted()
+            if Path(f"{path}-journal").exists():
+                # SQLite undoes a transaction of a process that was killed as it made a store, or
+                # led it to a new version: not in WAL mode, and not on connections that only read.
+                with store._turn() as connection:
+                    connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
             with store._reading() as connection:
                 version = database.check_version(connection, path)
             if version == 0:
@@ -101,6 +107,7 @@ class Store:
             return cls.open(path, patience, on_wait)
         except NoStore:
             with StoreLock(path, patience, on_wait).held(), database.translated(path):
+                opening.clear_leftovers(path)
                 opening.make(path)
             return cls.open(path, patience, on_wait)
 
@@ -115,15 +122,14 @@ class Store:
 
         Where another process holds the store, its WAL is that one's to empty.
         """
-        self._close_idle()
+        self._connections.close_idle()
         if self._writer is not None:
             # The last connection to close makes a checkpoint, too: under the lock, therefore. Where
             # that is not to be had, whoever has it has a connection, and ours is not the last.
-            with suppress(StoreBusy), self._turn() as connection:
-                self._wal.empty(connection)
-                connection.close()
-            self._writer.close()
-            self._writer = None
+            with suppress(StoreError), self._turn() as connection:
+                self._connections.empty_log(connection)
+                self._connections.close()
+        self._connections.close()
 
     def stop_waiting(self) -> None:
         """From now on, raise StoreBusy at once where another process has the turn to write."""
@@ -262,6 +268,7 @@ class Store:
 
     def rejections(self) -> Iterator[Rejection]:
         """Yield the rejected lines in the order in which they came."""
+        self._connections.guard.check()
         with database.translated(self.path):
             yield from rejects.read_rejections(database.engine(self.path))
 
@@ -335,7 +342,15 @@ class Store:
     def checkpoint(self) -> None:
         """Copy the write-ahead log into the database and empty it, unless others are using it."""
         with suppress(StoreBusy), self._turn() as connection:
-            self._wal.empty(connection)
+            self._connections.empty_log(connection)
+
+    def look_after_files(self) -> None:
+        """Raise StoreError if others moved, removed or replaced the files; open new ones."""
+        guard = self._connections.guard
+        if guard.loss() is None and not guard.is_changed():
+            return  # nobody waits for the lock
+        with self._turn() as connection:
+            self._connections.guard.check_content(connection)
 
     def check_readable(self) -> None:
         """Raise StoreError if the store cannot be read."""
@@ -347,18 +362,27 @@ class Store:
         with self._turn() as connection, self._transaction(connection):
             connection.execute("DELETE FROM page_view WHERE false")  # BEGIN takes any file
 
-    def _reading(self) -> database.Reading:
+    @property
+    def _writer(self) -> database.Connection | None:
+        return self._connections.writer
+
+    def _reading(self) -> Reading:
         """Lend a connection that can only read."""
-        return database.Reading(self.path, self._idle)
+        return self._connections.reading()
 
     @contextmanager
     def _turn(self) -> Iterator[database.Connection]:
         """Hold the store's lock, and lend the connection that writes."""
         with self._lock.held(), database.translated(self.path):
-            if self._writer is None:
-                self._writer = database.connect_writer(self.path)
+            connection = self._connections.open_writer()
+            if self._openings != self._connections.openings:
+                self._openings = self._connections.openings
                 self._data_version = None  # comparable on one connection only
-            yield self._writer
+            try:
+                yield connection
+            except BaseException as error:
+                self._connections.explain(error)
+                raise
 
     @contextmanager
     def _writing(self) -> Iterator[database.Connection]:
@@ -375,6 +399,7 @@ class Store:
     @contextmanager
     def _transaction(self, connection: sqlite3.Connection) -> Iterator[None]:
         """Commit what is done inside, or none of it."""
+        guard = self._connections.guard
         connection.execute("BEGIN IMMEDIATE")
         try:
             (data_version,) = connection.execute("PRAGMA data_version").fetchone()
@@ -383,47 +408,32 @@ class Store:
                 # bytes in the WAL if it could not be emptied then.
                 self._forget_keys()
                 self._wal.is_due = True
-                self._check_still_ours(connection)
+                database.check_still_ours(connection, self.path)
                 self._data_version = data_version
             yield
+            guard.seal(connection)
             connection.execute("COMMIT")
+            guard.check_content(connection)  # what is in a file that is lost by now is not durable
         except BaseException:
+            guard.doubt()
             self._forget_keys()
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-
-    def _finish_interrupted(self) -> None:
-        """Have SQLite undo a transaction whose process was killed, if it was not in WAL mode.
-
-        As when a store is made, or led to a new version. Connections that only read cannot.
-        """
-        if os.path.exists(f"{self.path}-journal"):
-            with self._turn() as connection:
-                connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
-
-    def _check_still_ours(self, connection: sqlite3.Connection) -> None:
-        """Raise NotAStore if a newer program has led the store on since it was opened."""
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version != VERSION:
-            raise NotAStore(f"{self.path} is of version {version} now, which this program is not")
 
     def _migrate(self) -> None:
         """Lead an older store to the newest version, while nobody else has it open.
 
         A program of that older version does not know what it would have to keep right.
         """
-        self._close_idle()
+        self._connections.close_idle()
         with self._turn() as connection:
             version = database.check_version(connection, self.path)
             if version == VERSION:  # another process was first
                 return
             patience = min(self._patience, PATIENCE_WITH_READERS)
             opening.lead_on(connection, self.path, version, patience)
-
-    def _close_idle(self) -> None:
-        while self._idle:
-            self._idle.pop().close()
+            self._connections.note_anew(connection)
 
     def _drop(self, loading: "Loading") -> None:
         with suppress(ValueError):

@@ -159,13 +159,18 @@ class Progress(_Base, table=True):
 
 
 class StoredStore(_Base, table=True):
-    """The store itself, in one row: the epoch of this copy, and the key of its digests."""
+    """The store itself, in one row: the epoch of this copy, and the key of its digests.
+
+    `state` and `follows` say which write-ahead log belongs to it; see `behavstats.store.chain`.
+    """
 
     __tablename__ = "store"
 
     id: int | None = Field(default=None, primary_key=True)
     epoch: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     secret: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    state: str
+    follows: str
 
 
 class Asked(_Base, table=True):

@@ -146,7 +146,7 @@ def test_reading_a_busy_user_touches_few_page_views(busy, monkeypatch):
 def statements(store, user, wanted):
     store.summary(user, wanted)
     executed = []
-    (connection,) = store._idle
+    (connection,) = store._connections.idle
     connection.set_trace_callback(executed.append)
     store.summary(user, wanted)
     connection.set_trace_callback(None)
@@ -190,6 +190,8 @@ def test_a_group_of_posts_takes_as_many_statements_for_many_users_as_for_few(sto
         store._writer.set_trace_callback(None)
         return [text for text in executed if "INTO page_view" not in text]
 
+    for number in range(2):  # the log is begun anew, and then has the store's state
+        store.add([PageView("u", AS_OF, f"/{number}")])
     assert len(statements_for(99)) == len(statements_for(9))
 
 

@@ -1,0 +1,201 @@
+"""The connections of a store: those that read, and the one that writes.
+
+All of them are on the files at the store's path. Where those were moved, removed or replaced, the
+guard says so: nothing is committed then, nor read, until the files are there again, or others that
+may be opened in their place.
+"""
+
+import os
+import sqlite3
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from behavstats.errors import BehavstatsError, StoreUnavailable
+from behavstats.store import database
+from behavstats.store.chain import check_log
+from behavstats.store.guard import Guard, Loss
+from behavstats.store.schema import VERSION
+from behavstats.store.wal import Wal
+
+_NOT_TO_BE_CLOSED = {Loss.OVERWRITTEN, Loss.LOG_REPLACED}
+_LOOK_AGAIN = 0.05  # seconds after which a read looks again whether the files are the same
+
+
+class Connections:
+    """Those of one store; `writer` is to be used under the store's lock alone.
+
+    `openings` counts how often files were opened: what was remembered of the ones before does not
+    hold for the next.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.writer: database.Connection | None = None
+        self.wal = Wal(path)
+        self.guard = Guard(path)
+        self.openings = 0
+        self.idle: list[database.Connection] = []  # connections that read, while they do not
+        self._readers: list[database.Connection] = []  # all that read
+        self._kept: set[database.Connection | None] = {None}
+        self._look_at = 0.0
+
+    def reading(self) -> "Reading":
+        """Lend a connection that can only read."""
+        return Reading(self)
+
+    def reader(self) -> database.Connection:
+        """Return an idle connection, or a new one; StoreError if the files are lost."""
+        if time.monotonic() >= self._look_at:
+            self.guard.check()
+            self._look_at = time.monotonic() + _LOOK_AGAIN
+        with suppress(IndexError):
+            return self.idle.pop()
+        self.guard.check()
+        self.guard.note_store()
+        with database.translated(self.path):
+            connection = database.connect(self.path, "ro")
+            self._readers.append(connection)
+            self._note_files_of(connection)
+        return connection
+
+    def give_back(self, connection: database.Connection) -> None:
+        """Take a connection back, to be lent again; one on files that are closed, to be closed."""
+        if connection in self._readers:
+            self.idle.append(connection)
+        else:
+            connection.close()
+
+    def open_writer(self) -> database.Connection:
+        """Return the connection that writes, on files that are there; StoreError if they are not.
+
+        Files that were replaced are opened, where that is sound.
+        """
+        loss = self.guard.loss()
+        if loss is not None:
+            self._recover(loss)
+        if self.writer is None:
+            self.guard.note_store()
+            self.writer = database.connect_writer(self.path)
+            self.openings += 1
+            self._note_files_of(self.writer)
+        return self.writer
+
+    def note_anew(self, connection: database.Connection) -> None:
+        """Take the files of a connection, which is the only one, for those that are open."""
+        self.guard = Guard(self.path)
+        self._note_files_of(connection)
+
+    def empty_log(self, connection: database.Connection) -> None:
+        """Copy the log into the store and empty it, under the lock; StoreError if it is lost."""
+        self.guard.check_content(connection)
+        self.wal.empty(connection)
+
+    def explain(self, error: BaseException) -> None:
+        """Raise StoreError if it is lost files that an error comes from."""
+        loss = self.guard.loss()
+        if loss in _NOT_TO_BE_CLOSED:
+            self._keep_for_ever()
+        if loss and isinstance(error, Exception) and not isinstance(error, BehavstatsError):
+            raise self.guard.error(loss) from error
+
+    def close_idle(self) -> None:
+        """Close the connections that read, and are not lent."""
+        while self.idle:
+            connection = self.idle.pop()
+            self._readers.remove(connection)
+            connection.close()
+
+    def close(self) -> None:
+        """Close all of them, or else let them be, where closing would do harm."""
+        if self.guard.loss() in _NOT_TO_BE_CLOSED:
+            self._keep_for_ever()
+            self._readers, self.idle, self.writer = [], [], None
+        self._close_all()
+
+    def _note_files_of(self, connection: database.Connection) -> None:
+        connection.execute("SELECT 1 FROM sqlite_schema").fetchone()  # which opens the log
+        self.guard.note()
+        self.guard.check()
+
+    def _recover(self, loss: Loss) -> None:
+        """Open the files anew that are at the path; StoreError where that would not be sound."""
+        error = self.guard.error(loss)
+        if loss in _NOT_TO_BE_CLOSED:
+            self._keep_for_ever()
+        if loss is Loss.OVERWRITTEN and self.writer is not None:
+            self.guard.compare(self.writer)  # it may have the right content again
+        elif loss is Loss.LOG_GONE:
+            self._rescue(error)
+            self._reopen(loss)
+        elif loss is Loss.REPLACED:
+            self._reopen(loss)
+        else:  # what is gone may come back, with all that is in its log
+            raise error
+
+    def _rescue(self, error: Exception) -> None:
+        """Copy what a removed log holds into the store, as long as we have it."""
+        if len(self.idle) < len(self._readers):
+            raise error  # one of them would share its memory of the log with new connections
+        if self.writer is not None:
+            self.guard.compare(self.writer)
+            self.wal.empty(self.writer)
+            if self.wal.is_due:
+                raise error
+
+    def _reopen(self, loss: Loss) -> None:
+        """Leave the files that are open for those at the path.
+
+        SQLite makes no checkpoint as it closes a file that is not at its path any more, and leaves
+        what lies beside that path.
+        """
+        database.check_file(self.path)
+        check_log(self.path)
+        if loss is Loss.REPLACED:  # what is left of the old one: the new one must not take it
+            for path in self.guard.leftovers():
+                with suppress(FileNotFoundError):
+                    os.unlink(path)
+        self._close_all()
+        self.guard = Guard(self.path)
+        self.openings += 1
+        with self.reading() as connection:
+            version = database.check_version(connection, self.path)
+        if version != VERSION:
+            raise StoreUnavailable(f"{self.path} was replaced by a store of another version")
+
+    def _close_all(self) -> None:
+        self._readers = [*self.idle]
+        self.close_idle()
+        if self.writer is not None:
+            self.writer.close()
+            self.writer = None
+
+    def _keep_for_ever(self) -> None:
+        """Never have the connections closed unless we do so, not even as the process ends.
+
+        The last one that is closed copies its log into the file at the path, and removes the log
+        there: both are not its own.
+        """
+        import ctypes
+
+        for connection in {*self._readers, self.writer} - self._kept:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+            self._kept.add(connection)
+
+
+class Reading:
+    """Lends one of the idle connections; not a generator, which would take as long as a query."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def __enter__(self) -> database.Connection:
+        self._connection = self._connections.reader()
+        return self._connection
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self._connections.give_back(self._connection)
+        if error is not None:
+            self._connections.explain(error)
+        if isinstance(error, sqlite3.Error):
+            raise database.translation(error, self._connections.path) from error

@@ -1,0 +1,136 @@
+"""Putting a backup in a store's place, whatever became of that."""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from behavstats.errors import BackupError, BehavstatsError
+from behavstats.store import chain, database, opening
+from behavstats.store.backup import sync
+from behavstats.store.lock import StoreLock
+from behavstats.store.store import Store
+from behavstats.store.wal import Wal
+
+_PATIENCE = 5.0  # seconds for the copy's own lock, which nobody else wants
+
+_USERS = "SELECT count(DISTINCT user) FROM page_view"
+
+
+class Restored(NamedTuple):
+    """What a store holds now, and the file that keeps what was there before, if anything was."""
+
+    users: int
+    page_views: int
+    kept: Path | None
+
+
+def restore(backup: Path, path: Path, lock: StoreLock) -> Restored:
+    """Put a checked copy of a backup in the place of the store at `path`.
+
+    The store that was there is kept under another name. Raises BackupError, and changes nothing, if
+    the backup is no sound store or cannot be copied; StoreBusy if the lock is not to be had. Killed
+    at any instant, it leaves the old store, the new one, or one that is refused until it is
+    restored again.
+    """
+    try:
+        _check_alone(backup, path)
+        with TemporaryDirectory(
+            prefix=f"{path.name}.", suffix=".restore", dir=path.parent
+        ) as folder:
+            copy = Path(folder, "store")
+            shutil.copyfile(backup, copy)
+            users, page_views = _made_ready(copy, backup)
+            with lock.held():
+                kept = _put(copy, path)
+        sync(path.parent)
+    except OSError as error:
+        raise _failed(backup, error.strerror or error) from None
+    return Restored(users, page_views, kept)
+
+
+def _failed(backup: Path, reason: object) -> BackupError:
+    return BackupError(backup, reason, "restore")
+
+
+def _check_alone(backup: Path, path: Path) -> None:
+    if not backup.exists():
+        raise _failed(backup, "there is no such file")
+    if not backup.is_file():
+        raise _failed(backup, "it is no regular file")
+    if opening.is_of(path, backup):
+        raise _failed(backup, "it belongs to the store itself")
+    for log in (f"{backup}-wal", f"{backup}-journal"):
+        if os.path.exists(log) and os.path.getsize(log):
+            raise _failed(
+                backup, f"{log} is there: a store may be in use under that name; back that up"
+            )
+
+
+def _made_ready(copy: Path, backup: Path) -> tuple[int, int]:
+    """Check a copy of a backup, and make it a store of its own; return its users and page views."""
+    try:
+        with Store.open(copy, _PATIENCE) as store:
+            for difference in store.check():
+                raise _failed(backup, f"it is not sound: {difference}")
+            page_views, _ = store.counts()
+    except BackupError:
+        raise
+    except BehavstatsError as error:
+        raise _failed(backup, str(error).replace(str(copy), str(backup))) from None
+    with closing(database.connect_writer(copy)) as connection:
+        (users,) = connection.execute(_USERS).fetchone()
+        connection.execute(chain.RENEW)
+    sync(copy)
+    return users, page_views
+
+
+def _put(copy: Path, path: Path) -> Path | None:
+    """Replace the store by the copy, under the lock; return under which name the old one is.
+
+    The log goes last: until then, the new file is refused for it, and the old one is not without.
+    """
+    there = path.exists()
+    kept = next(name for name in _names(path) if not os.path.lexists(name))
+    if there:
+        with suppress(BehavstatsError, sqlite3.Error):
+            _empty_log(path)
+        _make_alike(copy, path)
+        try:
+            os.link(path, kept)
+        except OSError:  # a file system without links
+            os.rename(path, kept)
+    os.replace(copy, path)
+    sync(path.parent)
+    log = Path(f"{path}-wal")
+    if log.exists() and log.stat().st_size:
+        there = True
+        os.rename(log, f"{kept}-wal")
+    for suffix in ("-wal", "-shm", "-journal"):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    return kept if there else None
+
+
+def _names(path: Path) -> Iterator[Path]:
+    return (Path(f"{path}.replaced-{number}") for number in count(1))
+
+
+def _make_alike(copy: Path, path: Path) -> None:
+    """Let a file belong to whom another belongs to, as far as we may."""
+    shutil.copymode(path, copy)
+    status = path.stat()
+    with suppress(PermissionError):
+        os.chown(copy, status.st_uid, status.st_gid)
+
+
+def _empty_log(path: Path) -> None:
+    """Copy the store's log into it, if that is its own."""
+    database.check_file(path)
+    chain.check_log(path)
+    with closing(database.connect_writer(path)) as connection:
+        Wal(path).empty(connection)
