@@ -134,8 +134,8 @@ class Answers:
     def get_readiness(self, _: Operation) -> Done:
         """Say that page views can be taken now, too."""
         self._check_room()
+        self._store.check_writable()  # opens the store anew where it was replaced
         self._store.check_readable()
-        self._store.check_writable()
         return Done()
 
     def get_metrics(self, _: Operation) -> Text:

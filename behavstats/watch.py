@@ -70,6 +70,7 @@ class Watcher:
         """
         while not self._stop.is_set():
             try:
+                self._store.look_after_files()
                 self._take_all()
                 self._follow_changes()
             except Overtaken as error:

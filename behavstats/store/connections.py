@@ -38,19 +38,15 @@ class Connections:
         self.idle: list[database.Connection] = []  # connections that read, while they do not
         self._readers: list[database.Connection] = []  # all that read
         self._kept: set[database.Connection | None] = {None}
-        self._look_at = 0.0
+        self.look_at = 0.0
 
-    def reading(self) -> "Reading":
-        """Lend a connection that can only read."""
-        return Reading(self)
+    def look(self) -> None:
+        """Raise StoreError if the files are lost; not to be asked again before `look_at`."""
+        self.guard.check()
+        self.look_at = time.monotonic() + _LOOK_AGAIN
 
-    def reader(self) -> database.Connection:
-        """Return an idle connection, or a new one; StoreError if the files are lost."""
-        if time.monotonic() >= self._look_at:
-            self.guard.check()
-            self._look_at = time.monotonic() + _LOOK_AGAIN
-        with suppress(IndexError):
-            return self.idle.pop()
+    def open_reader(self) -> database.Connection:
+        """Return a new connection that can only read; StoreError if the files are lost."""
         self.guard.check()
         self.guard.note_store()
         with database.translated(self.path):
@@ -59,22 +55,15 @@ class Connections:
             self._note_files_of(connection)
         return connection
 
-    def give_back(self, connection: database.Connection) -> None:
-        """Take a connection back, to be lent again; one on files that are closed, to be closed."""
-        if connection in self._readers:
-            self.idle.append(connection)
-        else:
-            connection.close()
-
     def open_writer(self) -> database.Connection:
         """Return the connection that writes, on files that are there; StoreError if they are not.
 
         Files that were replaced are opened, where that is sound.
         """
-        loss = self.guard.loss()
-        if loss is not None:
+        if self.guard.is_troubled and (loss := self.guard.loss()):
             self._recover(loss)
         if self.writer is None:
+            self.guard.check()
             self.guard.note_store()
             self.writer = database.connect_writer(self.path)
             self.openings += 1
@@ -84,6 +73,7 @@ class Connections:
     def note_anew(self, connection: database.Connection) -> None:
         """Take the files of a connection, which is the only one, for those that are open."""
         self.guard = Guard(self.path)
+        self.wal.let_go()
         self._note_files_of(connection)
 
     def empty_log(self, connection: database.Connection) -> None:
@@ -105,6 +95,10 @@ class Connections:
             connection = self.idle.pop()
             self._readers.remove(connection)
             connection.close()
+        if not self._readers and self.writer is None:
+            # Nothing is open, so nothing can be lost: another process may migrate the store now,
+            # which replaces its log.
+            self.guard = Guard(self.path)
 
     def close(self) -> None:
         """Close all of them, or else let them be, where closing would do harm."""
@@ -158,14 +152,15 @@ class Connections:
         self._close_all()
         self.guard = Guard(self.path)
         self.openings += 1
-        with self.reading() as connection:
+        with Reading(self) as connection:
             version = database.check_version(connection, self.path)
         if version != VERSION:
             raise StoreUnavailable(f"{self.path} was replaced by a store of another version")
 
     def _close_all(self) -> None:
-        self._readers = [*self.idle]
         self.close_idle()
+        self.idle, self._readers = [], []  # those that are lent are closed as they come back
+        self.wal.let_go()
         if self.writer is not None:
             self.writer.close()
             self.writer = None
@@ -188,14 +183,25 @@ class Reading:
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
+        self._idle = connections.idle
 
     def __enter__(self) -> database.Connection:
-        self._connection = self._connections.reader()
+        connections = self._connections
+        if time.monotonic() >= connections.look_at:
+            connections.look()
+        try:
+            self._connection = self._idle.pop()
+        except IndexError:
+            self._connection = connections.open_reader()
         return self._connection
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        self._connections.give_back(self._connection)
+        connections = self._connections
+        if self._idle is connections.idle:
+            self._idle.append(self._connection)
+        else:
+            self._connection.close()  # on files that are not those of the store any more
         if error is not None:
-            self._connections.explain(error)
+            connections.explain(error)
         if isinstance(error, sqlite3.Error):
-            raise database.translation(error, self._connections.path) from error
+            raise database.translation(error, connections.path) from error

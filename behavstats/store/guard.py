@@ -13,6 +13,7 @@ from behavstats.errors import StoreAbandoned, StoreError, StoreUnavailable
 from behavstats.store.chain import ADVANCE, NOTHING, READ, state_of_file
 
 _File = tuple[int, int]  # device and inode
+_Version = tuple[int, int]  # when it was changed, and its size
 _RESTORE = "behavstats restore BACKUP puts a backup in its place"
 
 
@@ -30,15 +31,19 @@ class Loss(Enum):
 
 
 class Guard:
-    """Knows the files that connections have open: the store, its log, and their shared memory."""
+    """Knows the files that connections have open: the store, its log, and their shared memory.
+
+    `is_troubled` says that they were lost when they were looked at last.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._paths = [f"{path}{suffix}" for suffix in ("", "-wal", "-shm")]
         self._known: list[_File | None] = [None, None, None]
         # When the store's file was changed, and its size, as its state was compared last.
-        self._compared: tuple[int, int] | None = None
+        self._compared: _Version | None = None
         self._is_overwritten = False
+        self.is_troubled = False
         self._had_state = False
 
     def note_store(self) -> None:
@@ -56,34 +61,34 @@ class Guard:
 
     def loss(self) -> Loss | None:
         """Return what happened to the files, as far as that can be seen without reading them."""
-        store, *others = self._known
-        if store is None:
-            return None
+        loss, _ = self._look()
+        self.is_troubled = loss is not None
+        return loss
+
+    def _look(self) -> tuple[Loss | None, _Version | None]:
+        """Return what happened to the files, and the version of the store's; a stat for each."""
+        loss, version = self._look_at_store()
+        if loss is not None:
+            return loss, version
+        _, log, memory = self._known
+        if log is not None and (there := _file(self._paths[1])) != log:
+            loss = Loss.LOG_REPLACED if there else Loss.LOG_GONE
+        if memory is not None and (there := _file(self._paths[2])) != memory:
+            loss = Loss.LOG_REPLACED if there else loss or Loss.LOG_GONE
+        if loss is None and self._is_overwritten:
+            loss = Loss.OVERWRITTEN
+        return loss, version
+
+    def _look_at_store(self) -> tuple[Loss | None, _Version | None]:
         try:
             status = os.stat(self._paths[0])
         except OSError:
-            return Loss.GONE
-        if (status.st_dev, status.st_ino) != store:
-            return Loss.REPLACED
-        loss = None
-        for path, known in zip(self._paths[1:], others, strict=True):
-            if known is not None and (there := _file(path)) != known:
-                if there is not None:
-                    return Loss.LOG_REPLACED
-                loss = Loss.LOG_GONE
-        if loss is None and self._is_overwritten:
-            return Loss.OVERWRITTEN
-        return loss
-
-    def check_content(self, connection: sqlite3.Connection) -> None:
-        """Raise StoreError if the files are lost, or the store's file has another content."""
-        self.check()
-        if self.is_changed():
-            self.compare(connection)
-
-    def is_changed(self) -> bool:
-        """Return whether the store's file may have another content than when it was compared."""
-        return self._version() != self._compared
+            return (Loss.GONE if self._known[0] else None), None
+        version = status.st_mtime_ns, status.st_size
+        known = self._known[0]
+        if known is not None and (status.st_dev, status.st_ino) != known:
+            return Loss.REPLACED, version
+        return None, version
 
     def compare(self, connection: sqlite3.Connection) -> bool:
         """Compare the state of the store's file with what a connection sees, under the lock.
@@ -91,14 +96,14 @@ class Guard:
         Returns whether the log holds no state yet, so that the store needs another one. Raises
         StoreUnavailable if the file has another content than that of the connection.
         """
-        version = self._version()
+        _, version = self._look_at_store()
         state = state_of_file(self._path)
         if state is None and not self._had_state:
             return False  # the first checkpoint of a new store was cut off, as by a full disk
         states = connection.execute(READ).fetchone()
         self._is_overwritten = state not in states
         if self._is_overwritten:
-            raise self.error(Loss.OVERWRITTEN)
+            self._raise(Loss.OVERWRITTEN)
         self._had_state = state != NOTHING
         if state == states[0]:
             return True
@@ -107,15 +112,40 @@ class Guard:
 
     def seal(self, connection: sqlite3.Connection) -> None:
         """Make the open transaction fit to be committed; StoreError if its files are lost."""
-        self.check()
-        version = self._version()
+        loss, version = self._look()
+        self._raise(loss)
         if version != self._compared and self.compare(connection):
             connection.execute(ADVANCE)
             self._compared = version
 
+    def check_commit(self, connection: sqlite3.Connection) -> None:
+        """Raise StoreError if the file was lost while the transaction was committed.
+
+        What is in it then is not durable. (A log that was lost is told by the next `seal`.)
+        """
+        loss, version = self._look_at_store()
+        self._raise(loss)
+        if version != self._compared:
+            self.compare(connection)
+
+    def check_content(self, connection: sqlite3.Connection) -> None:
+        """Raise StoreError if the files are lost, or the store's file has another content."""
+        loss, version = self._look()
+        self._raise(loss)
+        if version != self._compared:
+            self.compare(connection)
+
+    def is_well(self) -> bool:
+        """Return whether the files are the same, and the store's was not written meanwhile."""
+        return self.loss() is None and self._look_at_store() == (None, self._compared)
+
     def check(self) -> None:
         """Raise StoreError if the files are lost."""
-        if loss := self.loss():
+        self._raise(self.loss())
+
+    def _raise(self, loss: Loss | None) -> None:
+        if loss is not None:
+            self.is_troubled = True
             raise self.error(loss)
 
     def doubt(self) -> None:
@@ -131,13 +161,6 @@ class Guard:
         """Return the error that says what happened."""
         kind = StoreAbandoned if loss is Loss.LOG_REPLACED else StoreUnavailable
         return kind(f"the store cannot be used: {loss.value.format(path=self._path)}")
-
-    def _version(self) -> tuple[int, int] | None:
-        try:
-            status = os.stat(self._paths[0])
-        except OSError:
-            return None
-        return status.st_mtime_ns, status.st_size
 
 
 def _file(path: str) -> _File | None:

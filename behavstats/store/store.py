@@ -346,8 +346,7 @@ class Store:
 
     def look_after_files(self) -> None:
         """Raise StoreError if others moved, removed or replaced the files; open new ones."""
-        guard = self._connections.guard
-        if guard.loss() is None and not guard.is_changed():
+        if self._connections.guard.is_well():
             return  # nobody waits for the lock
         with self._turn() as connection:
             self._connections.guard.check_content(connection)
@@ -368,7 +367,7 @@ class Store:
 
     def _reading(self) -> Reading:
         """Lend a connection that can only read."""
-        return self._connections.reading()
+        return Reading(self._connections)
 
     @contextmanager
     def _turn(self) -> Iterator[database.Connection]:
@@ -413,7 +412,7 @@ class Store:
             yield
             guard.seal(connection)
             connection.execute("COMMIT")
-            guard.check_content(connection)  # what is in a file that is lost by now is not durable
+            guard.check_commit(connection)
         except BaseException:
             guard.doubt()
             self._forget_keys()

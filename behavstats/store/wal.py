@@ -32,6 +32,7 @@ class Wal:
         """Look after that of the store at `path`."""
         self._path = f"{path}-wal"
         self.is_due = False
+        self._file: int | None = None
 
     def empty(self, connection: sqlite3.Connection, wait: float = 0.0, *, cut: bool = True) -> None:
         """Copy it into the database and empty it, or else note that this is due.
@@ -85,16 +86,20 @@ class Wal:
         finally:
             os.close(wal)
 
+    def let_go(self) -> None:
+        """Close the file, as there may be another one now."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
     def _is_longer(self, length: int) -> bool:
         """Return whether more than `length` bytes of the file belong to this time.
 
         What does has the salt of its header: https://www.sqlite.org/fileformat2.html#walformat.
         """
-        wal = os.open(self._path, os.O_RDONLY)
-        try:
-            header = os.pread(wal, _HEADER, 0)
-            frame = _FRAME_HEADER + int.from_bytes(header[8:12], "big")
-            salt = os.pread(wal, 8, _HEADER + length // frame * frame + 8)
-            return salt != b"" and salt == header[16:24]
-        finally:
-            os.close(wal)
+        if self._file is None:
+            self._file = os.open(self._path, os.O_RDONLY)  # SQLite has no locks on it to be lost
+        header = os.pread(self._file, _HEADER, 0)
+        frame = _FRAME_HEADER + int.from_bytes(header[8:12], "big")
+        salt = os.pread(self._file, 8, _HEADER + length // frame * frame + 8)
+        return salt != b"" and salt == header[16:24]

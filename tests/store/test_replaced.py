@@ -54,6 +54,12 @@ def crashed(db, *views, before=""):
     assert Path(f"{db}-wal").stat().st_size
 
 
+def refused(store, match):
+    """Check that a page view is refused, as it is until the files were opened anew."""
+    with pytest.raises(StoreUnavailable, match=match):
+        store.add([LATER])
+
+
 def row(path):
     with closing(sqlite3.connect(path)) as connection:
         return connection.execute(EPOCH).fetchone()
@@ -148,6 +154,7 @@ def test_a_restored_store_is_gone_on_with(store, backup):
     store.add([PageView("new", AS_OF, "/new")])
     answer = restored(backup, store)
     assert (answer.users, answer.page_views) == (1, 1)
+    store._connections.look_at = 0
     with pytest.raises(StoreUnavailable, match="was replaced"):
         store.check_readable()
     store.look_after_files()
@@ -185,7 +192,7 @@ def test_a_store_that_is_removed_takes_nothing(store, backup, suffixes):
     for _ in range(2):
         with pytest.raises(StoreUnavailable, match="moved or removed"):
             store.add([VIEW])
-    store._connections._look_at = 0
+    store._connections.look_at = 0
     with pytest.raises(StoreUnavailable, match="moved or removed"):
         store.summary("u", window(AS_OF))
     restored(backup, store)
@@ -210,6 +217,7 @@ def test_what_is_in_a_log_that_was_removed_is_saved(store, suffix):
     """As long as somebody has it open; the next page view is taken again."""
     store.add([VIEW])
     os.unlink(f"{store.path}{suffix}")
+    refused(store, "was removed")
     assert store.add([LATER]) == 1
     store.close()
     with Store.open(store.path, patience=10) as again:
@@ -244,7 +252,7 @@ def test_a_backup_copied_over_a_store_in_use_stops_it(store, backup):
             store.add([LATER])
     with pytest.raises(StoreUnavailable, match="was overwritten"):
         store.check_writable()
-    store._connections._look_at = 0
+    store._connections.look_at = 0
     with pytest.raises(StoreUnavailable, match="was overwritten"):
         store.summary("u", window(AS_OF))
     assert store.path.read_bytes() == before
@@ -283,12 +291,14 @@ def test_a_store_moved_over_one_in_use_is_gone_on_with_where_no_old_log_is_in_th
     shutil.copy(backup, other)
     store.checkpoint()
     os.replace(other, store.path)
+    refused(store, "was replaced")
     assert store.add([PageView("v", AS_OF, "/")]) == 1
     assert export(store, "u") == [VIEW]
     store.checkpoint()
     assert store.add([PageView("w", AS_OF, "/")]) == 1
     shutil.copy(backup, other)
     os.replace(other, store.path)
+    refused(store, "was replaced")
     for _ in range(2):
         with pytest.raises(StoreUnavailable, match="belongs to another file"):
             store.add([LATER])
