@@ -111,7 +111,8 @@ class UnsettledDay(_Base, table=True):
 class DatedByArrival(_Base, table=True):
     """A message of a user whose page view has its instant from when the message arrived.
 
-    Sent again, it would have another one. `message` is a digest of the id that its sender gave it.
+    Sent again, it would have another one. `message` is a digest: of the id that its sender gave it,
+    or of the page view as the message tells it (`arrivals`).
     """
 
     __tablename__ = "dated_by_arrival"
