@@ -3,9 +3,10 @@
 First the user's row in `user` is emptied: from then on the user is unknown. A row in `erasure` says
 that there is more to delete, so that another process finishes what one that was killed has begun.
 The pages of deleted page views are candidates (`doomed_page`): their names are erased if nobody
-else viewed them. To find that out, all page views are read, without the store's lock; whatever adds
-a page view meanwhile takes its page off the candidates, in the same transaction. A page that
-becomes a candidate again gets a new id, so that what was found out before does not count for it.
+else viewed them. To find that out, once all page views of the user are deleted, all others are
+read, without the store's lock; whatever adds a page view meanwhile takes its page off the
+candidates, in the same transaction. Where page views are missed, since another user is erased at
+the same time, that user has their pages as candidates from then on.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +19,7 @@ from behavstats.store.erased import remember
 from behavstats.store.settling import drop_some
 
 # What a transaction deletes, or blanks, takes some ms.
-_ROWS_AT_ONCE = 2_000
+_ROWS_AT_ONCE = 1_000
 _NAMES_AT_ONCE = 500
 _LOOKED_AT_ONCE = 50_000  # page views, without the lock
 
@@ -48,7 +49,6 @@ WHERE user = ?1
   AND NOT EXISTS (SELECT 1 FROM unsettled_day WHERE user = ?1)
   AND NOT EXISTS (SELECT 1 FROM dated_by_arrival WHERE user = ?1)
   AND NOT EXISTS (SELECT 1 FROM summary WHERE user = ?1)
-  AND NOT EXISTS (SELECT 1 FROM doomed_page WHERE user = ?1)
 """
 _TOLD = "UPDATE erasure SET digest = NULL WHERE user = ?"
 _DROP_OLD = "DELETE FROM erasure WHERE finished AND abs(? - touched) > ?"
@@ -64,23 +64,22 @@ SELECT DISTINCT page, user FROM page_view WHERE user = ? AND (ts, page) <= (?, ?
 """
 _DELETE_VIEWS = "DELETE FROM page_view WHERE user = ? AND (ts, page) <= (?, ?)"
 
-_NEWEST_DOOMED = "SELECT max(id) FROM doomed_page WHERE user = ?"
 _ANY_DOOMED = "SELECT 1 FROM doomed_page LIMIT 1"
-_IS_DOOMED = "SELECT 1 FROM doomed_page WHERE user = ? AND id <= ? LIMIT 1"
-_SPARE = "DELETE FROM doomed_page WHERE id = ?"
+_HAS_DOOMED = "SELECT 1 FROM doomed_page WHERE user = ? LIMIT 1"
+_SOME_DOOMED = "SELECT page FROM doomed_page WHERE user = ? AND page > ? ORDER BY page LIMIT ?"
+_SPARE = "DELETE FROM doomed_page WHERE page = ? AND user = ?"
 _SPARE_PAGES = "DELETE FROM doomed_page WHERE page IN (SELECT value FROM json_each(?))"
 _END = """
 SELECT user, ts, page FROM page_view WHERE (user, ts, page) > (?, ?, ?)
 ORDER BY user, ts, page LIMIT 1 OFFSET ?
 """
 _VIEWED = """
-SELECT DISTINCT doomed_page.id
+SELECT DISTINCT doomed_page.page, doomed_page.user
 FROM page_view CROSS JOIN doomed_page ON doomed_page.page = page_view.page
 WHERE (page_view.user, ts, page_view.page) > (?, ?, ?)
   AND (page_view.user, ts, page_view.page) <= (?, ?, ?)
-  AND doomed_page.user = ? AND doomed_page.id <= ?
+  AND doomed_page.user = ?
 """
-_SOME_DOOMED = "SELECT id, page FROM doomed_page WHERE user = ? AND id <= ? ORDER BY id LIMIT ?"
 _BLANK_PAGE = "UPDATE page SET name = NULL, hash = NULL WHERE id = ?"
 
 _BEFORE_ALL = (-1, -1, -1)
@@ -178,41 +177,43 @@ def _delete_some(store: Access, user: int) -> bool:
 
 
 def _erase_names(store: Access, user: int) -> None:
-    """Erase the names of those candidates that nobody else viewed; the others are none any more."""
-    with store.reading() as connection:
-        (newest,) = connection.execute(_NEWEST_DOOMED, (user,)).fetchone()
-    if newest is None:
-        return
-    _spare_viewed(store, user, newest)
-    while _erase_some_names(store, user, newest):
-        pass
+    """Erase the names of those candidates that nobody else viewed; the others are none any more.
+
+    To be called when the user has no page views any more: there are no new candidates then.
+    """
+    _spare_viewed(store, user)
+    last: int | None = -1
+    while last is not None:
+        last = _erase_some_names(store, user, last)
 
 
-def _spare_viewed(store: Access, user: int, newest: int) -> None:
-    """Look through all page views for candidates of a user, up to the newest of them by its id."""
+def _spare_viewed(store: Access, user: int) -> None:
+    """Look through all page views for candidates of a user."""
     start: tuple[object, ...] | None = _BEFORE_ALL
     while start is not None:
         with store.reading() as connection:
-            if connection.execute(_IS_DOOMED, (user, newest)).fetchone() is None:
+            if connection.execute(_HAS_DOOMED, (user,)).fetchone() is None:
                 return
             end = connection.execute(_END, (*start, _LOOKED_AT_ONCE - 1)).fetchone()
             between = (*start, *(end or _AFTER_ALL))
-            viewed = connection.execute(_VIEWED, (*between, user, newest)).fetchall()
+            viewed = connection.execute(_VIEWED, (*between, user)).fetchall()
         for some in in_parts(viewed, _ROWS_AT_ONCE):
             with store.writing() as connection:
                 connection.executemany(_SPARE, some)
         start = end
 
 
-def _erase_some_names(store: Access, user: int, newest: int) -> bool:
-    """Erase the names of some candidates; return whether there may be more."""
+def _erase_some_names(store: Access, user: int, after: int) -> int | None:
+    """Erase the names of some candidates after a page; return the last of them, if there is one."""
     with store.writing() as connection:
-        some = connection.execute(_SOME_DOOMED, (user, newest, _NAMES_AT_ONCE)).fetchall()
+        some = connection.execute(_SOME_DOOMED, (user, after, _NAMES_AT_ONCE)).fetchall()
+        if not some:
+            return None
         store.forget_keys()
-        connection.executemany(_BLANK_PAGE, [(page,) for _, page in some])
-        connection.executemany(_SPARE, [(doomed,) for doomed, _ in some])
+        connection.executemany(_BLANK_PAGE, some)
+        connection.executemany(_SPARE, [(page, user) for (page,) in some])
         connection.execute(_COUNT_NAMES, (len(some), system_clock(), user))
-    return len(some) == _NAMES_AT_ONCE
+    return int(some[-1][0])
 
 
 def in_parts(rows: Sequence[_Row], size: int) -> Iterator[Sequence[_Row]]:

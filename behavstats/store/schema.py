@@ -234,15 +234,13 @@ CREATE TABLE erasure (
 """,
     """
 CREATE TABLE doomed_page (
-    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     page INTEGER NOT NULL,
     user INTEGER NOT NULL,
-    UNIQUE (page),
+    PRIMARY KEY (page),
     FOREIGN KEY(page) REFERENCES page (id),
     FOREIGN KEY(user) REFERENCES user (id)
 )
 """,
-    "CREATE INDEX ix_doomed_page_user ON doomed_page (user)",
     """
 CREATE TABLE erased_user (
     digest BLOB NOT NULL,

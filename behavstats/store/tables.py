@@ -111,7 +111,8 @@ class UnsettledDay(_Base, table=True):
 class DatedByArrival(_Base, table=True):
     """A message of a user whose page view has its instant from when the message arrived.
 
-    Sent again, it would have another one. `message` is a digest of the id that its sender gave it.
+    Sent again, it would have another one. `message` is a digest: of the id that its sender gave it,
+    or of the page view as the message tells it (`arrivals`).
     """
 
     __tablename__ = "dated_by_arrival"
@@ -216,16 +217,14 @@ class Erasure(_Base, table=True):
 class DoomedPage(_Base, table=True):
     """A page that an erased user viewed, and maybe nobody else: then its name is erased, too.
 
-    `user` is the one who is being erased. Whatever adds a page view of the page deletes the row in
-    the same transaction; each page view of an erased user puts it there anew, with a new id.
+    `user` is the last one of whom page views of it were erased. Whatever adds a page view of the
+    page deletes the row in the same transaction.
     """
 
     __tablename__ = "doomed_page"
-    __table_args__ = {"sqlite_autoincrement": True}
 
-    id: int | None = Field(default=None, primary_key=True)
-    page: int = Field(unique=True, foreign_key="page.id")
-    user: int = Field(foreign_key="user.id", index=True)
+    page: int = Field(primary_key=True, foreign_key="page.id")
+    user: int = Field(foreign_key="user.id")
 
 
 class ErasedUser(_Base, table=True):

@@ -160,6 +160,41 @@ def test_rows_that_lead_nowhere_are_found(settled, statement, found):
     assert list(settled.check()) == [found]
 
 
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        (
+            "UPDATE user SET hash = hash + 1 WHERE user_id = 'light'",
+            ["user: rows with the hash of something else: 1"],
+        ),
+        (
+            "UPDATE page SET hash = NULL WHERE name = '/light'",
+            ["page: rows with the hash of something else: 1"],
+        ),
+        (
+            "UPDATE page SET name = x'00' WHERE name = '/light'",
+            ["page: rows with the hash of something else: 1"],
+        ),
+        (
+            "INSERT INTO user (user_id, hash) SELECT user_id, hash FROM user",
+            ["user: rows with a user_id that another row has: 2"],
+        ),
+        (
+            "UPDATE store SET secret = zeroblob(32)",
+            [
+                "user: rows with the hash of something else: 2",
+                "page: rows with the hash of something else: 5",
+            ],
+        ),
+    ],
+)
+def test_a_text_that_is_not_found_by_its_hash_or_is_there_twice_is_found(settled, statement, found):
+    """Its page views would be missed, or stand under two keys."""
+    tamper(settled, statement)
+    with Store.open(settled.path, patience=1) as tampered:
+        assert list(tampered.check()) == found
+
+
 def test_page_views_that_are_no_numbers_are_found_and_no_traceback(settled):
     """SQLite keeps a fraction where a whole number is expected."""
     tamper(settled, f"INSERT INTO page_view VALUES (1, {TODAY}.5, 1)")

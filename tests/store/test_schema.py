@@ -12,8 +12,10 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateTable
 
 from behavstats.errors import NotAStore, StoreBusy
+from behavstats.events import PageView
 from behavstats.profile import profile, window
 from behavstats.store import Store, schema, tables
+from tests.conftest import files_of
 from tests.histories import AS_OF
 from tests.store.conftest import VIEW, export
 
@@ -60,6 +62,22 @@ def test_a_store_of_an_older_version_is_led_to_the_newest_on_opening(old):
         store.settle()
         assert store.counts()[1] > 0
         assert store.summary("heavy", window(AS_OF)).views == summary.views
+        assert list(store.check()) == []
+
+
+def test_of_an_older_store_users_are_erased_as_of_any(old):
+    """No byte is left of who was erased, neither of the texts nor of the indexes that it had."""
+    with Store.open(old, patience=10) as store:
+        store.add([PageView("anna", AS_OF, "/of/anna")])
+        held = b"".join(files_of(old).values())
+        assert b"anna" in held
+        assert b"/pricing" in held
+        store.forget("anna")
+        held = b"".join(files_of(old).values())
+        assert b"anna" not in held
+        assert b"/pricing" not in held
+        store.add([PageView("anna", AS_OF, "/")])
+        assert export(store, "anna") == [PageView("anna", AS_OF, "/")]
         assert list(store.check()) == []
 
 
