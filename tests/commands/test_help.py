@@ -9,6 +9,7 @@ from typer.main import get_command
 
 import behavstats
 from behavstats.commands import app
+from tests.conftest import BEHAVSTATS
 
 COMMANDS = get_command(app).commands
 ALL = [(), *((name,) for name in COMMANDS), ("keys", "new")]
@@ -55,15 +56,20 @@ def test_the_version_is_that_of_the_package(cli):
     assert done.stdout.decode() == f"behavstats {behavstats.__version__}\n"
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_shell_gets_a_script_that_completes(cli, shell):
-    """Typer's own, on standard output."""
-    # Without this, Typer asks which shell started it.
-    done = cli(
-        "--show-completion", shell, env={"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
-    )
+def test_bash_gets_a_script_with_which_it_completes(cli):
+    """Commands, and the options of one."""
+    command = f"""
+        PATH={BEHAVSTATS.parent}:$PATH
+        script=$(behavstats --show-completion) && eval "$script"
+        COMP_WORDS=(behavstats prof) COMP_CWORD=1
+        _behavstats_completion behavstats && echo "${{COMPREPLY[*]}}"
+        COMP_WORDS=(behavstats check --re) COMP_CWORD=2
+        _behavstats_completion behavstats && echo "${{COMPREPLY[*]}}"
+    """
+    run = ["bash", "-c", command]
+    done = subprocess.run(run, capture_output=True, env=cli.environment, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
-    assert b"_BEHAVSTATS_COMPLETE=complete_" in done.stdout
+    assert done.stdout.split() == [b"profile", b"--repair"]
 
 
 def test_a_command_is_completed_without_what_is_heavy(cli):
