@@ -87,7 +87,7 @@ def ingest(
         store.checkpoint()
     except KeyboardInterrupt:
         report.interrupted = True
-        store.stop_waiting()  # for whoever has the store now: closing it is all that is left to do
+        store.stop_waiting()  # another process may have it for long, and we only have to close it
     except StoreError as error:
         report.failures.append(detached(error))
     report.seconds = time.monotonic() - start

@@ -14,9 +14,9 @@ def read_keys(path: Path, variable: str) -> tuple[list[str], bool]:
     """Return the keys in a file, and whether other users of the machine can read it.
 
     A key stands on a line of its own; blank lines are passed over, and so are those that begin
-    with `#`. Of lines such as `behavstats keys new` prints (`NAME=key`), those of the environment's
-    `variable` count. Raises SourceError if the file cannot be read, InvalidInput for a line that is
-    no key and for a file without any.
+    with `#`. Where lines are such as `behavstats keys new` prints (`NAME=key`), only those of the
+    environment's `variable` count. Raises SourceError if the file cannot be read, InvalidInput for
+    a line that is no key and for a file without any.
     """
     text, is_open_to_others = _read(path)
     keys: list[str] = []

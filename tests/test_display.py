@@ -72,7 +72,7 @@ def test_the_detail_is_a_table_of_its_own():
 
 
 def test_statistics_are_shown_with_separators_and_units():
-    """A page's name never steers the terminal; of an empty store, there are no instants."""
+    """A page's name never steers the terminal; an empty store has no instants to show."""
     found = Statistics(1_000, 20_000, 0, AS_OF, [("/\x1b", 19_000)], 3, 400_000)
     text = shown(statistics_tables(found))
     for part in ("1,000", "20,000", "1970-01-01T00:00:00.000Z", "400,000 bytes", "/\\x1b"):

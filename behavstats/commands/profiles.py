@@ -21,7 +21,7 @@ from behavstats.commands.common import (
 from behavstats.settings import Settings
 
 
-@app.command(epilog="Example: behavstats profile 019mr8mf4r --days 30 --as-of 2026-11-15T00:00:00Z")
+@app.command(epilog="Example: behavstats profile 019mr8mf4r --days 30 --detail")
 def profile(
     user: User,
     days: Annotated[

@@ -15,6 +15,7 @@ from behavstats.commands.common import (
     complain,
     existing_store,
     print_json,
+    told_at_least,
 )
 from behavstats.commands.usage import Application
 from behavstats.errors import StoreUnavailable
@@ -202,7 +203,9 @@ def backup(
     """Make a sound copy of the store, which may be in use."""
     with existing_store(Settings(db)) as store:
         store.back_up(file.absolute(), force=force)
-    print(f"{db} was copied to {file}")
+    outcome = f"{db} was copied to {file}"
+    with told_at_least(outcome):
+        print(outcome)
 
 
 def _listed(differences: Iterator[str], *, quiet: bool) -> tuple[int, list[str]]:

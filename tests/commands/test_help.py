@@ -6,28 +6,25 @@ import sys
 
 import pytest
 from typer.main import get_command
+from typer.testing import CliRunner
 
 import behavstats
 from behavstats.commands import app
+from tests.conftest import BEHAVSTATS
 
 COMMANDS = get_command(app).commands
 ALL = [(), *((name,) for name in COMMANDS), ("keys", "new")]
 
 
-@pytest.fixture
-def help_of(cli):
+def help_of(*command, option="--help"):
     """The help of a command, as a terminal of 80 columns shows it."""
-
-    def help_of(*command, option="--help"):
-        done = cli(*command, option, env={"COLUMNS": "80"})
-        assert (done.returncode, done.stderr) == (0, b"")
-        return done.stdout.decode()
-
-    return help_of
+    done = CliRunner().invoke(app, [*command, option], env={"COLUMNS": "80"})
+    assert (done.exit_code, done.stderr) == (0, "")
+    return done.stdout
 
 
 @pytest.mark.parametrize("command", ALL, ids=" ".join)
-def test_help_is_plain_and_fits_80_columns(help_of, command):
+def test_help_is_plain_and_fits_80_columns(command):
     """No marks of types or of repetition that nobody types, and no sentence that is cut short."""
     text = help_of(*command)
     assert max(map(len, text.splitlines())) <= 80
@@ -35,12 +32,12 @@ def test_help_is_plain_and_fits_80_columns(help_of, command):
 
 
 @pytest.mark.parametrize("command", ALL, ids=" ".join)
-def test_h_is_help(help_of, command):
+def test_h_is_help(command):
     """With every command."""
     assert help_of(*command, option="-h") == help_of(*command)
 
 
-def test_the_list_has_each_command_once_with_a_sentence_on_one_line(help_of):
+def test_the_list_has_each_command_once_with_a_sentence_on_one_line():
     """Those of every day come first."""
     rows = re.findall(r"^  (\w+) +([A-Z].*)$", help_of().split("\nEvery day:\n")[1], re.MULTILINE)
     assert sorted(name for name, _ in rows) == sorted(COMMANDS)
@@ -55,15 +52,20 @@ def test_the_version_is_that_of_the_package(cli):
     assert done.stdout.decode() == f"behavstats {behavstats.__version__}\n"
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_shell_gets_a_script_that_completes(cli, shell):
-    """Typer's own, on standard output."""
-    # Without this, Typer asks which shell started it.
-    done = cli(
-        "--show-completion", shell, env={"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
-    )
+def test_bash_gets_a_script_with_which_it_completes(cli):
+    """Commands, and the options of one."""
+    command = f"""
+        PATH={BEHAVSTATS.parent}:$PATH
+        script=$(behavstats --show-completion) && eval "$script"
+        COMP_WORDS=(behavstats prof) COMP_CWORD=1
+        _behavstats_completion behavstats && echo "${{COMPREPLY[*]}}"
+        COMP_WORDS=(behavstats check --re) COMP_CWORD=2
+        _behavstats_completion behavstats && echo "${{COMPREPLY[*]}}"
+    """
+    run = ["bash", "-c", command]
+    done = subprocess.run(run, capture_output=True, env=cli.environment, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
-    assert b"_BEHAVSTATS_COMPLETE=complete_" in done.stdout
+    assert done.stdout.split() == [b"profile", b"--repair"]
 
 
 def test_a_command_is_completed_without_what_is_heavy(cli):

@@ -59,7 +59,7 @@ def status_with(server, port, key):
 
 @pytest.mark.parametrize("option", ["--write-key-file", "--secret-key-file"])
 def test_keys_that_others_can_read_are_warned_of(cli, tmp_path, option):
-    """And taken; here, the address ends the server."""
+    """The keys are taken all the same; here, the address ends the server."""
     keys = tmp_path / "keys"
     keys.write_text("a-key-0123456789\n")
     keys.chmod(0o644)
@@ -78,14 +78,14 @@ def test_keys_that_others_can_read_are_warned_of(cli, tmp_path, option):
     ],
 )
 def test_a_file_without_good_keys_stops_the_server(cli, tmp_path, text, code, complaint):
-    """Rather than have it answer whom it should not."""
+    """Otherwise it would run with fewer keys than it was meant to have."""
     if text is not None:
         (tmp_path / "keys").write_text(text)
     done = cli("serve", "--write-key-file", "keys")
     assert (done.returncode, one_line(done)) == (code, complaint)
 
 
-def test_a_port_in_the_environment_that_is_none_is_wrong_usage(cli):
+def test_a_port_in_the_environment_that_is_no_number_is_wrong_usage(cli):
     """The message names the option."""
     done = cli("serve", env={"BEHAVSTATS_PORT": "http"})
     assert done.returncode == 2

@@ -63,7 +63,7 @@ def test_a_full_disk_under_standard_output_is_one_line(cli, options):
 
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_where_a_receipt_cannot_be_printed_standard_error_says_what_was_erased(cli, options):
-    """Nobody is to think that nothing was."""
+    """Otherwise a user would think that nothing was erased."""
     cli("ingest", "-", stdin=LINES)
     command = f"{BEHAVSTATS} forget ada-l {' '.join(options)} > /dev/full"
     run = ["sh", "-c", command]

@@ -70,7 +70,7 @@ def test_wrong_usage_is_exit_code_2(cli, arguments):
 
 
 def test_the_store_is_the_options_else_the_environments_else_the_folders(cli, tmp_path):
-    """In this order; an option before the command counts where the command has none."""
+    """In this order; an option before the command counts if none stands behind it."""
     cli("ingest", "-", "--db", "option.db", stdin=LINES)
     cli("ingest", "-", stdin=LINES, env={"BEHAVSTATS_DB": "environment.db"})
     cli("ingest", "-", stdin=LINES, env={"BEHAVSTATS_DB": ""})
