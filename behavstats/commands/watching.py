@@ -24,6 +24,14 @@ def watch(
     paths: Annotated[
         list[str], typer.Argument(metavar="PATH...", help="Files and folders of JSON lines.")
     ],
+    include: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN",
+            help="Of folders, take only files of such names, as '*.jsonl'; again for another. "
+            "What they are called when they are rotated or compressed is included.",
+        ),
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="Take what is there now, and end.")] = False,
     db: Database = DEFAULT_DB,
 ) -> None:
@@ -31,7 +39,7 @@ def watch(
     stop = Stop()
     stop.on_signals()  # before imports that take a while
     from behavstats.store import Store
-    from behavstats.watch import PATIENCE, log_to_standard_error, watch
+    from behavstats.watch import PATIENCE, Watcher, log_to_standard_error
 
     log_to_standard_error()
     settings = Settings(db)
@@ -46,7 +54,8 @@ def watch(
         except StoreBusy:
             if once:
                 raise
-        report = watch(paths, store, settings.clock, stop, once=once)
+        watcher = Watcher(paths, store, settings.clock, stop, include or ())
+        report = watcher.run(once=once)
     raise typer.Exit(exit_code(report) if once else DONE)
 
 

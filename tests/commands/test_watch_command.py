@@ -38,6 +38,7 @@ def watch(cli, tmp_path):
         process = subprocess.Popen(
             [BEHAVSTATS, "watch", *arguments], stderr=log, env=cli.environment
         )
+        process.log = path
         running.append((process, log))
         wait_until(lambda: process.poll() is not None or b"follows" in path.read_bytes())
         return process
@@ -69,11 +70,23 @@ def test_once_takes_what_is_there_and_ends(cli, db, folder):
 
 
 def test_without_anything_to_watch_it_says_so(cli):
-    """Exit code 3."""
-    done = cli("watch", "missing")
-    assert done.returncode == 3
-    assert b"missing: No such file" in done.stderr
-    assert b"Traceback" not in done.stderr
+    """Exit code 3: where there is no folder, no file may come; once, nothing is waited for."""
+    for arguments in (["missing/new.jsonl"], ["new.jsonl", "--once"]):
+        done = cli("watch", *arguments)
+        assert done.returncode == 3
+        assert b"jsonl: No such file" in done.stderr
+        assert b"Traceback" not in done.stderr
+
+
+def test_a_file_that_is_not_there_yet_is_waited_for(db, folder, watch):
+    """If its folder is; once it comes, it is taken, and so is what is rotated of it at once."""
+    process = watch(str(folder / "new.jsonl"))
+    assert process.poll() is None
+    wait_until(lambda: b"is waited for" in process.log.read_bytes())
+    (folder / "first").write_bytes(lines(0, 3))
+    (folder / "first").rename(folder / "new.1.jsonl")
+    (folder / "new.jsonl").write_bytes(lines(3, 6))
+    wait_until(lambda: page_views(db) == 6)
 
 
 def test_a_source_whose_name_is_not_utf_8_is_forgotten_by_it(cli, folder):
