@@ -33,6 +33,7 @@ Database = Annotated[
 ]
 DEFAULT_DB = Path("behavstats.db")
 User = Annotated[str, typer.Argument(metavar="USER", help="The user's id.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, on one line.")]
 
 
 def existing_store(settings: Settings) -> "Store":
@@ -62,6 +63,17 @@ def write(data: bytes) -> None:
     while rest:  # with PYTHONUNBUFFERED, a write may take less than it is given
         rest = rest[sys.stdout.buffer.write(rest) :]
     sys.stdout.buffer.flush()
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON on one line, in UTF-8 whatever the locale.
+
+    `value` consists of dicts, lists, texts, numbers, msgspec's structs and dataclasses; a named
+    tuple would lose its names.
+    """
+    import msgspec
+
+    write(msgspec.json.encode(value) + b"\n")
 
 
 def complain(*complaints: object) -> None:

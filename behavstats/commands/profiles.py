@@ -13,6 +13,7 @@ from behavstats.commands.common import (
     app,
     complain,
     existing_store,
+    print_json,
     write,
 )
 from behavstats.settings import Settings
@@ -31,14 +32,14 @@ def profile(
     """Print what a user did in the last days."""
     from behavstats.events import check_user_id
     from behavstats.instants import parse_instant
-    from behavstats.profile import encode, profile, window
+    from behavstats.profile import profile, window
 
     settings = Settings(db)
     wanted = window(settings.clock() if as_of is None else parse_instant(as_of, "as_of"), days)
     with existing_store(settings) as store:
         summary = store.summary(check_user_id(user), wanted)
     if json:
-        write(encode(profile(user, summary, days)) + b"\n")
+        print_json(profile(user, summary, days))
         return
     from behavstats import display
 
