@@ -50,13 +50,13 @@ class Taker:
         store: Store,
         clock: Callable[[], int],
         is_stopped: Callable[[], bool],
-        on_lines: Callable[[str, int], None],
+        on_lines: Callable[[Followed, int], None],
         on_stored: Callable[[], None],
     ) -> None:
         """`clock` returns ms since the epoch.
 
-        `on_lines` is told how many lines more of a file were read; `on_stored`, when that is in the
-        report.
+        `on_lines` is told of which file lines were read, and how many; `on_stored`, when that is in
+        the report.
         """
         self.report = Report()
         self.is_behind = False
@@ -146,7 +146,7 @@ class Taker:
     def _noted(self, part: Decoded) -> Decoded:
         """Return what the next lines were decoded to, as it is to be stored; note up to where."""
         file, reached = self._reading.popleft()
-        self._on_lines(file.name, reached.lines - file.decoded.lines)
+        lines = reached.lines - file.decoded.lines
         file.decoded = reached
         self._due.add(file)
         if file.is_again:
@@ -154,6 +154,7 @@ class Taker:
             if left_out:
                 self._left_out[file.name] += left_out
         file.rejected += len(part.rejections)
+        self._on_lines(file, lines)
         return part
 
     def _keep(self, batch: Batch, decoded: Ahead) -> None:

@@ -52,8 +52,10 @@ class Telling:
 
 def summary(report: Report) -> str:
     """Return in words what was taken in all."""
+    rejected = report.rejected.total()
+    listed = " (behavstats rejects lists them)" if rejected else ""
     left_out = f", {report.left_out:,} of erased users left out" if report.left_out else ""
     return (
         f"{report.read:,} lines taken: {report.added:,} page views added, "
-        f"{report.duplicates:,} duplicates, {report.rejected.total():,} rejected{left_out}"
+        f"{report.duplicates:,} duplicates, {rejected:,} rejected{listed}{left_out}"
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 
 from behavstats.errors import Overtaken, StoreBusy, StoreUnavailable
+from behavstats.following import Followed
 from behavstats.ingest import Report
 from behavstats.scanning import File, Scan
 from behavstats.stopping import Stop
@@ -44,11 +45,15 @@ class Watcher:
         """
         self.on_taken: Callable[[Report], None] = lambda _: None
         """Is given the report of all that was taken, whenever more of it was stored."""
+        self.on_lines: Callable[[Followed, int], None] = lambda *_: None
+        """Is given each file of which lines were read, and how many."""
+        self.on_found: Callable[[int], None] = lambda _: None
+        """Is given how many files are followed, whenever that was looked for."""
         self._paths = paths
         self._store = store
         self._stop = stop
         self._telling = Telling()
-        self._taker = Taker(store, clock, stop.is_set, self._telling.took, self._note_taken)
+        self._taker = Taker(store, clock, stop.is_set, self._note_lines, self._note_taken)
         self._scan = Scan(paths, store.path, self._taker.note_problem, include)
         self._scan.check(waits=True)
         self._here: dict[File, str] = {}
@@ -139,6 +144,7 @@ class Watcher:
         start = time.monotonic()
         found = self._scan.files()
         took = time.monotonic() - start
+        self.on_found(sum(file.beside is None for file in found))
         self._taker.ask_for(self._scan.names())
         here = {file.file: file.path for file in found}
         for file, path in self._here.items():
@@ -178,6 +184,10 @@ class Watcher:
             while not self._stop.is_set():
                 self._stop.wait(_POLL)
                 yield None
+
+    def _note_lines(self, file: Followed, lines: int) -> None:
+        self._telling.took(file.name, lines)
+        self.on_lines(file, lines)
 
     def _note_taken(self) -> None:
         self._telling.tell(self.report)

@@ -5,7 +5,7 @@ from collections import Counter
 
 from behavstats import telling
 from behavstats.ingest import Report
-from behavstats.telling import Telling
+from behavstats.telling import Telling, summary
 
 
 def test_what_was_taken_is_said_once_for_some_seconds(caplog, monkeypatch):
@@ -36,3 +36,12 @@ def test_where_nothing_was_taken_nothing_is_said(caplog):
     for _ in range(3):
         told.tell(Report())
     assert caplog.messages == []
+
+
+def test_a_summary_says_where_rejected_lines_are_and_what_was_left_out():
+    """Where there are none, it is short."""
+    assert summary(Report(added=2)) == "2 lines taken: 2 page views added, 0 duplicates, 0 rejected"
+    report = Report(rejected=Counter(invalid_json=1), left_out=3)
+    assert summary(report).endswith(
+        "1 rejected (behavstats rejects lists them), 3 of erased users left out"
+    )
