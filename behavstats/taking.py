@@ -288,10 +288,10 @@ class Taker:
         return self._begun_file(content, before), Ends(b"", b"")
 
     def _begun_file(self, content: Content, before: SourceProgress | None) -> Followed:
-        """Take a file from its beginning; if it or its name is known, who was erased stays so."""
+        """Take a file from its beginning; if it or its folder is known, who was erased stays so."""
         file = Followed(content.name, content.file, None, START, START)
         before = before or self._anew.before(content.name)
-        file.is_again = before is not None or self._anew.is_of_known(content.name)
+        file.is_again = before is not None or self._anew.is_beside_known(content.name)
         if before is not None:
             file.anew = self._clock()
             self._anew.expect(content.file, content.name, before)
