@@ -24,8 +24,9 @@ test-clients: $(READY)
 	tests/clients/install
 	$(BIN)/pytest tests/clients --numprocesses=8
 
-# Minutes: kills, full disks, power cuts and crowds, against real processes.
+# Minutes: kills, full disks, power cuts, crowds and log rotation, against real processes.
 test-faults: $(READY)
+	tests/faults/install
 	$(BIN)/pytest tests/faults
 
 check: lint types test

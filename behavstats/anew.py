@@ -5,6 +5,7 @@ a user from it. Then all of it is taken again, and users would be back who were 
 """
 
 import logging
+import os
 import re
 import time
 from collections.abc import Callable, Iterable
@@ -16,7 +17,6 @@ import msgspec
 from behavstats.columns import Decoded
 from behavstats.events import Rejection
 from behavstats.places import Places
-from behavstats.rotation import unrotated
 from behavstats.scanning import File
 from behavstats.store import Erasures, SourceProgress, Store
 
@@ -37,7 +37,7 @@ class _Pending(NamedTuple):
 
 
 class Anew:
-    """Tells which files are begun though they, or their names, were known before."""
+    """Tells which files are begun though they, or what lies beside them, were known before."""
 
     def __init__(self, store: Store, places: Places) -> None:
         self._store = store
@@ -49,19 +49,23 @@ class Anew:
     def begin_round(self) -> None:
         """Ask the store anew what it knows."""
         self._by_name: dict[str, SourceProgress] | None = None
-        self._families: set[str] = set()
+        self._folders: set[str] = set()
 
     def before(self, name: str) -> SourceProgress | None:
         """Return what was taken last under the name of a file that is begun."""
         if self._by_name is None:
             known = sorted(self._store.sources(), key=lambda progress: progress.taken)
             self._by_name = {source.name: source for source in known if source.name}
-            self._families = {unrotated(source) for source in self._by_name}
+            self._folders = set(map(os.path.dirname, self._by_name))
         return self._by_name.get(name)
 
-    def is_of_known(self, name: str) -> bool:
-        """Return whether anything was taken under a name, or one that it got by rotation."""
-        return self.before(name) is not None or unrotated(name) in self._families
+    def is_beside_known(self, name: str) -> bool:
+        """Return whether anything was taken of the folder in which a file lies.
+
+        It may hold what another one held: what was rotated is packed anew, or is written to a file
+        that is to take the other's place.
+        """
+        return self.before(name) is not None or os.path.dirname(name) in self._folders
 
     def goes_on(self, progress: SourceProgress) -> None:
         """Take note that a content goes on in another file."""

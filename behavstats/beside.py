@@ -13,10 +13,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
+from typing import TYPE_CHECKING
 
 from behavstats.errors import BehavstatsError
 from behavstats.settings import Settings
 from behavstats.stopping import Stop
+
+if TYPE_CHECKING:
+    from behavstats.tally import Tally
 
 _AGAIN = 2.0  # seconds after which a follower that has ended is started again
 _SECONDS_TO_FINISH = 10.0  # once nobody is left who could wait longer
@@ -25,16 +29,16 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def following(settings: Settings, paths: Sequence[str]) -> Iterator[None]:
-    """Have files and folders followed into the store while in `with`.
+def following(settings: Settings, paths: Sequence[str], tally: "Tally") -> Iterator[None]:
+    """Have files and folders followed into the store while in `with`; what is taken is counted.
 
-    Raises SourceError if none of the paths is there.
+    Raises SourceError if none of the paths is there, or could come.
     """
     if not paths:
         yield
         return
     _check(settings, paths)
-    follower = _Follower(settings, paths)
+    follower = _Follower(settings, paths, tally)
     try:
         yield
     finally:
@@ -55,9 +59,8 @@ def end_with_parent() -> None:
 class _Follower:
     """A process that follows files; started again if it ends before it is told to."""
 
-    def __init__(self, settings: Settings, paths: Sequence[str]) -> None:
-        self._settings = settings
-        self._paths = [*paths]
+    def __init__(self, settings: Settings, paths: Sequence[str], tally: "Tally") -> None:
+        self._arguments = (settings, [*paths], tally)
         self._is_ended = threading.Event()
         self._process = self._started()
         self._keeper = threading.Thread(target=self._keep, name="follower", daemon=True)
@@ -65,7 +68,7 @@ class _Follower:
 
     def _started(self) -> BaseProcess:
         process = multiprocessing.get_context("spawn").Process(
-            target=_follow, args=(self._settings, self._paths), name="follower"
+            target=_follow, args=self._arguments, name="follower"
         )
         process.start()
         return process
@@ -89,22 +92,25 @@ class _Follower:
 def _check(settings: Settings, paths: Sequence[str]) -> None:
     from behavstats.scanning import Scan
 
-    Scan(paths, settings.db, lambda *_: None).check()
+    Scan(paths, settings.db, lambda *_: None).check(waits=True)
 
 
-def _follow(settings: Settings, paths: Sequence[str]) -> None:
+def _follow(settings: Settings, paths: Sequence[str], tally: "Tally") -> None:
     """Follow files; called in the process that does so."""
     os.setpgrp()  # Ctrl-C at a terminal is for the server, which tells this process
     stop = Stop()
     stop.on_signals()
     from behavstats.store import Store
-    from behavstats.watch import PATIENCE, log_to_standard_error, watch
+    from behavstats.tally import Counting
+    from behavstats.watch import PATIENCE, Watcher, log_to_standard_error
 
     threading.Thread(target=end_with_parent, name="end-with-parent", daemon=True).start()
     log_to_standard_error()
     try:
         with Store.open(settings.db, PATIENCE) as store:
-            watch(paths, store, settings.clock, stop, once=False)
+            watcher = Watcher(paths, store, settings.clock, stop)
+            watcher.on_taken = Counting(tally).update
+            watcher.run(once=False)
     except BehavstatsError as error:
         _log.error("%s", error)
         sys.exit(1)

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from behavstats.events import Rejection
 from behavstats.ingest import Report
-from behavstats.instants import format_date, format_instant
+from behavstats.instants import SECOND, format_date, format_instant
 from behavstats.profile import Summary, Window, detailed_profile, profile, top_pages
 from behavstats.sources import Source
 from behavstats.store import Receipt, SourceProgress
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 _UNWRAPPED = 100_000  # columns of a console that is not a terminal
 _LONGEST_BAR = 30
 _LONGEST_TEXT = 80
+WIDE = 120
+"""Columns that suffice for all that there is to say of a source."""
+_TAKEN_ANEW = (
+    "TAKEN ANEW: what was taken of the file was not there any more, and no copy of it; "
+    "what it held beyond that is lost, and its lines may have been rejected twice"
+)
 
 
 def console(file: IO[str]) -> Console:
@@ -165,17 +171,43 @@ def receipt_table(receipt: Receipt) -> Table:
     return table
 
 
-def sources_table(sources: Iterable[SourceProgress]) -> Table:
-    """Show how far files were taken that are followed."""
-    numbers = ("size", "offset", "lag", "lines", "rejected")
+def sources_table(sources: Iterable[SourceProgress], *, is_wide: bool = True) -> Table:
+    """Show how far files were taken that are followed; where there is little room, what matters."""
+    numbers = ["size", "offset", "lag", "lines", "rejected"][0 if is_wide else 2 :]
     table = _table("sources", "source", *numbers, "last taken", right=numbers)
+    anew = False
     for source in sources:
         name = "(erased)" if source.name is None else printable(source.name)
         name += " (gone)" if source.device is None else ""
+        name += f" (TAKEN ANEW {_second(source.anew)})" if source.anew else ""
+        anew = anew or source.anew is not None
         reached = source.checkpoint
         counts = (source.size, reached.offset, source.lag, reached.lines, source.rejected)
-        table.add_row(name, *(f"{count:,}" for count in counts), format_instant(source.taken))
+        shown = counts if is_wide else counts[2:]
+        taken = format_instant(source.taken) if is_wide else _second(source.taken)
+        table.add_row(name, *(f"{count:,}" for count in shown), taken)
+    if anew:
+        table.caption, table.caption_justify = _TAKEN_ANEW, "left"
     return table
+
+
+def source_json(source: SourceProgress) -> dict[str, object]:
+    """Return what is known of a source as JSON shows it: sizes in bytes, instants as texts."""
+    return {
+        "source": source.name,
+        "is_gone": source.device is None,
+        "size": source.size,
+        "offset": source.checkpoint.offset,
+        "lag": source.lag,
+        "lines": source.checkpoint.lines,
+        "rejected": source.rejected,
+        "last_taken": format_instant(source.taken),
+        "taken_anew": None if source.anew is None else format_instant(source.anew),
+    }
+
+
+def _second(instant: int) -> str:
+    return format_instant(instant - instant % SECOND).replace(".000Z", "Z")
 
 
 class IngestProgress:

@@ -11,6 +11,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
 from typing import BinaryIO, NamedTuple, Self, cast
@@ -29,7 +30,7 @@ from behavstats.sources import (
     stored_name,
     unreadable,
 )
-from behavstats.store import Checkpoint, SourceProgress
+from behavstats.store import Checkpoint, SourceProgress, Step
 
 FINGERPRINT_BYTES = 1024
 """Of the beginning, and of what stands before an offset, so many bytes are compared at most."""
@@ -160,6 +161,29 @@ class Content:
         while piece := self.read(offset, min(CHUNK_BYTES, max(0, self.size - offset))):
             yield piece
             offset += len(piece)
+
+
+@dataclass(slots=True, eq=False)
+class Followed:
+    """A file in a round: `stored`, `decoded` and `read` say up to where it is each of that."""
+
+    name: str
+    file: tuple[int, int]
+    stored: int | None
+    decoded: Checkpoint
+    read: Checkpoint
+    rejected: int = 0
+    size: int = 0
+    modified: int | None = None
+    is_again: bool = False
+    anew: int | None = None
+
+    def step(self, now: int) -> Step:
+        """Return what the store is to note, at an instant in ms."""
+        place = (self.name, *self.file, self.stored)
+        modified = self.modified if self.decoded.offset == self.size else None
+        again = (self.is_again, self.anew)
+        return Step(*place, self.decoded, self.rejected, self.size, modified, now, *again)
 
 
 class Searched(NamedTuple):

@@ -20,6 +20,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from behavstats import tally
 from behavstats.errors import StoreError
 from behavstats.events import PageView
 from behavstats.following import up_to_date
@@ -42,8 +43,16 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 class Metrics:
     """What happened since the server's start, and the state of its store."""
 
-    def __init__(self, store: Store, clock: Callable[[], int]) -> None:
-        """Count for a store; `clock` returns ms since the epoch."""
+    def __init__(
+        self,
+        store: Store,
+        clock: Callable[[], int],
+        followed: Callable[[], Iterable[tuple[str, str, int]]] = lambda: (),
+    ) -> None:
+        """Count for a store; `clock` returns ms since the epoch.
+
+        `followed` returns what was taken of followed files in all, as a tally counts it.
+        """
         registry = self._registry = CollectorRegistry()
 
         def counter(name: str, words: str, *labels: str) -> Counter:
@@ -52,7 +61,9 @@ class Metrics:
         self._added = counter("page_views_added", "Page views that were new.")
         self._duplicates = counter("page_views_duplicate", "Page views that were there already.")
         self._others = counter("other_messages", "Messages that are no page views.", "kind")
-        self._rejected = counter("rejected", "Messages that could not be read.", "reason")
+        self._rejected = counter(
+            "rejected", "Messages, and lines of followed files, that could not be read.", "reason"
+        )
         self._requests = Histogram(
             "behavstats_request_seconds",
             "Requests by route and status, and how long their answers took.",
@@ -74,6 +85,8 @@ class Metrics:
         )
         # Looking a child up by its labels takes as long as counting.
         self._timed = cache(lambda *labels: self._requests.labels(*labels).observe)
+        self._followed = followed
+        self._seen = Counts[tuple[str, str]]()
         self._newest = _Newest(store)
         registry.register(_StoreCollector(store, self._newest, clock))
         ProcessCollector(registry=registry)
@@ -99,7 +112,23 @@ class Metrics:
 
     def text(self) -> bytes:
         """Return all of it, as Prometheus reads it."""
+        self._count_followed()
         return generate_latest(self._registry)
+
+    def _count_followed(self) -> None:
+        """Count what was taken of followed files since this was asked last."""
+        for name, label, count in self._followed():
+            more = count - self._seen[name, label]
+            self._seen[name, label] = count
+            match name:
+                case tally.ADDED:
+                    self._added.inc(more)
+                case tally.DUPLICATES:
+                    self._duplicates.inc(more)
+                case tally.REJECTED:
+                    self._rejected.labels(label).inc(more)
+                case tally.OTHERS:
+                    self._others.labels(label).inc(more)
 
 
 class _Newest:

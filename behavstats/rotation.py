@@ -44,6 +44,11 @@ def unrotated(path: str) -> str:
     return os.path.join(folder, marked[1] + marked[2]) if marked else path
 
 
+def unpacked(path: str) -> str:
+    """Return the path that a file had before it was compressed, as far as its name tells."""
+    return path.removesuffix(".gz").removesuffix(".zst")
+
+
 def is_likely_a_copy(content: Content, other: Checkpoint, name: str | None) -> bool:
     """Return whether so much is the same as in another, if it is, that it is no coincidence.
 

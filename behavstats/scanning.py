@@ -3,12 +3,13 @@
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
 from behavstats.errors import InvalidInput, SourceError
 from behavstats.following import check_regular
-from behavstats.rotation import begins_alike, is_rotated
+from behavstats.rotation import begins_alike, is_rotated, unpacked, unrotated
 from behavstats.sources import unreadable
 from behavstats.store import files_of
 
@@ -51,10 +52,13 @@ class Scan:
         paths: Sequence[str],
         store: Path,
         on_problem: Callable[[str, SourceError, bool], None],
+        include: Sequence[str] = (),
     ) -> None:
         """`on_problem` is told of each path that cannot be followed, at each scan.
 
-        And whether that is a failure: in a folder, there may be other things than files.
+        And whether that is a failure: in a folder, there may be other things than files. Of a
+        folder, those files count whose names fit one of the patterns to `include`, if there are
+        any; or did, before they were rotated or compressed.
         Raises InvalidInput if a path is empty.
         """
         if not all(paths):
@@ -64,13 +68,19 @@ class Scan:
         self._names_of_store = {path.name for path in files_of(store)}
         self._files_of_store: set[File] = set()
         self._on_problem = on_problem
+        self._include = include
+        self._waits = False
         self._named: set[str] = set()  # files that were asked for by name
         self._whole: set[str] = set()  # folders of which all files are taken
         self.folders: dict[str, File] = {}
         """The folders that the last scan has met: where to wait for changes."""
 
-    def check(self) -> None:
-        """Raise SourceError if none of the paths is there, or can ever be followed."""
+    def check(self, *, waits: bool) -> None:
+        """Raise SourceError if none of the paths is there, or can ever be followed.
+
+        Who `waits` may name a file that is not there yet, if its folder is.
+        """
+        self._waits = waits
         self._know_files_of_store()
         problems = []
         for root in self._roots:
@@ -79,6 +89,8 @@ class Scan:
                     return
                 problems.append(f"{root}: {_OF_STORE}")
             except (OSError, ValueError) as error:
+                if waits and _may_come(root, error):
+                    return
                 problems.append(str(unreadable(root, error)))
         raise SourceError("; ".join(problems))
 
@@ -121,7 +133,9 @@ class Scan:
             return True
         if name.startswith(".") or self._is_the_stores(path):
             return False
-        return folder in self._whole or self._beside(path) is not None
+        if folder in self._whole:
+            return self._is_included(path) or os.path.isdir(path)
+        return self._beside(path) is not None
 
     def _at(self, root: str) -> Iterator[Found]:
         status = _status(root)
@@ -156,7 +170,7 @@ class Scan:
                 below = _status(path)
                 if below is not None and stat.S_ISDIR(below.st_mode):
                     waiting.append((path, below))
-                else:
+                elif self._is_included(path):
                     yield from self._found(path, below)
 
     def _paths_in(self, folder: str) -> Iterator[str]:
@@ -179,13 +193,24 @@ class Scan:
                 return
         except SourceError as error:
             self._on_problem(path, error, path in self._named)
-        except FileNotFoundError as error:  # it was there a moment ago
-            self._on_problem(path, unreadable(path, error), path in self._named)
+        except FileNotFoundError as error:
+            is_named = path in self._named
+            if self._waits and is_named and _may_come(path, error):
+                problem = SourceError(f"{path}: is not there, and is waited for")
+            else:  # it was there a moment ago
+                problem = unreadable(path, error)
+            self._on_problem(path, problem, is_named)
         except (OSError, ValueError) as error:
             self._on_problem(path, unreadable(path, error), True)
         else:
             times = (status.st_size, status.st_mtime_ns)
             yield Found(path, _file(status), *times, self._beside(path))
+
+    def _is_included(self, path: str) -> bool:
+        names = {os.path.basename(form) for form in (path, unpacked(path), unrotated(path))}
+        return not self._include or any(
+            fnmatchcase(name, pattern) for name in names for pattern in self._include
+        )
 
     def _is_named(self, path: str) -> bool:
         return path in self._named
@@ -212,6 +237,10 @@ class Scan:
             return True
         folder, name = os.path.split(path)
         return name in self._names_of_store and Path(os.path.realpath(folder)) == self._store.parent
+
+
+def _may_come(path: str, error: Exception) -> bool:
+    return isinstance(error, FileNotFoundError) and os.path.isdir(os.path.dirname(path))
 
 
 def _status(path: str) -> os.stat_result | None:

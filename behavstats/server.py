@@ -37,6 +37,7 @@ from behavstats.logs import Log
 from behavstats.metrics import Metrics
 from behavstats.settings import Settings
 from behavstats.store import Store
+from behavstats.tally import Tally
 
 _HANDLERS = {name: {"()": "behavstats.logs.Log"} for name in ("console", "access")}
 
@@ -86,15 +87,16 @@ def serve(settings: Settings, watched: Sequence[str] = ()) -> None:
         log_dictconfig={"handlers": _HANDLERS},
     )
     try:
-        with following(settings, watched):
-            server.serve(target_loader=partial(_load, settings), wrap_loader=False)
+        tally = Tally()
+        with following(settings, watched, tally):
+            server.serve(target_loader=partial(_load, settings, tally), wrap_loader=False)
     except SystemExit:
         raise BehavstatsError("the server's process ended unexpectedly") from None
     with Store.open(settings.db, settings.patience) as store:
         store.checkpoint()
 
 
-def _load(settings: Settings) -> Gateway:
+def _load(settings: Settings, tally: Tally) -> Gateway:
     """Make the application; called in the process that does the work."""
     # Ctrl-C at a terminal is for the supervisor, which tells this process; told twice, it may hang.
     os.setpgrp()
@@ -110,7 +112,7 @@ def _load(settings: Settings) -> Gateway:
     # Neither is closed: when the process ends, all that was acknowledged is committed, and the
     # process that supervises it truncates the WAL.
     threading.Thread(target=_look_after, args=(store,), name="looking-after", daemon=True).start()
-    metrics = Metrics(store, settings.clock)
+    metrics = Metrics(store, settings.clock, tally.read)
     group = GroupCommit(store.add, metrics.committed)
     keys = Keys(settings.write_keys, settings.secret_keys)
     origins = Origins(settings.cors_origins, keys)

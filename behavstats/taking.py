@@ -11,21 +11,20 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 
 from behavstats.ahead import Ahead
 from behavstats.anew import Anew, Filter
 from behavstats.columns import Decoded
 from behavstats.errors import SourceError, detached
 from behavstats.events import Block
-from behavstats.following import START, Content, Ends, Searched, opened
+from behavstats.following import START, Content, Ends, Followed, Searched, opened
 from behavstats.ingest import Batch, Report
 from behavstats.places import Places, leads_to
 from behavstats.rotation import is_all_in, is_likely_a_copy
 from behavstats.scanning import File, Found
 from behavstats.second import SecondProcess
 from behavstats.sources import DAMAGE, stored_name
-from behavstats.store import Checkpoint, SourceProgress, Step, Store
+from behavstats.store import Checkpoint, SourceProgress, Store
 
 _SHARE = 64 * 1024 * 1024  # bytes of a large file, before others have their turn
 _SCAN_AGAIN = 1.0  # seconds of a round, after which it looks what else is new
@@ -36,30 +35,7 @@ _MOST_PROBLEMS = 10_000  # that are remembered, to be named once
 _log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True, eq=False)
-class _Following:
-    """A file in a round: `stored`, `decoded` and `read` say up to where it is each of that."""
-
-    name: str
-    file: File
-    stored: int | None
-    decoded: Checkpoint
-    read: Checkpoint
-    rejected: int = 0
-    size: int = 0
-    modified: int | None = None
-    is_again: bool = False
-    anew: int | None = None
-
-    def step(self, now: int) -> Step:
-        """Return what the store is to note, at an instant in ms."""
-        place = (self.name, *self.file, self.stored)
-        modified = self.modified if self.decoded.offset == self.size else None
-        again = (self.is_again, self.anew)
-        return Step(*place, self.decoded, self.rejected, self.size, modified, now, *again)
-
-
-_Known = tuple[_Following, Ends]
+_Known = tuple[Followed, Ends]
 
 
 class Taker:
@@ -70,14 +46,24 @@ class Taker:
     """
 
     def __init__(
-        self, store: Store, clock: Callable[[], int], is_stopped: Callable[[], bool]
+        self,
+        store: Store,
+        clock: Callable[[], int],
+        is_stopped: Callable[[], bool],
+        on_lines: Callable[[Followed, int], None],
+        on_stored: Callable[[], None],
     ) -> None:
-        """`clock` returns ms since the epoch."""
+        """`clock` returns ms since the epoch.
+
+        `on_lines` is told of which file lines were read, and how many; `on_stored`, when that is in
+        the report.
+        """
         self.report = Report()
         self.is_behind = False
         self._store = store
         self._clock = clock
         self._is_stopped = is_stopped
+        self._on_lines, self._on_stored = on_lines, on_stored
         self._places = Places()
         self._anew = Anew(store, self._places)
         self._filter = Filter(lambda: store.erasures_since(0))
@@ -90,10 +76,10 @@ class Taker:
         self._begin_round()
 
     def _begin_round(self) -> None:
-        self._files: dict[File, _Following] = {}
-        self._reading: deque[tuple[_Following, Checkpoint]] = deque()
-        self._due: set[_Following] = set()
-        self._begun: dict[bytes, _Following] = {}  # by their beginnings
+        self._files: dict[File, Followed] = {}
+        self._reading: deque[tuple[Followed, Checkpoint]] = deque()
+        self._due: set[Followed] = set()
+        self._begun: dict[bytes, Followed] = {}  # by their beginnings
         self._looked_at: dict[File, Found] = {}
         self._left_out = Counter[str]()  # by the names of files
         self._anew.begin_round()
@@ -160,6 +146,7 @@ class Taker:
     def _noted(self, part: Decoded) -> Decoded:
         """Return what the next lines were decoded to, as it is to be stored; note up to where."""
         file, reached = self._reading.popleft()
+        lines = reached.lines - file.decoded.lines
         file.decoded = reached
         self._due.add(file)
         if file.is_again:
@@ -167,6 +154,7 @@ class Taker:
             if left_out:
                 self._left_out[file.name] += left_out
         file.rejected += len(part.rejections)
+        self._on_lines(file, lines)
         return part
 
     def _keep(self, batch: Batch, decoded: Ahead) -> None:
@@ -180,6 +168,7 @@ class Taker:
         for file in due:
             file.stored = file.decoded.offset
         self._filter.renew()
+        self._on_stored()
 
     def _blocks(
         self, queue: deque[Found], scan: Callable[[], list[Found]]
@@ -193,6 +182,8 @@ class Taker:
                     queue.append(found)
                 self._problems.pop(found.path, None)
             except SourceError as error:
+                if found.beside and not found.is_rotated:
+                    continue  # most likely it is another log, and none of our business
                 self.note_problem(found.path, error, is_failure=os.path.lexists(found.path))
             start = time.monotonic()
             if queue and start > again:
@@ -296,11 +287,11 @@ class Taker:
             return None
         return self._begun_file(content, before), Ends(b"", b"")
 
-    def _begun_file(self, content: Content, before: SourceProgress | None) -> _Following:
-        """Take a file from its beginning; if it or its name is known, who was erased stays so."""
-        file = _Following(content.name, content.file, None, START, START)
+    def _begun_file(self, content: Content, before: SourceProgress | None) -> Followed:
+        """Take a file from its beginning; if it or its folder is known, who was erased stays so."""
+        file = Followed(content.name, content.file, None, START, START)
         before = before or self._anew.before(content.name)
-        file.is_again = before is not None or self._anew.is_of_known(content.name)
+        file.is_again = before is not None or self._anew.is_beside_known(content.name)
         if before is not None:
             file.anew = self._clock()
             self._anew.expect(content.file, content.name, before)
@@ -334,7 +325,7 @@ class Taker:
                 return is_all_in(content, place) or content.ends(other.read) is not None
         return False
 
-    def _moved(self, content: Content, progress: SourceProgress) -> _Following:
+    def _moved(self, content: Content, progress: SourceProgress) -> Followed:
         """Go on with a content in another file; if the one it was in is there, in both."""
         _log.info("%s: goes on with what was in %s", content.name, progress.name)
         file = _following(content, progress)
@@ -357,7 +348,7 @@ class Taker:
             self._note_seen(found)
             raise
 
-    def _has_new_line(self, content: Content, file: _Following) -> bool:
+    def _has_new_line(self, content: Content, file: Followed) -> bool:
         """Return whether a line has ended since; what has none is not searched again."""
         if content.is_compressed:
             return file.modified != content.modified
@@ -381,11 +372,11 @@ class Taker:
             self._seen[found.file] = found
 
 
-def _following(content: Content, progress: SourceProgress) -> _Following:
+def _following(content: Content, progress: SourceProgress) -> Followed:
     """Return a file as the store has it; by its old name, if that still leads to it as well."""
     name = progress.name if leads_to(progress.name, content.file) else None
     place = progress.checkpoint
-    file = _Following(name or content.name, content.file, place.offset, place, place)
+    file = Followed(name or content.name, content.file, place.offset, place, place)
     file.rejected, file.size, file.modified = progress.rejected, progress.size, progress.modified
     file.is_again, file.anew = progress.is_again, progress.anew
     return file

@@ -6,11 +6,13 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 
 from behavstats.errors import Overtaken, StoreBusy, StoreUnavailable
+from behavstats.following import Followed
 from behavstats.ingest import Report
 from behavstats.scanning import File, Scan
 from behavstats.stopping import Stop
 from behavstats.store import Store
 from behavstats.taking import Taker
+from behavstats.telling import Telling, summary
 
 _POLL = 1.0  # seconds between two scans of all: not of every change there is a word
 _SHARE_OF_SCANS = 0.1  # of the time
@@ -30,14 +32,30 @@ class Watcher:
     """Follows files and folders into a store."""
 
     def __init__(
-        self, paths: Sequence[str], store: Store, clock: Callable[[], int], stop: Stop
+        self,
+        paths: Sequence[str],
+        store: Store,
+        clock: Callable[[], int],
+        stop: Stop,
+        include: Sequence[str] = (),
     ) -> None:
-        """`clock` returns ms since the epoch. Raises SourceError if none of the paths is there."""
+        """`clock` returns ms since the epoch; in folders, `include` says which names count.
+
+        Raises SourceError if none of the paths is there, nor a folder into which it may come.
+        """
+        self.on_taken: Callable[[Report], None] = lambda _: None
+        """Is given the report of all that was taken, whenever more of it was stored."""
+        self.on_lines: Callable[[Followed, int], None] = lambda *_: None
+        """Is given each file of which lines were read, and how many."""
+        self.on_found: Callable[[int], None] = lambda _: None
+        """Is given how many files are followed, whenever that was looked for."""
+        self._paths = paths
         self._store = store
         self._stop = stop
-        self._taker = Taker(store, clock, stop.is_set)
-        self._scan = Scan(paths, store.path, self._taker.note_problem)
-        self._scan.check()
+        self._telling = Telling()
+        self._taker = Taker(store, clock, stop.is_set, self._note_lines, self._note_taken)
+        self._scan = Scan(paths, store.path, self._taker.note_problem, include)
+        self._scan.check(waits=True)
         self._here: dict[File, str] = {}
         self._trouble = ""
 
@@ -45,6 +63,27 @@ class Watcher:
     def report(self) -> Report:
         """What was taken so far."""
         return self._taker.report
+
+    def run(self, *, once: bool) -> Report:
+        """Follow until told to stop, or `once`, as far as there is something now.
+
+        Says in the log when it begins and stops. Raises SourceError if it is to be `once` and none
+        of the paths is there, and StoreError where the store will not do.
+        """
+        if once:
+            self._scan.check(waits=False)
+        with suppress(StoreBusy, StoreUnavailable):  # what they mean is dealt with below
+            self.begin()
+        _log.info("follows %s into %s", ", ".join(self._paths), self._store.path)
+        try:
+            if once:
+                self.drain()
+            else:
+                self.follow()
+        finally:
+            _log.info("stops: %s", summary(self.report))
+        self.report.interrupted = self._stop.is_set()
+        return self.report
 
     def begin(self) -> None:
         """Note from when on the files count that are followed by their names. Raises StoreError."""
@@ -96,6 +135,7 @@ class Watcher:
                 self._taker.take(found, self._scan.files)
             self._store.settle(seconds=0)
             self._note_trouble("")
+            self._telling.tell(self.report)
             if self._scan.folders != folders:
                 return
 
@@ -105,6 +145,7 @@ class Watcher:
         start = time.monotonic()
         found = self._scan.files()
         took = time.monotonic() - start
+        self.on_found(sum(file.beside is None for file in found))
         self._taker.ask_for(self._scan.names())
         here = {file.file: file.path for file in found}
         for file, path in self._here.items():
@@ -145,6 +186,14 @@ class Watcher:
                 self._stop.wait(_POLL)
                 yield None
 
+    def _note_lines(self, file: Followed, lines: int) -> None:
+        self._telling.took(file.name, lines)
+        self.on_lines(file, lines)
+
+    def _note_taken(self) -> None:
+        self._telling.tell(self.report)
+        self.on_taken(self.report)
+
     def _note_trouble(self, trouble: str) -> None:
         """Say once what keeps the store from being used, and once that it is over."""
         if trouble and not self._trouble:
@@ -166,34 +215,3 @@ def log_to_standard_error() -> None:
     handler = Log()
     handler.addFilter(escape)  # no file's name steers the terminal
     logging.basicConfig(handlers=[handler], level=logging.INFO)
-
-
-def _summary(report: Report) -> str:
-    left_out = f", {report.left_out:,} of erased users left out" if report.left_out else ""
-    return (
-        f"{report.read:,} lines taken: {report.added:,} page views added, "
-        f"{report.duplicates:,} duplicates, {report.rejected.total():,} rejected{left_out}"
-    )
-
-
-def watch(
-    paths: Sequence[str], store: Store, clock: Callable[[], int], stop: Stop, *, once: bool
-) -> Report:
-    """Follow files and folders until told to stop, or `once`, as far as they are there now.
-
-    `clock` returns ms since the epoch. Raises SourceError if none of the paths is there, and
-    StoreError where the store will not do.
-    """
-    watcher = Watcher(paths, store, clock, stop)
-    with suppress(StoreBusy, StoreUnavailable):  # what they mean is dealt with below
-        watcher.begin()
-    _log.info("follows %s into %s", ", ".join(paths), store.path)
-    try:
-        if once:
-            watcher.drain()
-        else:
-            watcher.follow()
-    finally:
-        _log.info("stops: %s", _summary(watcher.report))
-    watcher.report.interrupted = stop.is_set()
-    return watcher.report

@@ -103,6 +103,19 @@ def test_a_rotated_file_that_is_packed_anew_without_some_lines_brings_nobody_bac
     assert (views(store, "bert"), views(store, "cleo")) == (0, 40)
 
 
+def test_a_file_that_is_yet_to_take_the_place_of_a_cleaned_one_brings_nobody_back(store, folder):
+    """As `sed -i` makes one in the folder, by a name of its own."""
+    (folder / "ev.jsonl").write_bytes(of("anna", 1) + of("bert", 1))
+    drain(store, folder)
+    store.forget("anna")
+    store.forget("bert")
+    (folder / "sedXq31Zc").write_bytes(of("bert", 1) + of("cleo", 1))
+    drain(store, folder)
+    (folder / "sedXq31Zc").rename(folder / "ev.jsonl")
+    drain(store, folder)
+    assert (views(store, "bert"), views(store, "cleo")) == (0, 1)
+
+
 @pytest.mark.parametrize("replace", HOW)
 def test_rejected_lines_that_name_an_erased_user_do_not_come_back(store, folder, replace):
     """As a string of JSON, escaped or not, or as a word; others are kept."""

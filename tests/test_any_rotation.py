@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from behavstats import following, ingest, sources, taking
+from behavstats import following, ingest, rotation, sources, taking
 from behavstats.events import PageView
 from behavstats.settings import system_clock
 from behavstats.sources import zstd
@@ -24,6 +24,11 @@ from tests.histories import AS_OF, line
 NAMES = ("a.jsonl", "b.jsonl", "sub/c")
 
 
+def a_second_ago():
+    """The clock: what is written from now on was written later, whatever a file's time tells."""
+    return system_clock() - 1_000
+
+
 class Killed(BaseException):
     """As if by SIGKILL."""
 
@@ -31,8 +36,9 @@ class Killed(BaseException):
 class Folder:
     """Files that are written to, rotated and taken; and what is to come of that."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, by_name: bool = False) -> None:
         self.path = path / "in"
+        self.watched = [self.path / name for name in NAMES] if by_name else [self.path]
         (self.path / "sub").mkdir(parents=True)
         self.db = path / "store.db"
         self.number = 0
@@ -43,7 +49,9 @@ class Folder:
     def open(self) -> None:
         """Begin to watch, as a new process would."""
         self.store = Store.create(self.db, patience=10)
-        self.watcher = Watcher([str(self.path)], self.store, system_clock, Stop())
+        paths = [*map(str, self.watched)]
+        self.watcher = Watcher(paths, self.store, a_second_ago, Stop())
+        self.watcher.begin()
 
     def restart(self) -> None:
         self.store.close()
@@ -124,9 +132,18 @@ def is_plain(path):
 def free(path):
     """Where a file is rotated to: the next name that is free."""
     number = 1
-    while (to := path.with_name(f"{path.name}.{number}")).exists():
+    while (to := path.with_name(rotated(path, number))).exists():
         number += 1
     return to
+
+
+def rotated(path, number):
+    """The style changes with the name: before the extension, with a date, or behind."""
+    if path.name.startswith("a"):
+        return f"{path.stem}.{number}{path.suffix}"
+    if path.name.startswith("b"):
+        return f"{path.stem}-2026-11-{number:02}{path.suffix}"
+    return f"{path.name}.{number}"
 
 
 class Ops:
@@ -246,12 +263,15 @@ steps = st.lists(st.tuples(st.sampled_from(OPS), st.integers(0, 9), few, few), m
 
 
 @settings(max_examples=60)
-@given(steps)
-def test_each_line_that_was_whole_at_a_scan_is_there_exactly_once(tmp_path_factory, steps):
-    """Page views, rejected lines, and the counts of each source; and the store is sound."""
-    folder = Folder(tmp_path_factory.mktemp("watch"))
+@given(steps, st.booleans())
+def test_each_line_that_was_whole_at_a_scan_is_there_exactly_once(tmp_path_factory, steps, by_name):
+    """Page views, rejected lines, and the counts of each source; and the store is sound.
+
+    Of a folder, and of files that are followed by their names.
+    """
+    folder = Folder(tmp_path_factory.mktemp("watch"), by_name=by_name)
     with pytest.MonkeyPatch.context() as patch:
-        for module in (following, taking):
+        for module in (following, rotation):
             patch.setattr(module, "FINGERPRINT_BYTES", 64)
         patch.setattr(taking, "_COST", 0)
         patch.setattr(store_module, "_LOADED_AT_ONCE", 2)

@@ -79,6 +79,45 @@ def follows(pid):
 
 def test_without_anything_to_watch_it_does_not_start(cli, tmp_path):
     """Exit code 3."""
-    done = cli("serve", "--watch", str(tmp_path / "missing"))
+    done = cli("serve", "--watch", str(tmp_path / "missing" / "a"))
     assert done.returncode == 3
     assert "missing" in one_line(done)
+
+
+def counts(server):
+    """What `/metrics` says of page views and rejected lines."""
+    text = server.request("GET", "/metrics")[2].decode()
+    rows = (row.rsplit(" ", 1) for row in text.splitlines() if not row.startswith("#"))
+    return {
+        name.removeprefix("behavstats_"): int(float(value))
+        for name, value in rows
+        if "page_views_added" in name or "duplicate" in name or "_rejected_" in name
+    }
+
+
+def test_what_is_taken_of_files_counts_in_the_metrics(serve, tmp_path):
+    """As what is posted does; also after the follower was killed and started again."""
+    log = tmp_path / "in" / "log"
+    log.parent.mkdir()
+    server = serve("--watch", str(log))
+    view = line(PageView("u", AS_OF, "/"))
+    log.write_bytes(view + view + b"{}\n")
+    assert server.post("w", "/", "2024-03-01T10:30:00Z") == 200
+    expected = {
+        "page_views_added_total": 2,
+        "page_views_duplicate_total": 1,
+        'rejected_total{reason="missing_key"}': 1,
+    }
+    wait_until(lambda: counts(server) == expected)
+    wait_until(lambda: any(map(follows, children_of(server))))
+    (follower,) = filter(follows, children_of(server))
+    os.kill(follower, signal.SIGKILL)
+    wait_until(lambda: not is_running(follower))
+    with log.open("ab") as file:
+        file.write(line(PageView("v", AS_OF, "/")) + b"{}\n{\n")
+    expected["page_views_added_total"] = 3
+    expected['rejected_total{reason="missing_key"}'] = 2
+    expected['rejected_total{reason="invalid_json"}'] = 1
+    wait_until(lambda: counts(server) == expected)
+    assert server.stop() == 0
+    assert f"took 3 lines of {log}: 1 page views added, 1 duplicates, 1 rejected" in server.stderr

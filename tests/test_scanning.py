@@ -1,5 +1,6 @@
 """Which files are found at the paths that are to be followed, and when one looks for them."""
 
+import gzip
 import threading
 
 import pytest
@@ -59,3 +60,27 @@ def test_what_nobody_tells_of_is_found_however_much_else_changes(store, folder, 
     finally:
         is_done.set()
         changing.join()
+
+
+def test_of_a_folder_only_those_files_are_taken_whose_names_are_included(store, folder):
+    """Also where they are rotated or compressed; a file that is named needs no pattern."""
+    (folder / "sub").mkdir()
+    names = ["a.jsonl", "sub/b.ndjson", "a.1.jsonl", "a.jsonl.2", "a.jsonl.3.gz", "sub/c.jsonl.gz"]
+    others = ["d.csv", "a.jsonl.bak", "sub/e.csv.1", "named.log"]
+    for number, name in enumerate(names + others):
+        data = lines(number)
+        (folder / name).write_bytes(gzip.compress(data) if name.endswith("gz") else data)
+    paths = [str(folder), str(folder / "named.log")]
+    stop = Stop()
+    watcher = Watcher(paths, store, system_clock, stop, ["*.jsonl", "*.ndjson"])
+    thread = threading.Thread(target=watcher.follow)
+    thread.start()
+    try:
+        wait_until(lambda: users(store) >= {*range(len(names))})
+        (folder / "new.csv").write_bytes(lines(98))
+        (folder / "new.jsonl").write_bytes(lines(99))
+        wait_until(lambda: users(store) >= {99})
+    finally:
+        stop.set()
+        thread.join(timeout=60)
+    assert users(store) == {*range(len(names)), len(names + others) - 1, 99}

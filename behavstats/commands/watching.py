@@ -9,9 +9,11 @@ from behavstats.commands.common import (
     DEFAULT_DB,
     DONE,
     Database,
+    Json,
     app,
     existing_store,
     exit_code,
+    print_json,
     say_that_it_waits,
 )
 from behavstats.errors import StoreBusy
@@ -24,19 +26,28 @@ def watch(
     paths: Annotated[
         list[str], typer.Argument(metavar="PATH...", help="Files and folders of JSON lines.")
     ],
+    include: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN",
+            help="Of folders, take only files of such names, as '*.jsonl'; again for another. "
+            "What they are called when they are rotated or compressed is included.",
+        ),
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="Take what is there now, and end.")] = False,
     db: Database = DEFAULT_DB,
 ) -> None:
     """Follow files and folders into the store, each line exactly once.
 
-    It ends on Ctrl-C or SIGTERM.
+    It ends on Ctrl-C or SIGTERM. A file that is named need not be there yet, if its folder is; what
+    it is renamed to when it is rotated is followed as well.
     """
     stop = Stop()
     stop.on_signals()  # before imports that take a while
+    from behavstats.live import live
     from behavstats.store import Store
-    from behavstats.watch import PATIENCE, log_to_standard_error, watch
+    from behavstats.watch import PATIENCE, Watcher, log_to_standard_error
 
-    log_to_standard_error()
     settings = Settings(db)
     Store.create(settings.db, settings.patience, say_that_it_waits).close()
     with (
@@ -49,7 +60,12 @@ def watch(
         except StoreBusy:
             if once:
                 raise
-        report = watch(paths, store, settings.clock, stop, once=once)
+        watcher = Watcher(paths, store, settings.clock, stop, include or ())
+        with live(sys.stderr) as files:
+            log_to_standard_error()  # by now, it is above the files
+            if files is not None:
+                watcher.on_lines, watcher.on_found = files.took, files.found
+            report = watcher.run(once=once)
     raise typer.Exit(exit_code(report) if once else DONE)
 
 
@@ -59,6 +75,7 @@ def sources(
         str | None,
         typer.Option(metavar="NAME", help="Forget one: if it is there, it is taken anew."),
     ] = None,
+    json: Json = False,
     db: Database = DEFAULT_DB,
 ) -> None:
     """List the files that were followed, and how far they were taken."""
@@ -72,4 +89,8 @@ def sources(
             print(f"forgotten: {display.printable(forget_source)}")
             return
         followed = [up_to_date(source) for source in store.sources()]
-    display.console(sys.stdout).print(display.sources_table(followed))
+    if json:
+        print_json([*map(display.source_json, followed)])
+        return
+    out = display.console(sys.stdout)
+    out.print(display.sources_table(followed, is_wide=out.width >= display.WIDE))

@@ -77,7 +77,7 @@ class SourceProgress(NamedTuple):
 
     `name` is None once it was erased; `device` and `inode`, once its content is in no file any
     more. `size` in bytes of the content, `taken` in ms since the epoch. `modified` in ns, of a
-    compressed file that was taken to its end. `is_again` says that the file, or its name, was
+    compressed file that was taken to its end. `is_again` says that the file, or one beside it, was
     known before it was taken from its beginning; `anew` when that was (ms), if it is a surprise.
     """
 

@@ -184,7 +184,7 @@ class Asked(_Base, table=True):
 
 
 class BegunAgain(_Base, table=True):
-    """A file that was taken from its beginning though it, or its name, was known before.
+    """A file that was taken from its beginning though it, or one beside it, was known before.
 
     `anew` (ms) is when, unless it was rotated, so that this is what has to be.
     """

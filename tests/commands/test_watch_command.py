@@ -1,11 +1,14 @@
 """`behavstats watch` and `behavstats sources` as processes: signals, exit codes, output."""
 
+import json
 import os
+import pty
 import random
 import signal
 import subprocess
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -38,6 +41,7 @@ def watch(cli, tmp_path):
         process = subprocess.Popen(
             [BEHAVSTATS, "watch", *arguments], stderr=log, env=cli.environment
         )
+        process.log = path
         running.append((process, log))
         wait_until(lambda: process.poll() is not None or b"follows" in path.read_bytes())
         return process
@@ -69,11 +73,23 @@ def test_once_takes_what_is_there_and_ends(cli, db, folder):
 
 
 def test_without_anything_to_watch_it_says_so(cli):
-    """Exit code 3."""
-    done = cli("watch", "missing")
-    assert done.returncode == 3
-    assert b"missing: No such file" in done.stderr
-    assert b"Traceback" not in done.stderr
+    """Exit code 3: where there is no folder, no file may come; once, nothing is waited for."""
+    for arguments in (["missing/new.jsonl"], ["new.jsonl", "--once"]):
+        done = cli("watch", *arguments)
+        assert done.returncode == 3
+        assert b"jsonl: No such file" in done.stderr
+        assert b"Traceback" not in done.stderr
+
+
+def test_a_file_that_is_not_there_yet_is_waited_for(db, folder, watch):
+    """If its folder is; once it comes, it is taken, and so is what is rotated of it at once."""
+    process = watch(str(folder / "new.jsonl"))
+    assert process.poll() is None
+    wait_until(lambda: b"is waited for" in process.log.read_bytes())
+    (folder / "first").write_bytes(lines(0, 3))
+    (folder / "first").rename(folder / "new.1.jsonl")
+    (folder / "new.jsonl").write_bytes(lines(3, 6))
+    wait_until(lambda: page_views(db) == 6)
 
 
 def test_a_source_whose_name_is_not_utf_8_is_forgotten_by_it(cli, folder):
@@ -170,6 +186,57 @@ def test_sources_lists_how_far_each_file_was_taken(cli, folder):
     assert done.returncode == 1
     assert "unknown source" in one_line(done)
     assert "a.jsonl" not in cli("sources").stdout.decode()
+
+
+def test_sources_are_told_as_json(cli, folder):
+    """An object for each, with what the table says, and since when it is taken anew."""
+    log = folder / "a.jsonl"
+    log.write_bytes(lines(0, 2) + BAD)
+    cli("watch", str(log), "--once")
+    log.write_bytes(lines(2, 3))
+    cli("watch", str(log), "--once")
+    now, before = sorted(
+        json.loads(cli("sources", "--json").stdout), key=lambda source: source["is_gone"]
+    )
+    assert (now["source"], now["lines"], now["lag"]) == (str(log), 1, 0)
+    assert now["offset"] == now["size"] == len(lines(2, 3))
+    assert now["taken_anew"] <= now["last_taken"]
+    assert (before["is_gone"], before["rejected"], before["taken_anew"]) == (True, 1, None)
+    listed = cli("sources").stdout.decode()
+    assert f"{log} (TAKEN ANEW {now['taken_anew'][:19]}Z)" in listed
+    assert "what it held beyond that is lost" in listed
+
+
+def test_at_a_terminal_each_file_has_a_line(cli, db, folder):
+    """Below what the log says; and when it is told to stop, it leaves the terminal as it was."""
+    (folder / "a.jsonl").write_bytes(lines(0, 7) + BAD)
+    ours, theirs = pty.openpty()
+    environment = cli.environment | {"TERM": "xterm", "COLUMNS": "100", "LINES": "30"}
+    process = subprocess.Popen(
+        [BEHAVSTATS, "watch", folder], stderr=theirs, stdout=theirs, env=environment
+    )
+    os.close(theirs)
+    seen = bytearray()
+
+    def read():
+        with suppress(OSError):  # the other end is closed
+            while data := os.read(ours, 4096):
+                seen.extend(data)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        wait_until(lambda: b"8 lines taken" in seen and b"a second" in seen)
+        process.terminate()
+        assert process.wait(timeout=60) == 0
+    finally:
+        process.kill()
+        process.wait()
+        reader.join(timeout=60)
+        os.close(ours)
+    assert b"stops: 8 lines taken: 7 page views added" in seen
+    assert seen.rindex(b"\x1b[?25h") > seen.rindex(b"\x1b[?25l")
+    assert page_views(db) == 7
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read anything")

@@ -1,0 +1,61 @@
+"""Telling: the log says now and then what was taken of followed files."""
+
+import logging
+import time
+from collections import Counter
+
+from behavstats.ingest import Report
+
+_SECONDS = 10.0  # between two lines of the log
+
+_log = logging.getLogger(__name__)
+
+
+class Telling:
+    """Says what was taken since the last time: at once, and then every ten seconds at most."""
+
+    def __init__(self) -> None:
+        self._lines = Counter[str]()
+        self._told = (0, 0, 0)
+        self._due = 0.0
+
+    def took(self, name: str, lines: int) -> None:
+        """Take note that lines of a file were taken."""
+        self._lines[name] += lines
+
+    def tell(self, report: Report) -> None:
+        """Say what is new in the report of all that was taken, if it is time to."""
+        counts = (report.added, report.duplicates, report.rejected.total())
+        if counts == self._told or not self._lines or time.monotonic() < self._due:
+            return
+        added, duplicates, rejected = map(int.__sub__, counts, self._told)
+        _log.info(
+            "took %s lines of %s: %s page views added, %s duplicates, %s rejected",
+            f"{self._lines.total():,}",
+            self._files(),
+            f"{added:,}",
+            f"{duplicates:,}",
+            f"{rejected:,}",
+        )
+        self._lines.clear()
+        self._told = counts
+        self._due = time.monotonic() + _SECONDS
+
+    def _files(self) -> str:
+        """Name the file of which most was taken, and count the others."""
+        ((most, _),) = self._lines.most_common(1)
+        others = len(self._lines) - 1
+        if not others:
+            return most
+        return f"{most} and {others:,} other {'file' if others == 1 else 'files'}"
+
+
+def summary(report: Report) -> str:
+    """Return in words what was taken in all."""
+    rejected = report.rejected.total()
+    listed = " (behavstats rejects lists them)" if rejected else ""
+    left_out = f", {report.left_out:,} of erased users left out" if report.left_out else ""
+    return (
+        f"{report.read:,} lines taken: {report.added:,} page views added, "
+        f"{report.duplicates:,} duplicates, {rejected:,} rejected{listed}{left_out}"
+    )

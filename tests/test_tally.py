@@ -1,0 +1,41 @@
+"""The tally that two processes share: counts that outlive the one that counts."""
+
+import multiprocessing
+from collections import Counter
+
+from behavstats.ingest import Report
+from behavstats.tally import Counting, Tally
+
+
+def count(tally):
+    report = Report(added=3, rejected=Counter(invalid_json=2))
+    counting = Counting(tally)
+    counting.update(report)
+    report.added += 1
+    report.others["track"] += 5
+    counting.update(report)
+
+
+def test_what_other_processes_count_is_there_when_they_have_ended():
+    """The next one goes on where the last one was."""
+    tally = Tally()
+    for times in (1, 2):
+        process = multiprocessing.get_context("spawn").Process(target=count, args=(tally,))
+        process.start()
+        process.join()
+        assert {*tally.read()} == {
+            ("added", "", 4 * times),
+            ("rejected", "invalid_json", 2 * times),
+            ("other", "track", 5 * times),
+        }
+
+
+def test_of_more_labels_than_there_is_room_for_the_rest_is_one():
+    """Nothing grows without a bound, and nothing is left out."""
+    tally = Tally()
+    for number in range(200):
+        tally.add("rejected", f"reason{number}", 1)
+    counts = [*tally.read()]
+    assert sum(count for *_, count in counts) == 200
+    assert len(counts) == 64
+    assert counts[-1] == ("rejected", "else", 137)
