@@ -38,8 +38,10 @@ PAGE = b"""<!doctype html>
 """
 
 # Without an address for it, Swagger UI would have the document validated by another host.
-_START = b"""SwaggerUIBundle({
+# What is only another path to the same is folded up.
+_START = b"""const page = SwaggerUIBundle({
   url: "openapi.json", dom_id: "#contract", validatorUrl: null, defaultModelsExpandDepth: 0,
+  onComplete: () => page.layoutActions.show(["operations-tag", "Aliases"], false),
 });
 """
 
