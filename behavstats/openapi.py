@@ -40,13 +40,13 @@ _REF = "#/components/schemas/{name}"
 _TYPES = (WireEvent, Message, Batch, Done, Counted, Erased, Failure, Project, Details)
 
 _DESCRIPTION = """\
-Page views in, exact behavioural profiles of users out, in real time. Send a page view under \
-*Sending*, then read its user's profile under *Profiles*. Segment's and RudderStack's clients can \
-send here as they are.
+Send a page view under *Sending*, then read its user's profile under *Profiles*. Segment's and \
+RudderStack's clients can send here as they are.
 
 An answer of 200 means that all of it is durable and visible. Any content type will do, and gzip \
-as well: the body decides. At most 4 MiB as sent, 16 MiB decompressed, and 2,500 messages. Sending \
-anything again changes nothing. After a 503, try again in `Retry-After` seconds.
+as well: the body decides. A batch may come as newline-delimited JSON, too. At most 4 MiB as sent, \
+16 MiB decompressed, and 2,500 messages. Sending anything again changes nothing. After a 503, try \
+again in `Retry-After` seconds.
 
 Where the server has keys, a write key may only send, a secret key everything; who can give it \
 nowhere else, gives it as `writeKey` in the body. Where it has none, it answers this machine alone.
@@ -116,7 +116,7 @@ def document(*, has_keys: bool = True) -> Schema:
         "paths": paths,
         "components": {
             "schemas": _components(),
-            "securitySchemes": dict(_SECURITY),
+            "securitySchemes": dict(_SECURITY) if has_keys else {},
             "headers": {
                 "X-Request-Id": {
                     "schema": {"type": "string"},
