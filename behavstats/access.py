@@ -53,6 +53,11 @@ class Keys:
     def __bool__(self) -> bool:
         return bool(self._rights)
 
+    @property
+    def can_read(self) -> bool:
+        """Whether one of them gives the right to all."""
+        return any(right is Need.EVERYTHING for _, right in self._rights)
+
     def check(self, need: Need, key: str | None) -> None:
         """Raise AccessDenied unless a key gives a right; without any known keys, everything goes.
 

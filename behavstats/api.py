@@ -67,7 +67,17 @@ def make_app(answers: Answers, admission: Admission, origins: Origins) -> bottle
         if operation.takes:  # the browser asks first, without a key
             preflight = _answering(partial(_grant, origins), lambda: Text("text/plain", b""))
             app.route(path, "OPTIONS", preflight, name=operation.path)
+    app.route("/", "GET", _lead_to_docs, name="/")
     return app
+
+
+def _lead_to_docs() -> bytes:
+    """Lead a person who looks what is here to the page that says it; also behind a prefix."""
+    if bottle.request.environ["bottle.raw_path"] != "/":  # Bottle drops what is not UTF-8
+        return _http_error(bottle.HTTPError(404))
+    bottle.response.status = 303
+    bottle.response.set_header("Location", "docs")
+    return _shown(Text("text/plain", b"see docs\n"))
 
 
 def _answering(

@@ -38,8 +38,10 @@ PAGE = b"""<!doctype html>
 """
 
 # Without an address for it, Swagger UI would have the document validated by another host.
-_START = b"""SwaggerUIBundle({
+# What is only another path to the same is folded up.
+_START = b"""const page = SwaggerUIBundle({
   url: "openapi.json", dom_id: "#contract", validatorUrl: null, defaultModelsExpandDepth: 0,
+  onComplete: () => page.layoutActions.show(["operations-tag", "Aliases"], false),
 });
 """
 
@@ -50,6 +52,11 @@ TYPES = {
 }
 """What the page needs, and of what type it is."""
 
+_PLACES = {
+    "swagger-ui.css": "stylesheets/swagger-ui.css",
+    "swagger-ui-bundle.js": "javascripts/swagger-ui-bundle.js",
+}
+
 
 @cache
 def file(name: str) -> tuple[str, bytes]:
@@ -59,13 +66,13 @@ def file(name: str) -> tuple[str, bytes]:
     """
     if name not in TYPES:
         raise NothingThere(name)
-    content = _START if name == "start.js" else (_folder() / name).read_bytes()
+    content = _START if name == "start.js" else (_folder() / _PLACES[name]).read_bytes()
     return TYPES[name], gzip.compress(content, mtime=0)
 
 
 def _folder() -> Path:
-    # Not imported: the package would bring Flask along, and only its files are of use here.
-    spec = find_spec("flask_swagger_ui")
+    # Not imported: only its files are of use here.
+    spec = find_spec("mkdocs_swagger_ui_tag")
     if spec is None or not spec.submodule_search_locations:
         raise NothingThere("Swagger UI")
-    return Path(spec.submodule_search_locations[0], "dist")
+    return Path(spec.submodule_search_locations[0], "swagger-ui")

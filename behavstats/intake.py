@@ -67,7 +67,7 @@ class Envelope(msgspec.Struct, gc=False, rename="camel"):
 
 _GOOD = [{"$ref": f"#/components/schemas/{name}"} for name in ("WireEvent", "MessageInBatch")]
 _MESSAGES = Meta(
-    description="If none is good, the answer is 400.",
+    description="The messages, in either format. If none is good, the answer is 400.",
     extra_json_schema={"minItems": 1, "maxItems": MAX_MESSAGES, "contains": {"anyOf": _GOOD}},
 )
 

@@ -1,5 +1,6 @@
 """The contract as an OpenAPI 3.1 document, made from the table of operations and their types."""
 
+import json
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -7,14 +8,17 @@ from typing import Any
 import msgspec
 
 import behavstats
+from behavstats.access import Need
 from behavstats.contract import (
     OPERATIONS,
+    TAGS,
     Counted,
     Done,
     Erased,
     Failure,
     Integrations,
     Operation,
+    Parameter,
     Project,
     SegmentIntegration,
 )
@@ -26,9 +30,8 @@ from behavstats.errors import (
     SlowClient,
     StoreBusy,
     TooLarge,
-    UnknownUser,
 )
-from behavstats.intake import MAX_BODY_BYTES, Batch
+from behavstats.intake import MAX_BODY_BYTES, MAX_MESSAGES, Batch
 from behavstats.messages import Schema, message_schemas
 from behavstats.profile import FIELDS, Details, Profile, profile, summarise
 from behavstats.wire import PAGES, Message, WireEvent
@@ -37,25 +40,28 @@ _REF = "#/components/schemas/{name}"
 _TYPES = (WireEvent, Message, Batch, Done, Counted, Erased, Failure, Project, Details)
 
 _DESCRIPTION = """\
-Page views in, exact behavioural profiles of users out, in real time. Segment's and RudderStack's \
-clients can send here as they are.
+Send a page view under *Sending*, then read its user's profile under *Profiles*. Segment's and \
+RudderStack's clients can send here as they are.
 
 An answer of 200 means that all of it is durable and visible. Any content type will do, and gzip \
-as well: the body decides. At most 4 MiB as sent, 16 MiB decompressed, and 2,500 messages. Sending \
-anything again changes nothing. After a 503, try again in `Retry-After` seconds.
+as well: the body decides. A batch may come as newline-delimited JSON, too. At most 4 MiB as sent, \
+16 MiB decompressed, and 2,500 messages. Sending anything again changes nothing. After a 503, try \
+again in `Retry-After` seconds.
 
 Where the server has keys, a write key may only send, a secret key everything; who can give it \
 nowhere else, gives it as `writeKey` in the body. Where it has none, it answers this machine alone.
 """
-_EVENT = {"user_id": "019mr8mf4r", "name": "/pricing", "timestamp": "2026-11-15T12:34:56.789Z"}
+_NOW = "2026-11-15T12:34:56.789Z"  # stands for the instant at which the document is asked for
+_EVENT = {"user_id": "019mr8mf4r", "name": "/pricing", "timestamp": _NOW}
 _CALL = {
     "userId": "019mr8mf4r",
     "category": "Shop",
     "name": "Pricing",
     "properties": {"url": "https://example.org/pricing", "path": "/pricing", "title": "Prices"},
     "messageId": "ajs-next-1763210096789-9b1c",
-    "timestamp": "2026-11-15T12:34:56.789Z",
+    "timestamp": _NOW,
 }
+_LINES = f"{json.dumps(_EVENT)}\n{json.dumps({'type': 'page', **_CALL})}\n"
 _SECURITY: Mapping[str, Schema] = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "basic": {"type": "http", "scheme": "basic", "description": "The key as the user's name."},
@@ -76,7 +82,13 @@ _EXAMPLES = {
 }
 _REQUEST_ID = {"$ref": "#/components/headers/X-Request-Id"}
 _HEADERS: Mapping[int, Schema] = {
-    401: {"WWW-Authenticate": {"schema": {"type": "string"}, "example": "Bearer"}},
+    401: {
+        "WWW-Authenticate": {
+            "schema": {"type": "string"},
+            "description": "How a key may be given.",
+            "example": "Bearer",
+        }
+    },
     503: {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds.", "example": 1}},
 }
 _USER = "/v1/user/{user_id}"
@@ -84,11 +96,13 @@ _AS_WORD = str.maketrans("/{}.", "____")
 
 
 @cache
-def document() -> Schema:
-    """Return the document."""
+def document(*, has_keys: bool = True) -> Schema:
+    """Return the document of a server with keys, or of one without any."""
     paths: dict[str, Schema] = {}
     for operation in OPERATIONS:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(
+            operation, has_keys=has_keys
+        )
     return {
         "openapi": "3.1.0",
         "info": {
@@ -98,10 +112,11 @@ def document() -> Schema:
             "description": _DESCRIPTION,
         },
         "servers": [{"url": "."}],
+        "tags": [{"name": tag.name, "description": tag.words} for tag in TAGS],
         "paths": paths,
         "components": {
             "schemas": _components(),
-            "securitySchemes": dict(_SECURITY),
+            "securitySchemes": dict(_SECURITY) if has_keys else {},
             "headers": {
                 "X-Request-Id": {
                     "schema": {"type": "string"},
@@ -113,58 +128,89 @@ def document() -> Schema:
     }
 
 
-def _operation(operation: Operation) -> Schema:
+def encoded(now: str, *, has_keys: bool) -> bytes:
+    """Return the document as JSON, with examples of an instant (RFC 3339): tried out, they show."""
+    return _encoded(has_keys).replace(_NOW.encode(), now.encode())
+
+
+@cache
+def _encoded(has_keys: bool) -> bytes:
+    return msgspec.json.encode(document(has_keys=has_keys))
+
+
+def _operation(operation: Operation, *, has_keys: bool) -> Schema:
     described: Schema = {
         "operationId": _id(operation.method, operation.path),
         "summary": operation.summary,
-        "responses": _answers(operation),
-        "security": [{name: []} for name in _SECURITY] if operation.need else [],
+        "tags": [operation.tag.name],
+        "responses": _answers(operation, has_keys=has_keys),
+        "security": [{name: []} for name in _SECURITY] if operation.need and has_keys else [],
     }
     if operation.parameters:
-        described["parameters"] = [
-            {
-                "name": parameter.name,
-                "in": parameter.where,
-                "required": parameter.where == "path",
-                "description": parameter.words,
-                "schema": msgspec.json.schema(parameter.type),
-                "example": parameter.example,
-            }
-            for parameter in operation.parameters
-        ]
+        described["parameters"] = [*map(_parameter, operation.parameters)]
     if operation.takes:
         described["requestBody"] = {"required": True, "content": _taken(operation)}
     return described
 
 
-def _answers(operation: Operation) -> Schema:
+def _parameter(parameter: Parameter) -> Schema:
+    # What has no example is left empty where it is tried out.
+    example = {} if parameter.example is None else {"example": parameter.example}
+    return {
+        "name": parameter.name,
+        "in": parameter.where,
+        "required": parameter.where == "path",
+        "description": parameter.words,
+        "schema": msgspec.json.schema(parameter.type),
+        **example,
+    }
+
+
+def _answers(operation: Operation, *, has_keys: bool) -> Schema:
     """Return the statuses that an operation may answer with, and what comes with them."""
     content = _content(operation.gives, _EXAMPLES[operation.gives])
     answers = {200: {"description": "Done.", "content": content, **_links(operation)}}
-    for status, words, error in _failures(operation):
+    for status, words, error in _failures(operation, has_keys=has_keys):
         answers[status] = {"description": words, "content": _content(Failure, Failure.of(error))}
     for status, answer in answers.items():
         answer["headers"] = {"X-Request-Id": _REQUEST_ID, **_HEADERS.get(status, {})}
     return {str(status): answer for status, answer in answers.items()}
 
 
-def _failures(operation: Operation) -> Iterator[tuple[int, str, BehavstatsError]]:
+def _failures(
+    operation: Operation, *, has_keys: bool
+) -> Iterator[tuple[int, str, BehavstatsError]]:
     """Yield how an operation may fail: the status, what it means, and an error that leads to it."""
-    if operation.takes or operation.parameters or operation.need:
-        words = "Something in the request is wrong; sent again, it will be again."
-        yield 400, words, InvalidInput("invalid_days", "days must be 1 to 90, not 0", "days")
-    if operation.need:
-        words = "No key, or one that is not known."
-        yield 401, words, NotAuthenticated("the key is not known")
-    words = "A write key, where a secret one is needed; or a web page that may not."
-    yield 403, words, AccessDenied("a write key may only send; this takes a secret key")
-    if operation.parameters:
-        words = "Nothing is known of this user, or there is nothing at this path."
-        yield 404, words, UnknownUser("nobody")
+    words = "Something in the request is wrong; sent again, it will be again."
+    if operation.takes or operation.need is not Need.SENDING or has_keys:
+        yield 400, words, _wrong(operation)
+    if operation.need and has_keys:
+        yield 401, "No key, or one that is not known.", NotAuthenticated("the key is not known")
+    if not has_keys:
+        error = AccessDenied("without keys, the Host has to be this machine's loopback address")
+        yield 403, "Another machine, or a web page that may not.", error
+    elif operation.need is Need.EVERYTHING:
+        error = AccessDenied("a write key may only send; this takes a secret key")
+        yield 403, "A write key, where a secret one is needed.", error
+    if operation.absent is not None:
+        yield 404, "What is asked for is not there.", operation.absent
     if operation.takes:
         yield 408, "The request was not sent to its end in time.", SlowClient(60)
         yield 413, "The request is too large.", TooLarge("body", MAX_BODY_BYTES)
-    yield 503, "Not now: try again.", StoreBusy("the store is busy")
+    if operation.is_stored:
+        yield 503, "Not now: try again.", StoreBusy("the store is busy")
+
+
+def _wrong(operation: Operation) -> InvalidInput:
+    """Return an example of what may be wrong in a request."""
+    if operation.takes:
+        return InvalidInput("wrong_type", "user_id must be text, not a number", "user_id")
+    if "days" in operation.in_query:
+        return InvalidInput("invalid_days", "days must be 1 to 90, not 0", "days")
+    if operation.need is Need.SENDING:
+        return InvalidInput("query_too_long", "the query is over 8,192 bytes long")
+    message = "there is no parameter 'days': known are none"
+    return InvalidInput("unknown_parameter", message, "days")
 
 
 def _links(operation: Operation) -> Schema:
@@ -188,7 +234,7 @@ def _id(method: str, path: str) -> str:
 
 def _taken(operation: Operation) -> Schema:
     """Return what a body holds that an operation takes."""
-    values: Schema = {"segment": {"type": operation.kind or "page", **_CALL}, "ours": _EVENT}
+    values: Schema = {"ours": _EVENT, "segment": {"type": operation.kind or "page", **_CALL}}
     if Batch in operation.takes:
         schema = _reference("Batch")
         values = {name: {"batch": [value]} for name, value in values.items()}
@@ -198,7 +244,12 @@ def _taken(operation: Operation) -> Schema:
         schema = {"type": "object"}
         del values["ours"]
     examples = {name: {"value": value} for name, value in values.items()}
-    return {"application/json": {"schema": schema, "examples": examples}}
+    content: Schema = {"application/json": {"schema": schema, "examples": examples}}
+    if Batch in operation.takes:
+        words = f"Messages of either format, one a line; at most {MAX_MESSAGES:,} lines."
+        lines = {"type": "string", "format": "message-lines", "description": words}
+        content["application/x-ndjson"] = {"schema": lines, "example": _LINES}
+    return content
 
 
 def _content(kind: Any, example: Any) -> Schema:  # noqa: ANN401  types are anything

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from heapq import nsmallest
 from operator import sub
-from typing import Any, NamedTuple, TypedDict
+from typing import Annotated, Any, NamedTuple, TypedDict
 
 import msgspec
+from msgspec import Meta
 
 from behavstats.errors import InvalidInput
 from behavstats.instants import DAY, MINUTE, SECOND, format_date, format_instant
@@ -137,49 +138,69 @@ def top_pages(summary: Summary) -> list[tuple[str, PageTally]]:
     return nsmallest(TOP_PAGES, summary.pages.items(), key=_rank)
 
 
+def _said(words: str) -> Meta:
+    """Return what a schema says of a field: what it is, and in which unit."""
+    return Meta(description=words)
+
+
 class Bounds(TypedDict):
     """A window's ends: views after the one, until the other, are inside."""
 
-    after: str
-    until: str
+    after: Annotated[str, _said("Its beginning, which is outside (RFC 3339, UTC, milliseconds).")]
+    until: Annotated[str, _said("Its end, which is inside (RFC 3339, UTC, milliseconds).")]
 
 
 class DayViews(TypedDict):
     """The views of a UTC date."""
 
-    date: str
-    views: int
+    date: Annotated[str, _said("The UTC date, such as 2026-11-15.")]
+    views: Annotated[int, _said("Page views in the window on this date.")]
 
 
 class TopPage(TypedDict):
     """One of the most viewed pages."""
 
-    name: str
-    views: int
-    last_viewed: str
+    name: Annotated[str, _said("The page's name.")]
+    views: Annotated[int, _said("Page views of this page in the window.")]
+    last_viewed: Annotated[str, _said("When it was viewed last (RFC 3339, UTC, milliseconds).")]
 
 
 class Details(TypedDict, total=False):
     """What lies beneath a profile; instants are RFC 3339, in UTC."""
 
-    window: Bounds
-    seconds_on_site: float
-    visits: int
-    days: list[DayViews]
-    top_pages: list[TopPage]
-    first_view: str | None
-    last_view: str | None
+    window: Annotated[Bounds, _said("The window's two ends.")]
+    seconds_on_site: Annotated[float, _said("Time on site in seconds, exact to the millisecond.")]
+    visits: Annotated[int, _said("Visits: runs of page views with gaps of at most 30 minutes.")]
+    days: Annotated[list[DayViews], _said("Each UTC date that the window touches, and its views.")]
+    top_pages: Annotated[
+        list[TopPage], _said("The ten most viewed pages, the first of them first.")
+    ]
+    first_view: Annotated[
+        str | None, _said("The first page view in the window (RFC 3339, UTC), or null.")
+    ]
+    last_view: Annotated[
+        str | None, _said("The last page view in the window (RFC 3339, UTC), or null.")
+    ]
 
 
 Profile = dict[str, Any]
 """A profile, as it is shown: `FIELDS`, with the number of days in their names, and `Details`."""
 
 FIELDS: Mapping[str, Any] = {
-    "user_id": str,
-    "number_pages_viewed_in_the_last_{days}_days": int,
-    "time_spent_on_site_in_last_{days}_days": int,
-    "number_of_days_active_in_last_{days}_days": int,
-    "most_viewed_page_in_last_{days}_days": str | None,
+    "user_id": Annotated[str, _said("The user's id.")],
+    "number_pages_viewed_in_the_last_{days}_days": Annotated[
+        int, _said("Page views in the window; a page that was viewed twice counts twice.")
+    ],
+    "time_spent_on_site_in_last_{days}_days": Annotated[
+        int,
+        _said("Minutes on the site, rounded half up: the sum of gaps of at most 30 minutes."),
+    ],
+    "number_of_days_active_in_last_{days}_days": Annotated[
+        int, _said("Days: UTC dates with a page view in the window, at most its length.")
+    ],
+    "most_viewed_page_in_last_{days}_days": Annotated[
+        str | None, _said("The name of the page viewed most often; null where there is none.")
+    ],
 }
 """The keys of a profile, in order, and the types of their values."""
 

@@ -47,6 +47,10 @@ _KEYS_NEEDED = (
     "without keys, only this machine may ask: make keys with `behavstats keys new`, and give them "
     "with --write-key and --secret-key, or in BEHAVSTATS_WRITE_KEYS and BEHAVSTATS_SECRET_KEYS"
 )
+_NOBODY_CAN_READ = (
+    "there are write keys only: whoever has one may send, but nobody can read a profile, erase a "
+    "user or see the metrics; give a secret key with --secret-key, or in BEHAVSTATS_SECRET_KEYS"
+)
 _SETTLING = 1.0  # seconds between two rounds
 _MS_FOR_HEADERS = 15_000
 _MS_TO_READ = 30_000
@@ -127,7 +131,10 @@ def _load(settings: Settings, tally: Tally) -> Gateway:
     observer = _Observer(metrics, log)
     gateway = Gateway(app, group.add, is_slow, observer, admission.standing_of)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    _log.info("behavstats serves %s on http://%s:%d", settings.db, host, settings.port)
+    address = f"http://{host}:{settings.port}"
+    _log.info("behavstats serves %s on %s, as %s/docs says", settings.db, address, address)
+    if keys and not keys.can_read:
+        _log.warning(_NOBODY_CAN_READ)
     return gateway
 
 

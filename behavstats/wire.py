@@ -4,7 +4,7 @@ Segment's, as its own clients and RudderStack's send it, is translated into ours
 by the same rules afterwards. What a message may hold: https://segment.com/docs/connections/spec/.
 """
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -20,16 +20,16 @@ PAGES, OTHERS = KINDS[:2], KINDS[2:]
 
 # What these values are, for a schema; whether they are, `events` checks.
 USER_ID = Meta(
-    description="1 to 512 UTF-8 bytes, without NUL.",
+    description="The user's id: 1 to 512 UTF-8 bytes, without NUL.",
     extra_json_schema={"minLength": 1, "maxLength": 512, "format": "user-id"},
 )
 NAME = Meta(
-    description="1 to 2,048 UTF-8 bytes, without NUL.",
+    description="The page's name, such as its path: 1 to 2,048 UTF-8 bytes, without NUL.",
     extra_json_schema={"minLength": 1, "maxLength": 2048, "format": "page-name"},
 )
 TIMESTAMP = Meta(
-    description="RFC 3339 with Z or an offset, from 1970 to 24 hours from now; digits finer than "
-    "a millisecond are cut off.",
+    description="When it was viewed: RFC 3339 with Z or an offset, from 1970 to 24 hours from now; "
+    "digits finer than a millisecond are cut off.",
     extra_json_schema={"format": "date-time"},
 )
 INSTANT = Meta(
@@ -40,11 +40,9 @@ INSTANT = Meta(
 THEIRS = ("userId", "anonymousId", "type", "messageId")
 """Keys that mark a Segment message; but `user_id` marks ours."""
 
-_Part = TypeVar("_Part")
-_Id = Annotated[
-    str | int | None, Meta(description="A whole number counts as the text of its digits.")
-]
-_Optional = Annotated[_Part | list[Any] | None, Meta(description="An array counts as empty.")]
+_Id = str | int | None  # the digits of a whole number are its text
+_Empty = list[Any] | None  # PHP writes an empty object as an array
+_Text = str | None
 
 
 class WireEvent(msgspec.Struct, gc=False):
@@ -58,22 +56,29 @@ class WireEvent(msgspec.Struct, gc=False):
 class _Page(msgspec.Struct, gc=False):
     """What the library that sends a message knows of the page, or what its caller told."""
 
-    title: Any = None
-    path: Any = None
-    url: Any = None
+    title: Annotated[Any, Meta(description="The page's title.")] = None
+    path: Annotated[Any, Meta(description="The path of its address.")] = None
+    url: Annotated[Any, Meta(description="Its address; of that, the path is taken.")] = None
 
 
 class _Context(msgspec.Struct, gc=False):
     """What surrounds a message."""
 
-    page: _Optional[_Page] = None
+    page: Annotated[
+        _Page | _Empty, Meta(description="The page on which it happened; an array is empty.")
+    ] = None
 
 
 class Typed(msgspec.Struct, gc=False):
     """What tells the kind of a message of a Segment client."""
 
-    type: str | None = None
-    event: Any = None
+    type: Annotated[
+        _Text, Meta(description=f"What it is: one of {', '.join(KINDS)}; else, its route tells.")
+    ] = None
+    event: Annotated[
+        Any,
+        Meta(description="The name of what happened: marks a track that does not say its type."),
+    ] = None
 
     def kind(self, assumed: str | None) -> str:
         """Return what the message is, one of `KINDS`; what is `assumed`, if it does not say that.
@@ -89,16 +94,35 @@ class Typed(msgspec.Struct, gc=False):
 class Message(Typed, gc=False, rename="camel"):
     """A message of a Segment client; other keys are skipped."""
 
-    user_id: _Id = None
-    anonymous_id: _Id = None
-    name: str | None = None
-    category: Any = None
-    properties: _Optional[_Page] = None
-    context: _Optional[_Context] = None
-    timestamp: str | None = None
-    original_timestamp: str | None = None
-    sent_at: Any = None
-    message_id: Any = None
+    user_id: Annotated[
+        _Id, Meta(description="The user's id; a whole number counts as the text of its digits.")
+    ] = None
+    anonymous_id: Annotated[
+        _Id, Meta(description="The id of a visitor: the user, where `userId` is missing or empty.")
+    ] = None
+    name: Annotated[_Text, Meta(description="The page's name; else its title or path tells.")] = (
+        None
+    )
+    category: Annotated[Any, Meta(description="Stands before the name, with a colon.")] = None
+    properties: Annotated[
+        _Page | _Empty, Meta(description="What the caller told of the page; an array is empty.")
+    ] = None
+    context: Annotated[
+        _Context | _Empty, Meta(description="What surrounds the message; an array is empty.")
+    ] = None
+    timestamp: Annotated[
+        _Text, Meta(description="When it happened, RFC 3339 with Z or an offset; else, now.")
+    ] = None
+    original_timestamp: Annotated[
+        _Text, Meta(description="The same by another name; it counts where `timestamp` is missing.")
+    ] = None
+    sent_at: Annotated[
+        Any,
+        Meta(description="When it was sent, by the sender's clock: corrects one that is wrong."),
+    ] = None
+    message_id: Annotated[
+        Any, Meta(description="Tells the message from others, so that it counts once.")
+    ] = None
 
     @property
     def is_marked(self) -> bool:

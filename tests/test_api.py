@@ -201,7 +201,6 @@ def test_detail_adds_what_lies_beneath(server):
         ("GET", "/v1/user/u?detail=yes", None, 400, "invalid_detail", "detail"),
         ("GET", "/v1/user/nobody", None, 404, "unknown_user", None),
         ("DELETE", "/v1/user/nobody", None, 404, "unknown_user", None),
-        ("GET", "/", None, 404, "not_found", None),
         ("GET", "/v1/user", None, 404, "not_found", None),
         ("GET", "/%FF", None, 404, "not_found", None),
         ("GET", "/v1/page", None, 405, "method_not_allowed", None),
@@ -219,6 +218,12 @@ def test_every_error_is_json_with_a_code_and_a_message(
     assert re.fullmatch(r"[^\n]+", answer["message"])
     if status == 405:
         assert headers["Allow"]
+
+
+def test_the_root_leads_to_the_page_that_says_what_is_here(server):
+    """By a relative address, so that it holds behind a prefix as well."""
+    status, headers, _ = server.request("GET", "/")
+    assert (status, headers["Location"]) == (303, "docs")
 
 
 def test_a_message_may_be_as_long_as_a_body(server):

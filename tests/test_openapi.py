@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from jsonschema_rs import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from behavstats.contract import OPERATIONS, Counted, Done, Erased, Failure, Project
+from behavstats.access import Need
+from behavstats.contract import ALIASES, OPERATIONS, Counted, Done, Erased, Failure, Project
 from behavstats.events import Arrival
 from behavstats.instants import parse_instant
 from behavstats.intake import MAX_MESSAGES, Batch, open_batch, take_in
-from behavstats.openapi import document
+from behavstats.openapi import document, encoded
 from behavstats.profile import FIELDS, MAX_DAYS, detailed_profile, summarise, window
 from behavstats.wire import KINDS, Message, WireEvent
 from tests.histories import AS_OF
@@ -64,7 +65,74 @@ def test_the_server_shows_the_document_to_everybody(server):
     """It holds nothing that would be secret."""
     status, headers, answer = server.request("GET", "/openapi.json")
     assert (status, headers["Content-Type"]) == (200, "application/json")
-    assert answer == json.loads(json.dumps(DOCUMENT))
+    content = answer["paths"]["/v1/page"]["post"]["requestBody"]["content"]["application/json"]
+    now = content["examples"]["ours"]["value"]["timestamp"]
+    assert answer == json.loads(encoded(now, has_keys=True))
+
+
+def test_what_is_tried_out_shows_in_what_is_read(server):
+    """Just as the examples stand there, the page view's first and then its user's profile's."""
+    paths = server.request("GET", "/openapi.json")[2]["paths"]
+    content = paths["/v1/page"]["post"]["requestBody"]["content"]["application/json"]
+    user_id = paths["/v1/user/{user_id}"]["get"]["parameters"][0]["example"]
+    server.request("DELETE", f"/v1/user/{user_id}", None, bearer(SECRET_KEY))
+    for count, example in enumerate(content["examples"].values(), start=1):
+        body = json.dumps(example["value"]).encode()
+        assert server.request("POST", "/v1/page", body, bearer(SECRET_KEY))[0] == 200
+        profile = server.request("GET", f"/v1/user/{user_id}", None, bearer(SECRET_KEY))[2]
+        assert profile["number_pages_viewed_in_the_last_7_days"] == count
+
+
+def undescribed(schema, path):
+    """Yield where properties of a schema stand that say nothing of themselves.
+
+    Those within anyOf and the like are conditions on properties that are described elsewhere.
+    """
+    for key in ("properties", "patternProperties"):
+        for name, inner in schema.get(key, {}).items():
+            if not inner.get("description"):
+                yield f"{path}/{name}"
+            yield from undescribed(inner, f"{path}/{name}")
+    if isinstance(schema.get("items"), dict):
+        yield from undescribed(schema["items"], f"{path}/items")
+
+
+def test_every_field_parameter_answer_and_header_has_a_description():
+    """With its unit, where it has one."""
+    schemas = DOCUMENT["components"]["schemas"]
+    missing = [where for name, schema in schemas.items() for where in undescribed(schema, name)]
+    missing += [name for name, schema in schemas.items() if not schema.get("description")]
+    for operation in OPERATIONS:
+        shown = described(operation)
+        answers = shown["responses"].values()
+        parts = [*shown.get("parameters", []), *answers]
+        parts += [header for answer in answers for header in answer["headers"].values()]
+        missing += [part for part in parts if not part.get("description") and "$ref" not in part]
+    assert missing == []
+    minutes = schemas["Profile"]["patternProperties"]["^time_spent_on_site_in_last_[0-9]+_days$"]
+    assert "Minutes" in minutes["description"]
+
+
+def test_a_server_without_keys_says_nothing_of_keys():
+    """No operation needs one, and none is refused for want of one."""
+    for methods in document(has_keys=False)["paths"].values():
+        for shown in methods.values():
+            assert shown["security"] == []
+            assert "401" not in shown["responses"]
+            assert "403" in shown["responses"]
+    OpenAPIV31SpecValidator(json.loads(encoded("now", has_keys=False))).validate()
+
+
+def test_operations_stand_under_headings_with_the_profile_first_and_aliases_last():
+    """Each under one; what is the same by another path is among the aliases."""
+    names = [tag["name"] for tag in DOCUMENT["tags"]]
+    assert (names[0], names[-1]) == ("Profiles", "Aliases")
+    assert {tag for operation in OPERATIONS for tag in described(operation)["tags"]} == {*names}
+    own = [operation for operation in OPERATIONS if operation.tag is not ALIASES]
+    assert len({(operation.answer, operation.kind, operation.method) for operation in own}) == len(
+        own
+    )
+    assert next(iter(DOCUMENT["paths"])) == "/v1/user/{user_id}"
 
 
 def test_each_operation_is_described_and_nothing_else():
@@ -89,11 +157,14 @@ def test_each_description_says_all_that_there_is_to_know(operation):
     ]
     assert ("requestBody" in shown) == bool(operation.takes)
     statuses = {int(status) for status in shown["responses"]}
-    assert {200, 403, 503} <= statuses
+    assert {200, 400} <= statuses
     assert (401 in statuses) == bool(operation.need)
-    assert ({408, 413} <= statuses) == bool(operation.takes)
-    assert (404 in statuses) == bool(operation.parameters)
-    assert "Retry-After" in shown["responses"]["503"]["headers"]
+    assert (403 in statuses) == (operation.need is Need.EVERYTHING)
+    assert statuses & {408, 413} == ({408, 413} if operation.takes else set())
+    assert (404 in statuses) == (operation.answer in {"get_user", "delete_user", "get_docs_file"})
+    assert (503 in statuses) == operation.is_stored
+    if operation.is_stored:
+        assert "Retry-After" in shown["responses"]["503"]["headers"]
 
 
 def test_all_ways_to_give_a_key_are_described():
@@ -149,8 +220,10 @@ def test_examples_of_parameters_are_taken(server):
     """Of a user who is there, all at once."""
     path = "/v1/user/{user_id}"
     parameters = DOCUMENT["paths"][path]["get"]["parameters"]
-    values = {parameter["name"]: parameter["example"] for parameter in parameters}
-    for parameter in parameters:
+    shown = [parameter for parameter in parameters if "example" in parameter]
+    values = {parameter["name"]: parameter["example"] for parameter in shown}
+    assert "as_of" not in values  # of an instant in the past, nothing that is new would show
+    for parameter in shown:
         validator(parameter["schema"]).validate(parameter["example"])
     user_id = values.pop("user_id")
     assert server.send(user_id, **bearer(SECRET_KEY)) == 200

@@ -66,7 +66,17 @@ def test_it_says_where_it_serves(serve, db):
     assert db.exists()
     assert server.stop() == 0
     logged = json.loads(server.stderr.splitlines()[0])
-    assert logged["message"] == f"behavstats serves {db} on http://127.0.0.1:{server.port}"
+    address = f"http://127.0.0.1:{server.port}"
+    assert logged["message"] == f"behavstats serves {db} on {address}, as {address}/docs says"
+    assert "write keys only" not in server.stderr
+
+
+@pytest.mark.parametrize(("keys", "warned"), [(["--write-key"], 1), (["--secret-key"], 0)])
+def test_a_server_of_which_nobody_can_read_says_so_as_it_starts(serve, keys, warned):
+    """It has write keys only, which may send."""
+    server = serve(*keys, "x" * 16)
+    assert server.stop() == 0
+    assert server.stderr.count("there are write keys only") == warned
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

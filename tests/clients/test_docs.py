@@ -37,12 +37,14 @@ def test_nothing_is_asked_of_another_host(saw, server):
     assert asked == {
         f"{server.address}/{path}"
         for path in (
+            "",
             "docs",
             "docs/swagger-ui.css",
             "docs/swagger-ui-bundle.js",
             "docs/start.js",
             "openapi.json",
-            "metrics",
+            "v1/page",
+            "v1/user/019mr8mf4r?days=7&detail=false",
         )
     }
 
@@ -52,7 +54,13 @@ def test_the_browser_has_nothing_to_complain_about(saw):
     assert saw["complaints"] == []
 
 
-def test_an_operation_can_be_tried_out_with_a_key(saw):
-    """From the page itself, as from any program."""
-    assert saw["status"].split()[0] == "200"
-    assert "behavstats_page_views_added_total" in saw["answer"]
+def test_what_is_tried_out_with_a_key_shows_in_the_profile(saw):
+    """From the page itself, as from any program, and with nothing but what it fills in."""
+    assert saw["posted"]["status"].split()[0] == "200"
+    assert saw["profile"]["status"].split()[0] == "200"
+    assert '"number_pages_viewed_in_the_last_7_days": 1' in saw["profile"]["answer"]
+
+
+def test_the_profile_comes_first_and_aliases_are_folded_up_at_the_end(saw):
+    """They are the same by other paths."""
+    assert (saw["headings"][0], saw["headings"][-1]) == ("Profiles", "Aliases")

@@ -16,8 +16,13 @@ async function main() {
   });
   page.on("pageerror", (error) => saw.complaints.push(String(error)));
 
-  await page.goto(`${address}/docs`);
+  await page.goto(`${address}/`);
   await page.locator(".opblock").first().waitFor();
+  const aliases = page.locator(".opblock-tag[data-tag=Aliases]");
+  await page.locator(".opblock-tag[data-tag=Aliases][data-is-open=false]").waitFor();
+  saw.headings = await page.locator(".opblock-tag").evaluateAll((tags) => tags.map((tag) => tag.dataset.tag));
+  await aliases.click();
+  await page.locator(".opblock", { hasText: "/beacon/v1/batch" }).waitFor();
   saw.operations = await page.locator(".opblock").evaluateAll((blocks) =>
     blocks.map((block) => {
       const text = (part) => block.querySelector(`.opblock-summary-${part}`).textContent;
@@ -34,14 +39,19 @@ async function main() {
   await page.locator(".btn-done").first().click();
   if (picture) await page.screenshot({ path: picture });
 
-  const metrics = page.locator(".opblock", { hasText: "/metrics" });
-  await metrics.click();
-  await metrics.locator(".try-out__btn").click();
-  await metrics.locator(".execute").click();
-  const answer = metrics.locator(".live-responses-table .response").first();
-  await answer.waitFor();
-  saw.status = await answer.locator(".response-col_status").first().textContent();
-  saw.answer = await answer.locator(".response-col_description").textContent();
+  // What was just posted shows in the profile, with nothing filled in.
+  const executed = async (operation) => {
+    await operation.locator(".try-out__btn").click();
+    await operation.locator(".execute").click();
+    const answer = operation.locator(".live-responses-table .response").first();
+    await answer.waitFor();
+    const text = (part) => answer.locator(`.response-col_${part}`).first().textContent();
+    return { status: await text("status"), answer: await text("description") };
+  };
+  saw.posted = await executed(page.locator("#operations-Sending-post_v1_page"));
+  const profile = page.locator("#operations-Profiles-get_v1_user__user_id_");
+  await profile.locator(".opblock-summary").click();
+  saw.profile = await executed(profile);
 
   await browser.close();
   console.log(JSON.stringify(saw));
