@@ -12,6 +12,7 @@ from msgspec import Meta, Raw
 
 from behavstats.errors import InvalidInput, TooLarge
 from behavstats.events import (
+    BYTE_ORDER_MARK,
     MAX_LINE_BYTES,
     Arrival,
     Other,
@@ -19,7 +20,6 @@ from behavstats.events import (
     Rejection,
     decode_event,
 )
-from behavstats.sources import BYTE_ORDER_MARK
 from behavstats.wire import THEIRS
 from behavstats.wording import malformed, misfit
 
