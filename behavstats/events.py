@@ -75,8 +75,15 @@ class Block(NamedTuple):
         return self.length > len(self.text)
 
 
+OF_FILES, OF_ALL_WITHOUT_KEYS = 0, 1
+"""Senders: all files and standard input; all who send to a server without keys."""
+
+
 class Rejection(NamedTuple):
-    """A line that is not a page view: where it stands, why, and its text (or its beginning)."""
+    """A line that is not a page view: where it stands, why, and its text (or its beginning).
+
+    `arrived` is when it came, in ms, None if that is not known; `sender`, from whom.
+    """
 
     source: str
     line: int
@@ -85,6 +92,8 @@ class Rejection(NamedTuple):
     reason: str
     message: str
     text: bytes
+    arrived: int | None = None
+    sender: int = OF_FILES
 
     @property
     def size(self) -> int:
@@ -174,7 +183,7 @@ def decode_lines(block: Block, now: int, chosen: Container[int] | None = None) -
     rejections: list[Rejection] = []
     others = Counter[str]()
     if block.is_overlong:
-        return Lines(views, [_overlong(block)], others)
+        return Lines(views, [_overlong(block, now)], others)
     offset = block.offset
     for number, line in enumerate(block.text.split(b"\n")):
         text = line.removesuffix(b"\r")
@@ -183,7 +192,7 @@ def decode_lines(block: Block, now: int, chosen: Container[int] | None = None) -
                 event = decode_event(text, now)
             except InvalidInput as error:
                 where = (block.source, block.line + number, offset, len(text))
-                rejections.append(Rejection(*where, error.code, str(error), text))
+                rejections.append(Rejection(*where, error.code, str(error), text, now))
             else:
                 if isinstance(event, PageView):
                     views.append(event)
@@ -199,7 +208,7 @@ def encode_lines(views: Iterable[PageView]) -> bytes:
     return _encoder.encode_lines(events)
 
 
-def _overlong(block: Block) -> Rejection:
+def _overlong(block: Block, now: int) -> Rejection:
     message = f"the line is {block.length:,} bytes long, over {MAX_LINE_BYTES:,}"
     return Rejection(
         block.source,
@@ -209,6 +218,7 @@ def _overlong(block: Block) -> Rejection:
         "line_too_long",
         message,
         block.text,
+        now,
     )
 
 

@@ -3,6 +3,17 @@
 from behavstats.store.erasing import Receipt
 from behavstats.store.opening import files_of
 from behavstats.store.progress import Checkpoint, SourceProgress, Step
+from behavstats.store.rejects import Group, Selection, Totals
 from behavstats.store.store import Store
 
-__all__ = ["Checkpoint", "Receipt", "SourceProgress", "Step", "Store", "files_of"]
+__all__ = [
+    "Checkpoint",
+    "Group",
+    "Receipt",
+    "Selection",
+    "SourceProgress",
+    "Step",
+    "Store",
+    "Totals",
+    "files_of",
+]
