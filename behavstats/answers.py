@@ -41,6 +41,7 @@ from behavstats.profile import Profile, Window, detailed_profile, profile, windo
 from behavstats.store import Store
 
 _LONGEST_QUERY = 8_192  # bytes
+_SENDER = "behavstats.sender"
 _DAYS = re.compile(r"[0-9]{1,3}")
 
 
@@ -154,8 +155,12 @@ class Answers:
         if len(body) > MAX_BODY_BYTES:
             raise TooLarge("body", MAX_BODY_BYTES)
         text = inflated(body)
-        if self._keys and given_key(environ, query_of_request()) is None:
-            self._keys.check(Need.SENDING, open_envelope(text).key)
+        if self._keys:
+            key = given_key(environ, query_of_request())
+            if key is None:
+                key = open_envelope(text).key
+                self._keys.check(Need.SENDING, key)
+            environ[_SENDER] = self._keys.sender(key)
         return text
 
     def _take(
@@ -165,6 +170,8 @@ class Answers:
 
         Also then, the answer waits until what was rejected is kept.
         """
+        sender = bottle.request.environ.get(_SENDER, arrival.sender)
+        arrival = arrival._replace(sender=sender)
         intake = take_in(f"{operation.method} {operation.path}", messages, arrival)
         bottle.request.environ[INTAKE] = intake
         if intake.error is not None:

@@ -19,6 +19,9 @@ MAX_LINE_BYTES = 1024 * 1024
 MAX_AHEAD = 24 * HOUR
 """How far ahead of the clock, in ms, a page view may be."""
 
+OF_FILES, OF_ALL_WITHOUT_KEYS = 0, 1
+"""Senders: all files and standard input; all who send to a server without keys."""
+
 _WRONG_CLOCK = 5 * MINUTE
 
 
@@ -47,12 +50,14 @@ class Arrival(NamedTuple):
     """How a message came: when, and by how much its sender's clock is behind, both in ms.
 
     That is None if it is not told. `kind` is what comes this way: a page view, unless the message
-    says that it is something else; or another kind, whatever the message says.
+    says that it is something else; or another kind, whatever the message says. `sender` is from
+    whom, if it is rejected.
     """
 
     instant: int
     behind: int | None = None
     kind: str | None = None
+    sender: int = OF_ALL_WITHOUT_KEYS
 
 
 class Block(NamedTuple):
@@ -73,10 +78,6 @@ class Block(NamedTuple):
     def is_overlong(self) -> bool:
         """Whether this is one line that is longer than a page view may be."""
         return self.length > len(self.text)
-
-
-OF_FILES, OF_ALL_WITHOUT_KEYS = 0, 1
-"""Senders: all files and standard input; all who send to a server without keys."""
 
 
 class Rejection(NamedTuple):

@@ -191,7 +191,7 @@ def take_in(source: str, messages: Sequence[Raw | bytes], arrival: Arrival) -> I
         try:
             event = plain[number - 1] or _decoded(text, arrival)
         except InvalidInput as reason:
-            rejections.append(_rejection(source, number, text, reason))
+            rejections.append(_rejection(source, number, text, reason, arrival))
             error = error or reason
         else:
             if isinstance(event, PageView):
@@ -224,12 +224,15 @@ def _decoded(text: bytes, arrival: Arrival) -> PageView | Other:
     return decode_event(text, arrival.instant, arrival)
 
 
-def _rejection(source: str, number: int, text: bytes, reason: InvalidInput) -> Rejection:
+def _rejection(
+    source: str, number: int, text: bytes, reason: InvalidInput, arrival: Arrival
+) -> Rejection:
     line = _one_line(text)
     kept = line[:_KEPT_OF_LONG_MESSAGE] if len(line) > MAX_LINE_BYTES else line
     shown = _KEY.sub(_HIDDEN, kept) if b"writeKey" in kept else kept
     length = len(line) - len(kept) + len(shown)
-    return Rejection(source, number, 0, length, reason.code, str(reason), shown)
+    came = (arrival.instant, arrival.sender)
+    return Rejection(source, number, 0, length, reason.code, str(reason), shown, *came)
 
 
 def _one_line(text: bytes) -> bytes:

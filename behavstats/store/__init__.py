@@ -3,7 +3,7 @@
 from behavstats.store.erasing import Receipt
 from behavstats.store.opening import files_of
 from behavstats.store.progress import Checkpoint, SourceProgress, Step
-from behavstats.store.rejects import Group, Selection, Totals
+from behavstats.store.rejects import Group, Selection, Totals, pieces
 from behavstats.store.store import Store
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "Store",
     "Totals",
     "files_of",
+    "pieces",
 ]
