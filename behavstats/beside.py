@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 
+from behavstats.bounds import bounds_of
 from behavstats.errors import BehavstatsError
 from behavstats.settings import Settings
 from behavstats.stopping import Stop
@@ -103,7 +104,7 @@ def _follow(settings: Settings, paths: Sequence[str]) -> None:
     threading.Thread(target=end_with_parent, name="end-with-parent", daemon=True).start()
     log_to_standard_error()
     try:
-        with Store.open(settings.db, PATIENCE) as store:
+        with Store.open(settings.db, PATIENCE, bounds=bounds_of()) as store:
             watch(paths, store, settings.clock, stop, once=False)
     except BehavstatsError as error:
         _log.error("%s", error)

@@ -297,9 +297,7 @@ def _from_message(message: Message, now: int, arrival: Arrival | None) -> PageVi
 def _dated(message: Message, told: int | None, arrival: Arrival | None) -> int:
     """Return when a message happened, in ms: what is told, unless that depends on its arrival."""
     if told is None:
-        if arrival is None:
-            raise InvalidInput("missing_key", "timestamp is missing", "timestamp")
-        return arrival.instant
+        return _received(message) if arrival is None else arrival.instant
     if arrival is None:
         return told
     # What was sent again may be marked on the batch alone: the later one counts.
@@ -308,6 +306,13 @@ def _dated(message: Message, told: int | None, arrival: Arrival | None) -> int:
     corrected = told + behind
     # What cannot be right tells nothing of the clock.
     return corrected if 0 <= corrected <= arrival.instant + MAX_AHEAD else told
+
+
+def _received(message: Message) -> int:
+    """Return when a message in a file had arrived: exports of such as were rejected tell it."""
+    if not isinstance(message.received_at, str):
+        raise InvalidInput("missing_key", "timestamp is missing", "timestamp")
+    return parse_instant(message.received_at, "receivedAt")
 
 
 def _digest(message: Message, told: int | None, page: str) -> bytes:

@@ -9,7 +9,7 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -22,6 +22,7 @@ from behavstats.access import Keys, Origins, is_loopback
 from behavstats.answers import Answers
 from behavstats.api import make_app
 from behavstats.beside import end_with_parent, following
+from behavstats.bounds import bounds_of
 from behavstats.contract import is_slow
 from behavstats.errors import (
     AddressError,
@@ -46,6 +47,7 @@ _KEYS_NEEDED = (
     "with --write-key and --secret-key, or in BEHAVSTATS_WRITE_KEYS and BEHAVSTATS_SECRET_KEYS"
 )
 _SETTLING = 1.0  # seconds between two rounds
+_TRIMMING = 0.1  # seconds of a round
 _MS_FOR_HEADERS = 15_000
 _MS_TO_READ = 30_000
 _MOST_CONNECTIONS = 4_096
@@ -68,7 +70,10 @@ def serve(settings: Settings, watched: Sequence[str] = ()) -> None:
     if not keys and not is_loopback(address):
         raise InvalidInput("keys_needed", _KEYS_NEEDED)
     # Busy, somebody else can write to it, at least.
-    with Store.create(settings.db, settings.patience) as store, suppress(StoreBusy):
+    with (
+        Store.create(settings.db, settings.patience, bounds=bounds_of()) as store,
+        suppress(StoreBusy),
+    ):
         store.check_writable()
     server = Server(
         "behavstats",
@@ -105,10 +110,12 @@ def _load(settings: Settings) -> Gateway:
     threading.Thread(target=end_with_parent, name="end-with-parent", daemon=True).start()
     if sys.platform == "linux":
         threading.Thread(target=_time_out_readers, name="time-out", daemon=True).start()
-    store = Store.open(settings.db, settings.patience)
+    store = Store.open(settings.db, settings.patience, bounds=bounds_of())
     # Neither is closed: when the process ends, all that was acknowledged is committed, and the
     # process that supervises it truncates the WAL.
-    threading.Thread(target=_keep_settled, args=(store,), name="settling", daemon=True).start()
+    threading.Thread(
+        target=_keep_settled, args=(store, settings.clock), name="settling", daemon=True
+    ).start()
     metrics = Metrics(store, settings.clock)
     group = GroupCommit(store.add, metrics.committed)
     keys = Keys(settings.write_keys, settings.secret_keys)
@@ -168,13 +175,17 @@ def _allow_connections() -> None:
     )
 
 
-def _keep_settled(store: Store) -> None:
-    """Have the summaries made that page views have dropped, each second for a moment."""
+def _keep_settled(store: Store, clock: Callable[[], int]) -> None:
+    """Have the summaries made that page views have dropped, each second for a moment.
+
+    And the rejected lines kept within their bounds, where time alone leads beyond them.
+    """
     import behavstats.store.summaries  # noqa: F401  NumPy, now, and not while others wait
 
     while True:
         try:
             store.settle(seconds=0)
+            store.rejected.trim(clock(), seconds=_TRIMMING)
         except StoreError as error:
             _log.warning("summaries will be made later: %s", error)
         time.sleep(_SETTLING)

@@ -14,6 +14,7 @@ from typing import BinaryIO, NamedTuple, cast
 
 from behavstats.errors import SourceError
 from behavstats.events import MAX_LINE_BYTES, Block
+from behavstats.magic import only_text
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -58,12 +59,13 @@ class Source:
         """Yield the lines in blocks, bounded in bytes and lines; an over-long line stands alone.
 
         Where a pipe pauses, an empty block follows the lines that came: time to deal with them.
-        Raises SourceError where the rest cannot be read, after the whole lines before that.
+        Raises SourceError where the rest cannot be read, after the whole lines before that; NoText
+        at once where it is no text.
         """
         stored = cast(BinaryIO, io.BufferedReader(self._stream, CHUNK_BYTES))
         plain = decompressed(stored, self._stream.beginning)
         pauses = self._stream.pauses if plain is stored else _never
-        return blocks_of(self.name, chunks(self.name, plain, pauses))
+        return blocks_of(self.name, only_text(self.name, chunks(self.name, plain, pauses)))
 
 
 def blocks_of(

@@ -19,6 +19,7 @@ from behavstats.errors import SourceError
 from behavstats.events import Block
 from behavstats.following import FINGERPRINT_BYTES, START, Content, Ends, digest, opened
 from behavstats.ingest import Batch, Report
+from behavstats.magic import NoText
 from behavstats.places import Places, leads_to
 from behavstats.scanning import File, Found
 from behavstats.second import SecondProcess
@@ -227,6 +228,8 @@ class Taker:
             return None
         if content.is_compressed and not (progress and progress.modified == content.modified):
             self._measure(content, found)
+        if progress is None:
+            self._check_text(content, found)
         known = progress and self._resumed(content, progress)
         if known is None and content.size:  # an empty file is not known by anything
             known = self._new(content, found)
@@ -325,6 +328,15 @@ class Taker:
             now = time.monotonic()
             self._not_before[found.file] = now + _COST * (now - start)
             self._note_seen(found)
+            raise
+
+    def _check_text(self, content: Content, found: Found) -> None:
+        """Raise NoText for a file that holds no text; a compressed one is not measured again."""
+        try:
+            content.check_text()
+        except NoText:
+            if content.is_compressed:
+                self._note_seen(found)
             raise
 
     def _has_new_line(self, content: Content, file: _Following) -> bool:

@@ -1,6 +1,7 @@
 """Watching: files and folders are followed until told to stop, each line taken exactly once."""
 
 import logging
+import math
 import time
 from collections.abc import Callable, Generator, Sequence
 
@@ -13,6 +14,7 @@ from behavstats.taking import Taker
 
 _POLL = 1.0  # seconds between two scans of all: not of every change there is a word
 _SHARE_OF_SCANS = 0.1  # of the time
+_TRIMMING = 0.05  # seconds for which rejected lines beyond the bounds go, each time
 _TICK = 250  # ms of waiting for changes
 _GATHERING = (200, 50)  # ms for which changes are gathered, at most, and while none comes
 _PAUSE = 0.1  # seconds for another process, that follows the same file
@@ -33,6 +35,7 @@ class Watcher:
     ) -> None:
         """`clock` returns ms since the epoch. Raises SourceError if none of the paths is there."""
         self._store = store
+        self._clock = clock
         self._stop = stop
         self._taker = Taker(store, clock, stop.is_set)
         self._scan = Scan(paths, store.path, self._taker.note_problem)
@@ -56,6 +59,7 @@ class Watcher:
                 _log.warning("%s; looking again", error)
                 self._stop.wait(_PAUSE)
         self._store.settle()
+        self._store.rejected.trim(self._clock(), seconds=math.inf)
 
     def follow(self) -> None:
         """Take what is there and what comes, until told to stop.
@@ -86,6 +90,7 @@ class Watcher:
             elif found:
                 self._taker.take(found, self._scan.files)
             self._store.settle(seconds=0)
+            self._store.rejected.trim(self._clock(), seconds=_TRIMMING)
             self._note_trouble("")
             if self._scan.folders != folders:
                 return

@@ -95,6 +95,7 @@ class Message(Typed, gc=False, rename="camel"):
     timestamp: str | None = None
     original_timestamp: str | None = None
     sent_at: Any = None
+    received_at: Any = None
     message_id: Any = None
 
     @property
