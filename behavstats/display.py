@@ -95,7 +95,7 @@ def rejects_summary(totals: Totals, bounds: Bounds, groups: Sequence[Group]) -> 
     if totals.dropped_lines:
         since = "" if totals.since is None else f" since {_minute(totals.since)}"
         lost = f"{_counted(totals.dropped_lines, 'line')}, {_size(totals.dropped_bytes)}"
-        yield f"dropped to keep within that, the oldest first{since}: {lost}"
+        yield f"dropped{since}, the oldest first: {lost}"
     source: str | None = None
     for group in groups:
         if group.source != source:

@@ -1,11 +1,13 @@
 """Sources in which no line can be read, like a CSV: stopped before all of it is rejected."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from behavstats.errors import InvalidInput, SourceError
 from behavstats.events import Block, decode_event
+from behavstats.instants import DAY
 
 _FIRST = 1_000  # lines
+_NOW = 366 * 10_000 * DAY  # later than any timestamp: whose clock is right, is not the question
 
 
 class Hopeless(SourceError):
@@ -17,12 +19,12 @@ class Hopeless(SourceError):
         super().__init__(f"{message}, which --force would do")
 
 
-def until_hopeless(name: str, blocks: Iterable[Block], clock: Callable[[], int]) -> Iterator[Block]:
+def until_hopeless(name: str, blocks: Iterable[Block]) -> Iterator[Block]:
     """Yield the blocks of a source; where all of its first thousand lines are bad, these alone.
 
-    Then raises Hopeless. Blank lines do not count. `clock` returns ms since the epoch.
+    Then raises Hopeless. Blank lines do not count; what is ahead of the clock is not bad.
     """
-    doubt = _Doubt(clock)
+    doubt = _Doubt()
     for block in blocks:
         end = doubt.end_of_hope(block)
         if end is None:
@@ -35,9 +37,8 @@ def until_hopeless(name: str, blocks: Iterable[Block], clock: Callable[[], int])
 class _Doubt:
     """Counts lines until one of them is good; `reason` says what is wrong with the first."""
 
-    def __init__(self, clock: Callable[[], int]) -> None:
+    def __init__(self) -> None:
         self.reason: InvalidInput | None = None
-        self._clock = clock
         self._rejected = 0
         self._is_over = False
 
@@ -61,7 +62,7 @@ class _Doubt:
         if not line.strip(b" \t"):
             return
         try:
-            decode_event(line, self._clock())
+            decode_event(line, _NOW)
         except InvalidInput as error:
             self._rejected += 1
             self.reason = self.reason or InvalidInput(error.code, str(error))

@@ -1,6 +1,5 @@
 """Ingesting: the blocks of sources, decoded, into the store; returns a report."""
 
-import math
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -106,7 +105,7 @@ def ingest(
             on_progress(reached, report)
 
     others = _apart_from(store, paths, report)
-    read = partial(_read, clock, options)
+    read = partial(_read, options)
     try:
         with (
             closing(_blocks(others, report, progress, read)) as blocks,
@@ -118,7 +117,6 @@ def ingest(
                     progress()
                     decoded.feed()
                 store.settle()
-        store.rejected.trim(clock(), seconds=math.inf)
     except KeyboardInterrupt:
         report.interrupted = True
     store.checkpoint()
@@ -133,7 +131,7 @@ def try_out(paths: Iterable[str], clock: Callable[[], int], options: Options = _
     """
     report = Report()
     start = time.monotonic()
-    read = partial(_read, clock, options)
+    read = partial(_read, options)
     try:
         with (
             closing(_blocks(paths, report, lambda _: None, read)) as blocks,
@@ -160,10 +158,10 @@ def _apart_from(store: Store, paths: Iterable[str], report: Report) -> Iterator[
             yield path
 
 
-def _read(clock: Callable[[], int], options: Options, source: Source) -> Iterator[Block]:
+def _read(options: Options, source: Source) -> Iterator[Block]:
     """Yield the blocks of a source, of a hopeless one the first."""
     blocks = source.blocks()
-    return blocks if options.force else until_hopeless(source.name, blocks, clock)
+    return blocks if options.force else until_hopeless(source.name, blocks)
 
 
 def _blocks(

@@ -1,6 +1,7 @@
 """Commands that bring page views in, and show what could not be read."""
 
 import gc
+import math
 import os
 import sys
 from contextlib import nullcontext
@@ -82,7 +83,10 @@ def _ingest(files: list[str], settings: Settings, options: "Options", size: int 
         Store.create(settings.db, settings.patience, say_that_it_waits, bounds) as store,
         display.IngestProgress(display.console(sys.stderr), size) as progress,
     ):
-        return ingest(files, store, settings.clock, progress.update, options)
+        report = ingest(files, store, settings.clock, progress.update, options)
+        if not report.interrupted:
+            store.rejected.trim(settings.clock(), seconds=math.inf)
+    return report
 
 
 def _print_report(report: "Report", *, dry_run: bool, as_json: bool) -> None:
