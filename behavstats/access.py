@@ -11,6 +11,7 @@ from hmac import compare_digest
 from ipaddress import ip_address
 
 from behavstats.errors import AccessDenied, InvalidInput, NotAuthenticated
+from behavstats.events import OF_ALL_WITHOUT_KEYS
 
 SHORTEST_KEY = 16
 """Characters."""
@@ -72,6 +73,16 @@ class Keys:
             raise NotAuthenticated("the key is not known")
         if right < need:
             raise AccessDenied("a write key may only send; this takes a secret key")
+
+    def sender(self, key: str | None) -> int:
+        """Return by which number what a key sent is known: one for all, if there are no keys.
+
+        Too short a digest to tell the key by, even if it is one that could be guessed.
+        """
+        if not self._rights or key is None:
+            return OF_ALL_WITHOUT_KEYS
+        digest = blake2b(_digest(key), digest_size=3).digest()
+        return OF_ALL_WITHOUT_KEYS + 1 + int.from_bytes(digest, "big")
 
     def _right(self, digest: bytes) -> Need:
         # Compared with each, also after one has fitted.

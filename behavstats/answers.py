@@ -42,6 +42,7 @@ from behavstats.query import query_of
 from behavstats.store import Store
 
 _NDJSON = ("ndjson", "jsonl", "json-lines", "jsonlines")  # in a content type
+_SENDER = "behavstats.sender"
 _DAYS = re.compile(r"[0-9]{1,9}")
 
 
@@ -162,8 +163,12 @@ class Answers:
         if len(body) > MAX_BODY_BYTES:
             raise TooLarge("body", MAX_BODY_BYTES)
         text = text_of(body)
-        if self._keys and given_key(environ, query_of(environ)) is None:
-            self._keys.check(Need.SENDING, open_envelope(text).key)
+        if self._keys:
+            key = given_key(environ, query_of(environ))
+            if key is None:
+                key = open_envelope(text).key
+                self._keys.check(Need.SENDING, key)
+            environ[_SENDER] = self._keys.sender(key)
         return text
 
     def _take(
@@ -177,6 +182,8 @@ class Answers:
 
         Also then, the answer waits until what was rejected is kept.
         """
+        sender = bottle.request.environ.get(_SENDER, arrival.sender)
+        arrival = arrival._replace(sender=sender)
         intake = take_in(f"{operation.method} {operation.path}", messages, arrival, numbers)
         bottle.request.environ[INTAKE] = intake
         if intake.reason is not None:

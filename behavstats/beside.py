@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING
 
+from behavstats.bounds import bounds_of
 from behavstats.errors import BehavstatsError
 from behavstats.settings import Settings
 from behavstats.stopping import Stop
@@ -107,7 +108,7 @@ def _follow(settings: Settings, paths: Sequence[str], tally: "Tally") -> None:
     threading.Thread(target=end_with_parent, name="end-with-parent", daemon=True).start()
     log_to_standard_error()
     try:
-        with Store.open(settings.db, PATIENCE) as store:
+        with Store.open(settings.db, PATIENCE, bounds=bounds_of()) as store:
             watcher = Watcher(paths, store, settings.clock, stop)
             watcher.on_taken = Counting(tally).update
             watcher.run(once=False)

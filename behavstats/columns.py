@@ -38,7 +38,8 @@ class PageViews:
     """Page views in columns: number i is `user_ids[users[i]]`, `instants[i]`, `names[pages[i]]`.
 
     The three arrays are of one length; instants are whole ms since the epoch, UTC. The texts of a
-    list are distinct; some of them may belong to no page view.
+    list are distinct; some of them may belong to no page view. The few that are `dated` by when
+    their message arrived stand apart.
     """
 
     user_ids: list[str]
@@ -46,6 +47,7 @@ class PageViews:
     users: Numbers
     instants: Instants
     pages: Numbers
+    dated: tuple[PageView, ...] = ()
 
     def __len__(self) -> int:
         return len(self.instants)
@@ -72,6 +74,7 @@ class Decoded(NamedTuple):
 _decoder = msgspec.json.Decoder(WireEvent)
 _message_decoder = msgspec.json.Decoder(Message)
 _ENTRY = 150  # bytes that a text takes beside itself: in a dictionary, and as it is asked for
+_DATED = 1_000  # bytes of a page view that stands apart, roughly
 _LINES_AT_ONCE = 256
 
 
@@ -87,7 +90,11 @@ def decode_block(block: Block, now: int) -> Decoded:
     if not lines or not decoded.good.all():
         doubtful = set(np.flatnonzero(~decoded.good).tolist())
         views, rejections, others = decode_lines(block, now, doubtful)
+    dated = tuple(view for view in views if view.dated_by)
+    if dated:
+        views = [view for view in views if not view.dated_by]
     columns = PageViews(
+        dated=dated,
         users=np.append(decoded.users, decoded.user_ids.numbers([view.user_id for view in views])),
         instants=np.append(decoded.instants, np.array([view.instant for view in views], np.int64)),
         pages=np.append(decoded.pages, decoded.names.numbers([view.name for view in views])),
@@ -142,6 +149,7 @@ class Gathering:
         self._users = [np.empty(0, np.int32)]
         self._instants = [np.empty(0, np.int64)]
         self._pages = [np.empty(0, np.int32)]
+        self._dated: list[PageView] = []
         self._length = 0
         self.size = 0
 
@@ -155,8 +163,9 @@ class Gathering:
         self._users.append(users[views.users])
         self._instants.append(views.instants)
         self._pages.append(pages[views.pages])
+        self._dated += views.dated
         self._length += len(views)
-        self.size += views.nbytes
+        self.size += views.nbytes + _DATED * len(views.dated)
 
     def page_views(self) -> PageViews:
         """Return all that was added."""
@@ -166,6 +175,7 @@ class Gathering:
             pages=np.concatenate(self._pages),
             user_ids=[*self._user_ids],
             names=[*self._names],
+            dated=tuple(self._dated),
         )
 
     def _renumbered(self, numbering: _Numbering, texts: list[str]) -> Numbers:

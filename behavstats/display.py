@@ -1,27 +1,29 @@
 """Values to rich tables and lines: what a person reads. Piped, it is plain and never wrapped."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Self
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
+from rich.console import Group as Renderables
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from behavstats.bounds import Bounds
 from behavstats.events import Rejection
 from behavstats.ingest import Report
-from behavstats.instants import SECOND, format_date, format_instant
+from behavstats.instants import DAY, SECOND, format_date, format_instant
 from behavstats.profile import Summary, Window, detailed_profile, profile, top_pages
 from behavstats.sources import Source
-from behavstats.store import Receipt, SourceProgress
+from behavstats.store import Group, Receipt, SourceProgress, Totals
 
 if TYPE_CHECKING:
     from behavstats.store.statistics import Statistics
 
 _UNWRAPPED = 100_000  # columns of a console that is not a terminal
 _LONGEST_BAR = 30
-_LONGEST_TEXT = 80
+_LONGEST_TEXT = 75
 WIDE = 120
 """Columns that suffice for all that there is to say of a source."""
 _TAKEN_ANEW = (
@@ -80,7 +82,7 @@ def profile_tables(
     pages = _table("top pages", "page", "views", "last viewed", right="views")
     for name, tally in top_pages(summary):
         pages.add_row(printable(name), f"{tally.views:,}", format_instant(tally.last))
-    return Group(*parts, "", days, "", pages)
+    return Renderables(*parts, "", days, "", pages)
 
 
 def _field(key: str, value: object) -> str:
@@ -104,15 +106,18 @@ def statistics_tables(statistics: "Statistics") -> RenderableType:
     pages = _table("top pages", "page", "views", right="views")
     for name, views in statistics.top_pages:
         pages.add_row(printable(name), f"{views:,}")
-    return Group(numbers, "", pages)
+    return Renderables(numbers, "", pages)
 
 
-def report_table(report: Report) -> Table:
-    """Show what an ingest did: counts, time and rate."""
+def report_table(report: Report, *, is_stored: bool = True) -> Table:
+    """Show what an ingest did: counts, time and rate; or what it would do, if nothing is stored."""
     table = _table(None, "lines", "", right="")
     table.add_row("read", f"{report.read:,}")
-    table.add_row("added", f"{report.added:,}")
-    table.add_row("duplicates", f"{report.duplicates:,}")
+    if is_stored:
+        table.add_row("added", f"{report.added:,}")
+        table.add_row("duplicates", f"{report.duplicates:,}")
+    else:
+        table.add_row("page views", f"{report.added:,}")
     if report.others:
         _add_counts(table, "other messages, not stored", report.others)
     _add_counts(table, "rejected", report.rejected)
@@ -127,16 +132,73 @@ def _add_counts(table: Table, title: str, counts: Counter[str]) -> None:
         table.add_row(f"  {name}", f"{count:,}")
 
 
-def rejections_table(rejections: Iterable[Rejection]) -> Table:
-    """Show rejected lines; of a long text, the beginning."""
-    table = _table("rejected lines", "source", "line", "reason", "message", "text", right="line")
-    for rejection in rejections:
-        text = rejection.text.decode(errors="backslashreplace")
-        shown = text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"
-        message = printable(rejection.message)
-        source, line = printable(rejection.source), f"{rejection.line}"
-        table.add_row(source, line, rejection.reason, message, printable(shown))
-    return table
+def rejects_summary(totals: Totals, bounds: Bounds, groups: Sequence[Group]) -> Iterator[str]:
+    """Say how many rejected lines are kept, and why, source by source; in lines for a terminal."""
+    kept = f"{_counted(totals.lines, 'rejected line')} kept, {_size(totals.bytes)}"
+    days = bounds.age // DAY
+    yield f"{kept} (at most {bounds.lines:,}, {_size(bounds.bytes)}, for {days:,} days)"
+    if totals.dropped_lines:
+        since = "" if totals.since is None else f" since {_minute(totals.since)}"
+        lost = f"{_counted(totals.dropped_lines, 'line')}, {_size(totals.dropped_bytes)}"
+        yield f"dropped{since}, the oldest first: {lost}"
+    source: str | None = None
+    for group in groups:
+        if group.source != source:
+            source = group.source
+            yield ""
+            yield f"{printable(source) or '(erased)'}  (first and last arrival, UTC)"
+        times = f"{_minute(group.first)}  {_minute(group.last)}"
+        yield f"  {group.lines:>9,}  {group.reason:<17}  {times}"
+
+
+def rejection_lines(number: int, rejection: Rejection) -> Iterator[str]:
+    """Show a rejected line, in lines for a terminal; of a long text, the beginning."""
+    text = rejection.text.decode(errors="backslashreplace")
+    shown = text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"
+    where = f"{printable(rejection.source) or '(erased)'}:{rejection.line}"
+    yield f"{number:,}  {_minute(rejection.arrived)}  {where}"
+    yield f"  {rejection.reason}: {printable(rejection.message)}"
+    yield f"  {printable(shown)}"
+
+
+def rejects_values(totals: Totals, bounds: Bounds, groups: Sequence[Group]) -> dict[str, object]:
+    """Return what `rejects_summary` says as values that JSON has; times in UTC."""
+    return {
+        "kept": {"lines": totals.lines, "bytes": totals.bytes},
+        "at_most": {
+            "lines": bounds.lines,
+            "bytes": bounds.bytes,
+            "days": bounds.age // DAY,
+        },
+        "dropped": {
+            "lines": totals.dropped_lines,
+            "bytes": totals.dropped_bytes,
+            "since": _instant(totals.since),
+        },
+        "groups": [
+            group._asdict() | {"first": _instant(group.first), "last": _instant(group.last)}
+            for group in groups
+        ],
+    }
+
+
+def _instant(instant: int | None) -> str | None:
+    return None if instant is None else format_instant(instant)
+
+
+def _minute(instant: int | None) -> str:
+    """Return an instant as a person reads it; as wide where it is not known."""
+    return f"{'-':<16}" if instant is None else format_instant(instant)[:16].replace("T", " ")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _size(size: int) -> str:
+    if size < 1024:
+        return _counted(size, "byte")
+    return f"{size / 1024:,.0f} KiB" if size < 1024 * 1024 else f"{size / 1024 / 1024:,.1f} MiB"
 
 
 def rejection_line(rejection: Rejection) -> str:

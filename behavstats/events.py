@@ -20,6 +20,9 @@ MAX_LINE_BYTES = 1024 * 1024
 MAX_AHEAD = 24 * HOUR
 """How far ahead of the clock, in ms, a page view may be."""
 
+OF_FILES, OF_ALL_WITHOUT_KEYS = 0, 1
+"""Senders: all files and standard input; all who send to a server without keys."""
+
 _WRONG_CLOCK = 5 * MINUTE
 
 
@@ -48,12 +51,14 @@ class Arrival(NamedTuple):
     """How a message came: when, and by how much its sender's clock is behind, both in ms.
 
     That is None if it is not told. `kind` is what comes this way: a page view, unless the message
-    says that it is something else; or another kind, whatever the message says.
+    says that it is something else; or another kind, whatever the message says. `sender` is from
+    whom, if it is rejected.
     """
 
     instant: int
     behind: int | None = None
     kind: str | None = None
+    sender: int = OF_ALL_WITHOUT_KEYS
 
 
 class Block(NamedTuple):
@@ -77,7 +82,10 @@ class Block(NamedTuple):
 
 
 class Rejection(NamedTuple):
-    """A line that is not a page view: where it stands, why, and its text (or its beginning)."""
+    """A line that is not a page view: where it stands, why, and its text (or its beginning).
+
+    `arrived` is when it came, in ms, None if that is not known; `sender`, from whom.
+    """
 
     source: str
     line: int
@@ -86,6 +94,8 @@ class Rejection(NamedTuple):
     reason: str
     message: str
     text: bytes
+    arrived: int | None = None
+    sender: int = OF_FILES
 
     @property
     def size(self) -> int:
@@ -175,7 +185,7 @@ def decode_lines(block: Block, now: int, chosen: Container[int] | None = None) -
     rejections: list[Rejection] = []
     others = Counter[str]()
     if block.is_overlong:
-        return Lines(views, [_overlong(block)], others)
+        return Lines(views, [_overlong(block, now)], others)
     offset = block.offset
     for number, line in enumerate(block.text.split(b"\n")):
         text = line.removesuffix(b"\r").removeprefix(BYTE_ORDER_MARK)
@@ -185,7 +195,7 @@ def decode_lines(block: Block, now: int, chosen: Container[int] | None = None) -
             except InvalidInput as error:
                 start = offset + len(BYTE_ORDER_MARK) * line.startswith(BYTE_ORDER_MARK)
                 where = (block.source, block.line + number, start, len(text))
-                rejections.append(Rejection(*where, error.code, str(error), text))
+                rejections.append(Rejection(*where, error.code, str(error), text, now))
             else:
                 if isinstance(event, PageView):
                     views.append(event)
@@ -201,7 +211,7 @@ def encode_lines(views: Iterable[PageView]) -> bytes:
     return _encoder.encode_lines(events)
 
 
-def _overlong(block: Block) -> Rejection:
+def _overlong(block: Block, now: int) -> Rejection:
     message = f"the line is {block.length:,} bytes long, over {MAX_LINE_BYTES:,}"
     return Rejection(
         block.source,
@@ -211,6 +221,7 @@ def _overlong(block: Block) -> Rejection:
         "line_too_long",
         message,
         block.text,
+        now,
     )
 
 
@@ -285,9 +296,7 @@ def _from_message(message: Message, now: int, arrival: Arrival | None) -> PageVi
 def _dated(message: Message, told: int | None, arrival: Arrival | None) -> int:
     """Return when a message happened, in ms: what is told, unless that depends on its arrival."""
     if told is None:
-        if arrival is None:
-            raise InvalidInput("missing_key", "timestamp is missing", "timestamp")
-        return arrival.instant
+        return _received(message) if arrival is None else arrival.instant
     if arrival is None:
         return told
     # What was sent again may be marked on the batch alone: the later one counts.
@@ -296,6 +305,13 @@ def _dated(message: Message, told: int | None, arrival: Arrival | None) -> int:
     corrected = told + behind
     # What cannot be right tells nothing of the clock.
     return corrected if 0 <= corrected <= arrival.instant + MAX_AHEAD else told
+
+
+def _received(message: Message) -> int:
+    """Return when a message in a file had arrived: exports of such as were rejected tell it."""
+    if not isinstance(message.received_at, str):
+        raise InvalidInput("missing_key", "timestamp is missing", "timestamp")
+    return parse_instant(message.received_at, "receivedAt")
 
 
 def _digest(message: Message, told: int | None, page: str) -> bytes:

@@ -18,6 +18,7 @@ from typing import BinaryIO, NamedTuple, Self, cast
 
 from behavstats.errors import SourceError
 from behavstats.events import BYTE_ORDER_MARK, Block
+from behavstats.magic import LONGEST, NoText, kind_of
 from behavstats.sources import (
     CHUNK_BYTES,
     DAMAGE,
@@ -80,6 +81,12 @@ class Content:
         self.is_compressed = self._stream is not stored
         self.size = status.st_size
         """In bytes; of a compressed content, after `measure`."""
+
+    def check_text(self) -> None:
+        """Raise NoText if this is something else than text."""
+        kind = kind_of(self.read(0, LONGEST))
+        if kind is not None:
+            raise NoText(self.name, kind)
 
     def measure(self) -> None:
         """Read a compressed content to its end; SourceError if it is not complete."""

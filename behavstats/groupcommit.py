@@ -7,19 +7,31 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from behavstats.errors import Overloaded, StoreBusy, StoreError, detached
 from behavstats.events import PageView, Rejection
 from behavstats.intake import Intake
+from behavstats.store import pieces
 
 # A transaction takes no more requests, or page views, than these.
 _MOST_SHARING = 1_000
 _MOST_PAGE_VIEWS = 5_000
+_MOST_REJECTED = 1024 * 1024  # bytes of texts
 _MOST_WAITING = 32 * 1024 * 1024  # bytes of memory, roughly
 _LEAST = 200  # bytes that a request takes, whatever it brings
 
-_Waiting = tuple[Intake, "asyncio.Future[None]"]
+
+class _Waiting(NamedTuple):
+    """What a request brings, or a part of that; `size` is what it has taken of the memory.
+
+    `durable` is done with the last part, which alone has a size.
+    """
+
+    views: Sequence[PageView]
+    rejections: Sequence[Rejection]
+    durable: "asyncio.Future[None]"
+    size: int
 
 
 class Commit(Protocol):
@@ -36,6 +48,9 @@ OnCommit = Callable[[Sequence[PageView], int, float], object]
 class GroupCommit:
     """Collects what arrives while a transaction runs, and commits it together in the next.
 
+    What brings so many rejected lines that a transaction would be long is committed in parts, its
+    page views first; between the parts, others have their turn.
+
     To be used in the thread of an event loop; one thread of its own commits. It ends with the
     process: what was acknowledged is committed by then.
     """
@@ -48,6 +63,7 @@ class GroupCommit:
         self._on_commit = on_commit
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="group-commit")
         self._waiting: deque[_Waiting] = deque()
+        self._long: deque[_Waiting] = deque()  # parts, of which a transaction takes one
         self._is_committing = False
         self.waiting_bytes = 0
 
@@ -59,8 +75,14 @@ class GroupCommit:
         self.check_room()
         loop = asyncio.get_running_loop()
         durable = loop.create_future()
-        self.waiting_bytes += intake.size + _LEAST
-        self._waiting.append((intake, durable))
+        size = intake.size + _LEAST
+        self.waiting_bytes += size
+        first, *more = pieces(intake.rejections) or [[]]
+        parts = [(intake.views, first), *(((), piece) for piece in more)]
+        for number, (views, rejections) in enumerate(parts, start=1):
+            is_last = number == len(parts)
+            waiting = _Waiting(views, rejections, durable, size if is_last else 0)
+            (self._long if more else self._waiting).append(waiting)
         if not self._is_committing:
             self._begin(loop)
         return durable
@@ -72,20 +94,27 @@ class GroupCommit:
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         group = self._next_group()
-        views = [view for intake, _ in group for view in intake.views]
-        rejections = [bad for intake, _ in group for bad in intake.rejections]
+        long = [*islice(self._long, 1)]
+        views = [view for waiting in group + long for view in waiting.views]
+        rejections = [bad for waiting in group + long for bad in waiting.rejections]
         committed = loop.run_in_executor(self._thread, self._timed, views, rejections)
-        committed.add_done_callback(partial(self._finish, loop, group))
+        committed.add_done_callback(partial(self._finish, loop, group + long))
         # Now that it has begun: if it cannot, the next who comes tries again.
         self._is_committing = True
         for _ in group:
             self._waiting.popleft()
+        for _ in long:
+            self._long.popleft()
 
     def _next_group(self) -> list[_Waiting]:
-        group, views = [], 0
+        group: list[_Waiting] = []
+        views = rejected = 0
         for waiting in islice(self._waiting, _MOST_SHARING):
+            rejected += sum(len(bad.text) for bad in waiting.rejections)
+            if group and rejected > _MOST_REJECTED:
+                break
             group.append(waiting)
-            views += len(waiting[0].views)
+            views += len(waiting.views)
             if views >= _MOST_PAGE_VIEWS:
                 break
         return group
@@ -105,16 +134,32 @@ class GroupCommit:
         error = committed.exception()
         if isinstance(error, StoreError):  # of any other, the log is to say where it comes from
             detached(error)
-        if isinstance(error, StoreBusy):  # those who came meanwhile would wait as long once more
-            group += self._waiting
-            self._waiting.clear()
-        for intake, durable in group:
-            self.waiting_bytes -= intake.size + _LEAST
-            if durable.cancelled():  # whoever sent it has gone
+        if error is not None:
+            group += self._given_up(group, error)
+        for waiting in group:
+            self.waiting_bytes -= waiting.size
+            if waiting.durable.done():  # it has failed; or whoever sent it has gone
                 continue
-            if error is None:
-                durable.set_result(None)
-            else:
-                durable.set_exception(error)
-        if self._waiting:
+            if error is not None:
+                waiting.durable.set_exception(error)
+            elif waiting.size:
+                waiting.durable.set_result(None)
+        if self._waiting or self._long:
             self._begin(loop)
+
+    def _given_up(self, group: list[_Waiting], error: BaseException) -> list[_Waiting]:
+        """Take out what need not be tried: the further parts of what has failed.
+
+        Of a store that is busy, all: those who came meanwhile would wait as long once more.
+        """
+        failed = {id(waiting.durable) for waiting in group}
+        all_fail = isinstance(error, StoreBusy)
+        given_up: list[_Waiting] = []
+        stay = deque[_Waiting]()
+        for part in self._long:
+            (given_up if all_fail or id(part.durable) in failed else stay).append(part)
+        self._long = stay
+        if all_fail:
+            given_up += self._waiting
+            self._waiting.clear()
+        return given_up

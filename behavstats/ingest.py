@@ -5,11 +5,14 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
 
 from behavstats.ahead import Ahead
 from behavstats.columns import Decoded, Gathering
 from behavstats.errors import BehavstatsError, SourceError, StoreError, detached
 from behavstats.events import Block, Rejection
+from behavstats.hopeless import until_hopeless
 from behavstats.second import SecondProcess
 from behavstats.sources import Source, open_source
 from behavstats.store import Step, Store
@@ -20,6 +23,18 @@ _EXAMPLES = 5
 # touches for each page view.
 _MOST_VIEWS = 1_000_000
 _MOST_BYTES = 28 * 1024 * 1024  # of memory, roughly
+
+
+class Options(NamedTuple):
+    """How an ingest goes on where lines are rejected.
+
+    With `force`, also in a source whose first lines all are; until `most_rejects` are, where that
+    is given. `second` decodes, too, and is ended then; else, a large source has one started.
+    """
+
+    force: bool = False
+    most_rejects: int | None = None
+    second: SecondProcess | None = None
 
 
 @dataclass(slots=True)
@@ -47,20 +62,40 @@ class Report:
         """How many lines were read and dealt with, blank ones apart."""
         return self.added + self.duplicates + self.others.total() + self.rejected.total()
 
+    def note_rejected(self, rejections: Sequence[Rejection]) -> None:
+        """Count rejected lines; the first of all are examples."""
+        self.rejected.update(rejection.reason for rejection in rejections)
+        self.examples += rejections[: _EXAMPLES - len(self.examples)]
+
+    def values(self) -> dict[str, object]:
+        """Return the report as values that JSON has."""
+        return {
+            "read": self.read,
+            "added": self.added,
+            "duplicates": self.duplicates,
+            "others": dict(self.others),
+            "rejected": dict(self.rejected),
+            "failures": [*map(str, self.failures)],
+            "seconds": round(self.seconds, 3),
+            "interrupted": self.interrupted,
+        }
+
+
+_USUAL = Options()
+
 
 def ingest(
     paths: Iterable[str],
     store: Store,
     clock: Callable[[], int],
     on_progress: Callable[[Source, Report], None] = lambda _source, _report: None,
-    second: SecondProcess | None = None,
+    options: Options = _USUAL,
 ) -> Report:
     """Ingest files (`-`: standard input), in large batches that may hold several of them.
 
     `clock` returns ms since the epoch. A source that cannot be read is noted in the report, and
     the next one follows. Ctrl-C, or a store that fails, ends it after what is stored, and is noted,
     too.
-    `second` decodes, too, and is ended then; a large source has one started.
     """
     report = Report()
     start = time.monotonic()
@@ -73,13 +108,15 @@ def ingest(
         if reached is not None:
             on_progress(reached, report)
 
+    others = _apart_from(store, paths, report)
+    read = partial(_read, options)
     try:
         with (
-            closing(_blocks(paths, store, report, progress)) as blocks,
-            second or SecondProcess() as other,
+            closing(_blocks(others, report, progress, read)) as blocks,
+            options.second or SecondProcess() as other,
         ):
             decoded = Ahead(blocks, clock, other)
-            for batch in _batches(decoded):
+            for batch in _batches(_up_to(decoded, report, options)):
                 for _ in batch.store(store, report):
                     progress()
                     decoded.feed()
@@ -94,20 +131,78 @@ def ingest(
     return report
 
 
+def try_out(paths: Iterable[str], clock: Callable[[], int], options: Options = _USUAL) -> Report:
+    """Decode files as `ingest` does and report on them, but store nothing.
+
+    What is `added` are page views; nobody can say which of them are duplicates.
+    """
+    report = Report()
+    start = time.monotonic()
+    read = partial(_read, options)
+    try:
+        with (
+            closing(_blocks(paths, report, lambda _: None, read)) as blocks,
+            SecondProcess() as second,
+        ):
+            for part in _up_to(Ahead(blocks, clock, second), report, options):
+                report.added += len(part.views) + len(part.views.dated)
+                report.others += part.others
+                report.note_rejected(part.rejections)
+    except KeyboardInterrupt:
+        report.interrupted = True
+    report.seconds = time.monotonic() - start
+    return report
+
+
+def _apart_from(store: Store, paths: Iterable[str], report: Report) -> Iterator[str]:
+    """Yield the paths that do not lead to the store's own files, noting the others."""
+    for path in paths:
+        try:
+            store.check_not_of(path)
+        except SourceError as error:
+            report.failures.append(error)
+        else:
+            yield path
+
+
+def _read(options: Options, source: Source) -> Iterator[Block]:
+    """Yield the blocks of a source, of a hopeless one the first."""
+    blocks = source.blocks()
+    return blocks if options.force else until_hopeless(source.name, blocks)
+
+
 def _blocks(
-    paths: Iterable[str], store: Store, report: Report, progress: Callable[[Source], None]
+    paths: Iterable[str],
+    report: Report,
+    progress: Callable[[Source], None],
+    read: Callable[[Source], Iterator[Block]],
 ) -> Generator[Block, None, None]:
     """Yield the blocks of all sources, noting those that cannot be read."""
     for path in paths:
         try:
-            store.check_not_of(path)
             with open_source(path) as source:
                 progress(source)
-                for block in source.blocks():
+                for block in read(source):
                     yield block
                     progress(source)
         except SourceError as error:
             report.failures.append(detached(error))
+
+
+def _up_to(decoded: Iterable[Decoded], report: Report, options: Options) -> Iterator[Decoded]:
+    """Yield what was decoded, until as many lines are rejected as may be; that is noted."""
+    left = options.most_rejects
+    for part in decoded:
+        if left is not None and len(part.rejections) >= left:
+            yield part._replace(rejections=part.rejections[:left])
+            message = (
+                f"stopped after {options.most_rejects:,} rejected lines, as --max-rejects says"
+            )
+            report.failures.append(SourceError(message))
+            return
+        yield part
+        if left is not None:
+            left -= len(part.rejections)
 
 
 def _batches(decoded: Iterable[Decoded]) -> Iterator["Batch"]:
@@ -143,7 +238,7 @@ class Batch:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing in it to be stored or counted."""
-        return not (len(self._views) or self._rejections or self._others)
+        return not (self._views.size or self._rejections or self._others)
 
     @property
     def is_full(self) -> bool:
@@ -156,12 +251,15 @@ class Batch:
 
         The last transaction holds the rejected lines and the `steps` of the files it comes from.
         """
-        rejections = self._rejections
-        for stored, added in store.load(self._views.page_views(), rejections, steps):
+        views, rejections = self._views.page_views(), self._rejections
+        if views.dated:
+            added = store.add(views.dated)
+            report.added += added
+            report.duplicates += len(views.dated) - added
+        for stored, added in store.load(views, rejections, steps):
             report.added += added
             report.duplicates += stored - added
             yield
         report.others += self._others
-        report.rejected.update(rejection.reason for rejection in rejections)
-        report.examples += rejections[: _EXAMPLES - len(report.examples)]
+        report.note_rejected(rejections)
         yield

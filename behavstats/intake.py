@@ -266,7 +266,7 @@ def take_in(
         except InvalidInput as error:
             reason = Reason(error.code, str(error), error.field)
             line = numbers[number - 1] if numbers else number
-            rejections.append(_rejection(source, line, text, reason))
+            rejections.append(_rejection(source, line, text, reason, arrival))
             first = first or reason
         else:
             if isinstance(event, PageView):
@@ -299,12 +299,15 @@ def _decoded(text: bytes, arrival: Arrival) -> PageView | Other:
     return decode_event(text, arrival.instant, arrival)
 
 
-def _rejection(source: str, number: int, text: bytes, reason: Reason) -> Rejection:
+def _rejection(
+    source: str, number: int, text: bytes, reason: Reason, arrival: Arrival
+) -> Rejection:
     line = _one_line(text)
     kept = line[:_KEPT_OF_LONG_MESSAGE] if len(line) > MAX_LINE_BYTES else line
     shown = _KEY.sub(_HIDDEN, kept) if b"writeKey" in kept else kept
     length = len(line) - len(kept) + len(shown)
-    return Rejection(source, number, 0, length, reason.code, reason.message, shown)
+    came = (arrival.instant, arrival.sender)
+    return Rejection(source, number, 0, length, reason.code, reason.message, shown, *came)
 
 
 def _one_line(text: bytes) -> bytes:

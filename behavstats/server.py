@@ -9,7 +9,7 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -23,6 +23,7 @@ from behavstats.admission import Admission
 from behavstats.answers import Answers
 from behavstats.api import make_app
 from behavstats.beside import end_with_parent, following
+from behavstats.bounds import bounds_of
 from behavstats.contract import is_slow
 from behavstats.errors import (
     AddressError,
@@ -52,6 +53,7 @@ _NOBODY_CAN_READ = (
     "user or see the metrics; give a secret key with --secret-key, or in BEHAVSTATS_SECRET_KEYS"
 )
 _SETTLING = 1.0  # seconds between two rounds
+_TRIMMING = 0.1  # seconds of a round
 _MS_FOR_HEADERS = 15_000
 _MS_TO_READ = 30_000
 _MOST_CONNECTIONS = 4_096
@@ -74,7 +76,10 @@ def serve(settings: Settings, watched: Sequence[str] = ()) -> None:
     if not keys and not is_loopback(address):
         raise InvalidInput("keys_needed", _KEYS_NEEDED)
     # Busy, somebody else can write to it, at least.
-    with Store.create(settings.db, settings.patience) as store, suppress(StoreBusy):
+    with (
+        Store.create(settings.db, settings.patience, bounds=bounds_of()) as store,
+        suppress(StoreBusy),
+    ):
         store.check_writable()
     server = Server(
         "behavstats",
@@ -112,10 +117,12 @@ def _load(settings: Settings, tally: Tally) -> Gateway:
     threading.Thread(target=end_with_parent, name="end-with-parent", daemon=True).start()
     if sys.platform == "linux":
         threading.Thread(target=_time_out_readers, name="time-out", daemon=True).start()
-    store = Store.open(settings.db, settings.patience)
+    store = Store.open(settings.db, settings.patience, bounds=bounds_of())
     # Neither is closed: when the process ends, all that was acknowledged is committed, and the
     # process that supervises it truncates the WAL.
-    threading.Thread(target=_look_after, args=(store,), name="looking-after", daemon=True).start()
+    threading.Thread(
+        target=_look_after, args=(store, settings.clock), name="looking-after", daemon=True
+    ).start()
     metrics = Metrics(store, settings.clock, tally.read)
     group = GroupCommit(store.add, metrics.committed)
     keys = Keys(settings.write_keys, settings.secret_keys)
@@ -180,10 +187,11 @@ def _allow_connections() -> None:
     )
 
 
-def _look_after(store: Store) -> None:
+def _look_after(store: Store, clock: Callable[[], int]) -> None:
     """Each second, look whether the store's files are there, and make summaries for a moment.
 
-    What is wrong is said once, and again where it is something else.
+    The rejected lines are kept within their bounds, too, beyond which time alone may lead. What is
+    wrong is said once, and again where it is something else.
     """
     import behavstats.store.summaries  # noqa: F401  NumPy, now, and not while others wait
 
@@ -192,6 +200,7 @@ def _look_after(store: Store) -> None:
         try:
             store.look_after_files()
             store.settle(seconds=0)
+            store.rejected.trim(clock(), seconds=_TRIMMING)
         except StoreBusy as error:
             _log.warning("summaries will be made later: %s", error)
         except StoreError as error:

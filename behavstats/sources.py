@@ -14,6 +14,7 @@ from typing import BinaryIO, NamedTuple, cast
 
 from behavstats.errors import SourceError
 from behavstats.events import BYTE_ORDER_MARK, MAX_LINE_BYTES, Block
+from behavstats.magic import only_text
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -60,12 +61,13 @@ class Source:
         NULs at the beginning are skipped: they are left where a log was truncated under a program
         that goes on writing at its offset. Where a pipe pauses, an empty block follows the lines
         that came: time to deal with them.
-        Raises SourceError where the rest cannot be read, after the whole lines before that.
+        Raises SourceError where the rest cannot be read, after the whole lines before that; NoText
+        at once where it is no text.
         """
         stored = cast(BinaryIO, io.BufferedReader(self._stream, CHUNK_BYTES))
         plain = decompressed(stored, self._stream.beginning)
         pauses = self._stream.pauses if plain is stored else _never
-        pieces = _Trimmed(chunks(self.name, plain, pauses))
+        pieces = _Trimmed(only_text(self.name, chunks(self.name, plain, pauses)))
         for block in blocks_of(self.name, pieces):
             yield block._replace(offset=block.offset + pieces.nuls)
 

@@ -19,6 +19,7 @@ from behavstats.errors import SourceError, detached
 from behavstats.events import Block
 from behavstats.following import START, Content, Ends, Followed, Searched, opened
 from behavstats.ingest import Batch, Report
+from behavstats.magic import NoText
 from behavstats.places import Places, leads_to
 from behavstats.rotation import is_all_in, is_likely_a_copy
 from behavstats.scanning import File, Found
@@ -238,6 +239,8 @@ class Taker:
             return None
         if content.is_compressed and not (progress and progress.modified == content.modified):
             self._measure(content, found)
+        if progress is None:
+            self._check_text(content, found)
         known = progress and self._resumed(content, progress)
         if known is None and content.size:  # an empty file is not known by anything
             known = self._new(content, found, progress)
@@ -346,6 +349,15 @@ class Taker:
             now = time.monotonic()
             self._not_before[found.file] = now + _COST * (now - start)
             self._note_seen(found)
+            raise
+
+    def _check_text(self, content: Content, found: Found) -> None:
+        """Raise NoText for a file that holds no text; a compressed one is not measured again."""
+        try:
+            content.check_text()
+        except NoText:
+            if content.is_compressed:
+                self._note_seen(found)
             raise
 
     def _has_new_line(self, content: Content, file: Followed) -> bool:

@@ -1,6 +1,7 @@
 """Watching: files and folders are followed until told to stop, each line taken exactly once."""
 
 import logging
+import math
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
@@ -16,6 +17,7 @@ from behavstats.telling import Telling, summary
 
 _POLL = 1.0  # seconds between two scans of all: not of every change there is a word
 _SHARE_OF_SCANS = 0.1  # of the time
+_TRIMMING = 0.05  # seconds for which rejected lines beyond the bounds go, each time
 _TICK = 250  # ms of waiting for changes
 _GATHERING = (200, 50)  # ms for which changes are gathered, at most, and while none comes
 _PAUSE = 0.1  # seconds for another process, that follows the same file
@@ -51,6 +53,7 @@ class Watcher:
         """Is given how many files are followed, whenever that was looked for."""
         self._paths = paths
         self._store = store
+        self._clock = clock
         self._stop = stop
         self._telling = Telling()
         self._taker = Taker(store, clock, stop.is_set, self._note_lines, self._note_taken)
@@ -101,6 +104,7 @@ class Watcher:
                 self._stop.wait(_PAUSE)
         self._taker.finish()
         self._store.settle()
+        self._store.rejected.trim(self._clock(), seconds=math.inf)
 
     def follow(self) -> None:
         """Take what is there and what comes, until told to stop.
@@ -134,6 +138,7 @@ class Watcher:
             elif found:
                 self._taker.take(found, self._scan.files)
             self._store.settle(seconds=0)
+            self._store.rejected.trim(self._clock(), seconds=_TRIMMING)
             self._note_trouble("")
             self._telling.tell(self.report)
             if self._scan.folders != folders:

@@ -120,6 +120,9 @@ class Message(Typed, gc=False, rename="camel"):
         Any,
         Meta(description="When it was sent, by the sender's clock: corrects one that is wrong."),
     ] = None
+    received_at: Annotated[
+        Any, Meta(description="When it arrived: of a rejected message that is sent again.")
+    ] = None
     message_id: Annotated[
         Any, Meta(description="Tells the message from others, so that it counts once.")
     ] = None

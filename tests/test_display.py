@@ -5,18 +5,21 @@ import re
 
 import pytest
 
+from behavstats.bounds import Bounds
 from behavstats.display import (
     IngestProgress,
     console,
     printable,
     profile_tables,
     rejection_line,
-    rejections_table,
+    rejection_lines,
+    rejects_summary,
     statistics_tables,
 )
 from behavstats.events import Rejection
 from behavstats.ingest import Report
 from behavstats.profile import Summary, window
+from behavstats.store import Group, Totals
 from behavstats.store.statistics import Statistics
 from tests.histories import AS_OF, summary_of
 
@@ -114,10 +117,33 @@ def test_a_rejected_line_is_shown_with_its_place_and_reason():
         "f.jsonl", 7, 0, 500, "invalid_json", "it is broken", b"\xff" + b"x" * 499
     )
     assert rejection_line(rejection) == "f.jsonl:7: invalid_json: it is broken"
-    text = shown(rejections_table([rejection]))
-    assert "\\xffxxx" in text
-    assert "x…" in text
-    assert max(map(len, text.splitlines())) < 200
+    lines = [*rejection_lines(12, rejection._replace(arrived=AS_OF))]
+    assert lines[:2] == ["12  2024-03-01 10:30  f.jsonl:7", "  invalid_json: it is broken"]
+    assert lines[2].startswith("  \\xffxxx")
+    assert lines[2].endswith("x…")
+    assert max(map(len, lines)) <= 80
+
+
+def test_rejects_are_summed_up_by_source_and_reason_in_80_columns():
+    """With what is kept at most, what was dropped, and the first and last arrival."""
+    groups = [
+        Group("/var/log/a.jsonl", "message_too_large", 1_234_567, AS_OF, AS_OF + 86_400_000),
+        Group("/var/log/a.jsonl", "invalid_json", 1, None, None),
+        Group("POST /v1/batch", "wrong_type", 2, AS_OF, AS_OF),
+    ]
+    lines = [*rejects_summary(Totals(3, 2_000_000, 5, 900, AS_OF), Bounds(), groups)]
+    assert lines == [
+        "3 rejected lines kept, 1.9 MiB (at most 100,000, 64.0 MiB, for 90 days)",
+        "dropped since 2024-03-01 10:30, the oldest first: 5 lines, 900 bytes",
+        "",
+        "/var/log/a.jsonl  (first and last arrival, UTC)",
+        "  1,234,567  message_too_large  2024-03-01 10:30  2024-03-02 10:30",
+        "          1  invalid_json       -                 -               ",
+        "",
+        "POST /v1/batch  (first and last arrival, UTC)",
+        "          2  wrong_type         2024-03-01 10:30  2024-03-01 10:30",
+    ]
+    assert max(map(len, lines)) <= 80
 
 
 def test_progress_is_shown_to_who_watches_and_to_nobody_else():

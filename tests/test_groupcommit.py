@@ -7,15 +7,19 @@ from collections import Counter
 import pytest
 
 from behavstats.errors import Overloaded, StoreBusy, StoreUnavailable
-from behavstats.events import PageView
+from behavstats.events import PageView, Rejection
 from behavstats.groupcommit import GroupCommit
 from behavstats.intake import Intake
 
 VIEWS = [PageView("u", number, "/") for number in range(20)]
 
 
-def intake(views, size=100):
-    return Intake(views, [], Counter(), size=size)
+def intake(views, size=100, rejections=()):
+    return Intake(views, [*rejections], Counter(), size=size)
+
+
+def rejected(count, size):
+    return [Rejection("s", n, 0, size, "r", "m", b"x" * size) for n in range(count)]
 
 
 def test_page_views_that_arrive_during_a_commit_share_the_next():
@@ -142,3 +146,68 @@ def test_who_watches_is_told_of_each_commit():
     ((views, added, seconds),) = told
     assert (views, added) == (VIEWS, 3)
     assert seconds >= 0
+
+
+def test_many_rejected_lines_are_committed_in_parts_between_which_others_have_their_turn():
+    """Page views come first; the answer waits for the last part."""
+    commits = []
+    all_have_arrived = threading.Event()
+
+    def commit(views, rejections):
+        commits.append((len(views), len(rejections)))
+        assert all_have_arrived.wait(60)
+        return len(views)
+
+    async def send():
+        group = GroupCommit(commit)
+        long = group.add(intake(VIEWS, rejections=rejected(5, 400_000)))
+        other = group.add(intake(VIEWS[:1], rejections=rejected(1, 10)))
+        all_have_arrived.set()
+        await other
+        assert not long.done()
+        await long
+        assert group.waiting_bytes == 0
+
+    asyncio.run(send())
+    assert commits == [(20, 2), (1, 3), (0, 1)]
+
+
+def test_what_fails_is_not_tried_further():
+    """Its other parts are dropped, and the memory is free again."""
+    commits = []
+
+    def commit(_views, rejections):
+        commits.append(len(rejections))
+        if len(commits) == 1:
+            raise StoreUnavailable("full")
+        return 0
+
+    async def send():
+        group = GroupCommit(commit)
+        with pytest.raises(StoreUnavailable):
+            await group.add(intake(VIEWS, rejections=rejected(9, 400_000)))
+        await group.add(intake(VIEWS, rejections=rejected(3, 400_000)))
+        assert group.waiting_bytes == 0
+
+    asyncio.run(send())
+    assert commits == [2, 2, 1]
+
+
+def test_a_transaction_takes_rejected_lines_of_few_requests_at_once():
+    """Each may bring almost as much as makes a transaction long."""
+    commits = []
+    all_have_arrived = threading.Event()
+
+    def commit(_views, rejections):
+        commits.append(len(rejections))
+        assert all_have_arrived.wait(60)
+        return 0
+
+    async def send():
+        group = GroupCommit(commit)
+        durable = [group.add(intake([], rejections=rejected(1, 600_000))) for _ in range(4)]
+        all_have_arrived.set()
+        await asyncio.gather(*durable)
+
+    asyncio.run(send())
+    assert commits == [1, 1, 1, 1]

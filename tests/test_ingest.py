@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from behavstats.events import PageView
-from behavstats.ingest import ingest
+from behavstats.ingest import Options, ingest, try_out
 from behavstats.profile import profile, window
 from behavstats.sources import zstd
 from behavstats.store import Store
@@ -156,6 +156,49 @@ def test_very_many_bad_lines_are_stored_in_parts(store, tmp_path, monkeypatch):
     monkeypatch.setattr(Store, "load", spy)
     path = tmp_path / "events.jsonl"
     path.write_bytes(b"x\n" * 300_000)
-    report = ingest([str(path)], store, clock)
+    report = ingest([str(path)], store, clock, options=Options(force=True))
     assert report.rejected == {"invalid_json": 300_000}
     assert max(added) <= 200_000
+
+
+def test_a_source_whose_first_thousand_lines_are_all_bad_is_stopped(store, tmp_path):
+    """A CSV, say: these are kept, blank lines do not count, and other sources are read."""
+    csv, good = tmp_path / "events.csv", tmp_path / "good"
+    csv.write_bytes(b"\n" + b"user,page,time\n\n" * 5_000 + line(VIEW))
+    good.write_bytes(line(VIEW))
+    report = ingest([str(csv), str(good)], store, clock)
+    assert (report.added, report.rejected) == (1, {"invalid_json": 1_000})
+    (failure,) = report.failures
+    assert str(failure).startswith(f"{csv}: the first 1,000 lines were all rejected")
+    assert "--force" in str(failure)
+    assert store.count_rejections() == 1_000
+    report = ingest([str(csv)], store, clock, options=Options(force=True))
+    assert (report.read, report.failures) == (5_001, [])
+
+
+def test_a_source_with_one_good_line_among_the_first_is_read_to_its_end(store, tmp_path):
+    """However many are bad behind that, and whatever the clock says of it."""
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b"x\n" * 999 + line(VIEW) + b"x\n" * 5_000)
+    report = ingest([str(path)], store, lambda: AS_OF - 5 * 86_400_000)
+    assert (report.read, report.failures) == (6_000, [])
+
+
+def test_an_ingest_stops_after_as_many_rejected_lines_as_it_may_have(store, tmp_path):
+    """What was stored stays."""
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(line(VIEW) + b"x\n" * 50)
+    report = ingest([str(path)] * 2, store, clock, options=Options(most_rejects=20))
+    assert (report.added, report.rejected) == (1, {"invalid_json": 20})
+    assert "stopped after 20 rejected lines" in str(report.failures[0])
+    assert store.count_rejections() == 20
+    assert not ingest([str(path)], store, clock, options=Options(most_rejects=51)).failures
+
+
+def test_trying_files_out_reports_and_stores_nothing(tmp_path):
+    """What can be told without a store."""
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(line(VIEW) * 2 + b"x\n")
+    report = try_out([str(path), str(tmp_path / "missing")], clock)
+    assert (report.added, report.rejected, len(report.failures)) == (2, {"invalid_json": 1}, 1)
+    assert [file.name for file in tmp_path.iterdir()] == ["events.jsonl"]

@@ -1,12 +1,18 @@
 """Commands that bring page views in, and show what could not be read."""
 
 import gc
+import math
+import os
 import sys
+from contextlib import nullcontext
 from itertools import islice
+from pathlib import Path
+from shlex import join
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from behavstats.bounds import bounds_of
 from behavstats.commands.common import (
     DEFAULT_DB,
     Database,
@@ -22,10 +28,11 @@ from behavstats.errors import InvalidInput, SourceError
 from behavstats.settings import Settings
 
 if TYPE_CHECKING:
-    from behavstats.store import Store
+    from behavstats.ingest import Options, Report
+    from behavstats.store import Selection, Store
 
 _LARGE = 16 * 1024 * 1024  # bytes to ingest
-_LISTED = 1_000  # rejected lines in the table
+_LISTED = 100  # rejected lines below the summary
 
 
 @app.command(epilog="Example: behavstats ingest events.jsonl more.jsonl.gz")
@@ -33,6 +40,17 @@ def ingest(
     files: Annotated[
         list[str], typer.Argument(metavar="FILE...", help="JSON lines, also .gz, .zst; or -.")
     ],
+    force: Annotated[
+        bool, typer.Option("--force", help="Read on where the first 1,000 lines are all rejected.")
+    ] = False,
+    max_rejects: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Stop once so many lines are rejected."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Report what is in the files, and store nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     db: Database = DEFAULT_DB,
 ) -> None:
     """Read page views from files, or from standard input, into the store."""
@@ -42,27 +60,53 @@ def ingest(
     second = SecondProcess()
     if size is not None and size >= _LARGE:
         second.start()  # before imports that take as long as its own
+    from behavstats.ingest import Options, try_out
+
+    gc.disable()  # nothing here makes cycles, and looking for them takes 2 % of the time
+    settings, options = Settings(db), Options(force, max_rejects, second)
+    if dry_run:
+        with second:
+            report = try_out(files, settings.clock, options)
+    else:
+        report = _ingest(files, settings, options, size)
+    _print_report(report, dry_run=dry_run, as_json=as_json)
+    raise typer.Exit(exit_code(report))
+
+
+def _ingest(files: list[str], settings: Settings, options: "Options", size: int | None) -> "Report":
     from behavstats import display
     from behavstats.ingest import ingest
     from behavstats.store import Store
 
-    gc.disable()  # nothing here makes cycles, and looking for them takes 2 % of the time
-    settings = Settings(db)
+    bounds = bounds_of()
     with (
-        second,
-        Store.create(settings.db, settings.patience, say_that_it_waits) as store,
+        options.second or nullcontext(),
+        Store.create(settings.db, settings.patience, say_that_it_waits, bounds) as store,
         display.IngestProgress(display.console(sys.stderr), size) as progress,
     ):
-        report = ingest(files, store, settings.clock, progress.update, second)
-    with told_at_least(display.report_line(report)):
-        display.console(sys.stdout).print(display.report_table(report))
+        report = ingest(files, store, settings.clock, progress.update, options)
+        if not report.interrupted:
+            store.rejected.trim(settings.clock(), seconds=math.inf)
+    return report
+
+
+def _print_report(report: "Report", *, dry_run: bool, as_json: bool) -> None:
+    from behavstats import display
+
+    if as_json:
+        _print_json(report.values() | {"dry_run": dry_run})
+    else:
+        table = display.report_table(report, is_stored=not dry_run)
+        with told_at_least(display.report_line(report)):
+            display.console(sys.stdout).print(table)
     complain(*map(display.rejection_line, report.examples))
-    if report.rejected.total() > len(report.examples):
-        complain("more lines were rejected: behavstats rejects lists them")
+    if report.rejected and not dry_run:
+        complain("rejected lines are kept: behavstats rejects lists them")
     complain(*report.failures)
     if report.interrupted:
         complain("interrupted; what is counted above is stored, and running it again goes on")
-    raise typer.Exit(exit_code(report))
+    if dry_run:
+        complain("nothing was stored, since this was a dry run")
 
 
 @app.command(epilog="Example: behavstats rejects --jsonl > to-repair.jsonl")
@@ -70,24 +114,78 @@ def rejects(
     jsonl: Annotated[
         bool, typer.Option("--jsonl", help="Print the lines as they came, to repair and ingest.")
     ] = False,
-    clear: Annotated[bool, typer.Option("--clear", help="Empty the list.")] = False,
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Delete lines; needs --up-to or --all.")
+    ] = False,
+    up_to: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=0, help="Up to this number, which --jsonl ends with."),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All, also what was never printed.")
+    ] = False,
+    source: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only lines of this source.")
+    ] = None,
+    reason: Annotated[
+        str | None, typer.Option(metavar="REASON", help="Only lines rejected for this reason.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     db: Database = DEFAULT_DB,
 ) -> None:
-    """List the lines that ingest rejected, and why."""
-    from behavstats import display
+    """List the lines that could not be read, and why; print them for repair; clear the list."""
+    _check_options(jsonl, clear, as_json, up_to, everything)
+    from behavstats.sources import stored_name
+    from behavstats.store import Selection
 
-    if jsonl and clear:
-        raise InvalidInput("conflicting_options", "--jsonl and --clear do not go together")
+    chosen = Selection(source, None if source is None else stored_name(source), reason)
     with existing_store(Settings(db)) as store:
         if clear:
-            print(f"{store.clear_rejections():,} rejected lines deleted")
+            count = store.clear_rejections(chosen, up_to, whole=everything)
+            left = store.count_rejections()
+            print(f"{count:,} rejected lines deleted, {left:,} left")
         elif jsonl:
-            _print_rejected_lines(store)
+            _print_rejected_lines(store, chosen, db)
         else:
-            out, count = display.console(sys.stdout), store.count_rejections()
-            out.print(display.rejections_table(islice(store.rejections(), _LISTED)))
-            if count > _LISTED:
-                out.print(f"and {count - _LISTED:,} more, which --jsonl prints")
+            _print_summary(store, chosen, as_json=as_json)
+
+
+def _check_options(
+    jsonl: bool, clear: bool, as_json: bool, up_to: int | None, everything: bool
+) -> None:
+    """Raise InvalidInput for options that do not go together."""
+    if jsonl + clear + as_json > 1:
+        message = "of --jsonl, --clear and --json, only one can be given"
+        raise InvalidInput("conflicting_options", message)
+    limits = (up_to is not None) + everything
+    if clear and limits != 1:
+        message = (
+            "--clear needs either --up-to N, the number that --jsonl ends with, so that nothing is "
+            "lost that came later; or --all, which also deletes what was never printed"
+        )
+        raise InvalidInput("conflicting_options", message)
+    if limits and not clear:
+        raise InvalidInput("conflicting_options", "--up-to and --all go with --clear")
+
+
+def _print_summary(store: "Store", chosen: "Selection", *, as_json: bool) -> None:
+    from behavstats import display
+
+    totals, groups = store.rejected.totals(), store.rejected.groups(chosen)
+    bounds = bounds_of()
+    if as_json:
+        _print_json(display.rejects_values(totals, bounds, groups))
+        return
+    out = display.console(sys.stdout)
+    for line in display.rejects_summary(totals, bounds, groups):
+        out.print(line)
+    for number, rejection in islice(store.rejected.read(chosen), _LISTED):
+        out.print()
+        for line in display.rejection_lines(number, rejection):
+            out.print(line)
+    more = sum(group.lines for group in groups) - _LISTED
+    if more > 0:
+        out.print(f"\nand {more:,} more, which --jsonl prints")
 
 
 def _size_of_all(files: list[str]) -> int | None:
@@ -109,12 +207,37 @@ def _size_of_all(files: list[str]) -> int | None:
     return sum(known) if len(known) == len(sizes) else None
 
 
-def _print_rejected_lines(store: "Store") -> None:
-    for rejection in store.rejections():
-        if rejection.length > len(rejection.text):
+def _print_rejected_lines(store: "Store", chosen: "Selection", db: Path) -> None:
+    """Print the lines, and then up to which number, and how they are cleared."""
+    from behavstats.exporting import exported
+
+    last, cut = 0, 0
+    for number, rejection in store.rejected.read(chosen):
+        line = exported(rejection)
+        if line is None:
+            cut += 1
             complain(
                 f"not printed, since only its beginning is kept: {rejection.source}, "
                 f"line {rejection.line}, byte {rejection.offset}, {rejection.length:,} bytes long"
             )
         else:
-            write(rejection.text + b"\n")
+            last = number
+            write(line + b"\n")
+    if last:
+        command = ["behavstats", "rejects", "--clear", "--up-to", str(last)]
+        options = {"--source": chosen.source, "--reason": chosen.reason, "--db": _other(db)}
+        command += [text for option in options.items() if option[1] for text in option if text]
+        complain(f"exported up to {last}; once they are ingested, clear them: {join(command)}")
+    if cut:
+        complain(f"{cut:,} lines were not printed: --clear --all alone deletes them")
+
+
+def _other(db: Path) -> str | None:
+    """Return the store's path if it has to be given."""
+    return None if str(db) in (str(DEFAULT_DB), os.environ.get("BEHAVSTATS_DB")) else str(db)
+
+
+def _print_json(values: object) -> None:
+    import msgspec
+
+    write(msgspec.json.encode(values) + b"\n")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from behavstats.bounds import bounds_of
 from behavstats.commands.common import (
     DEFAULT_DB,
     DONE,
@@ -48,12 +49,12 @@ def watch(
     from behavstats.store import Store
     from behavstats.watch import PATIENCE, Watcher, log_to_standard_error
 
-    settings = Settings(db)
+    settings, bounds = Settings(db), bounds_of()
     Store.create(settings.db, settings.patience, say_that_it_waits).close()
     with (
-        Store.open(settings.db, settings.patience, say_that_it_waits)
+        Store.open(settings.db, settings.patience, say_that_it_waits, bounds)
         if once
-        else Store.open(settings.db, PATIENCE)  # and says so itself, and tries again
+        else Store.open(settings.db, PATIENCE, bounds=bounds)  # and says so itself, and tries again
     ) as store:
         try:
             store.check_writable()  # a full disk is waited for; this would be for ever

@@ -1,42 +1,250 @@
-"""The rejected lines that the store keeps, so that nothing is lost."""
+"""The rows of rejected lines: kept each once, read, found by whom they name, and blanked.
+
+A row that goes is overwritten in place with nothing, which moves none of its neighbours; `evicting`
+deletes rows where there are only such. `reject_sender` counts what is kept of each sender.
+"""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from behavstats.events import Rejection
+from behavstats.store.database import json_array
+from behavstats.store.naming import Mention, Naming
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 _CHUNK = 64  # lines of at most 1 MiB: what is held in memory at once
+_NAMED_AT_ONCE = 1_000
+# What is inserted in one transaction: others wait meanwhile.
+_MOST_LINES = 1_000
+_MOST_BYTES = 1024 * 1024
 
+_FIND = "SELECT id, arrived FROM rejected_line WHERE digest = ?"
 _INSERT = """
-INSERT OR IGNORE INTO rejected_line
-    (source, line, "offset", length, reason, message, text, digest)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO rejected_line
+    (source, line, "offset", length, reason, message, text, arrived, sender, digest)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+_COUNT_KEPT = """
+INSERT INTO reject_sender (sender, since, lines, bytes, dropped_lines, dropped_bytes)
+VALUES (?, ?, ?, ?, 0, 0)
+ON CONFLICT (sender) DO UPDATE SET lines = lines + excluded.lines, bytes = bytes + excluded.bytes
+"""
+_TO_BLANK = """
+SELECT sender, count(*), sum(length(text))
+FROM json_each(?) AS chosen CROSS JOIN rejected_line ON rejected_line.id = chosen.value
+WHERE text IS NOT NULL GROUP BY sender
+"""
+_BLANK = """
+UPDATE rejected_line
+SET digest = NULL, source = NULL, line = NULL, "offset" = NULL, length = NULL,
+    reason = NULL, message = NULL, text = NULL, arrived = NULL, sender = NULL
+WHERE id = ?
+"""
+_COUNT_BLANKED = """
+UPDATE reject_sender
+SET lines = lines - ?2, bytes = bytes - ?3,
+    dropped_lines = dropped_lines + ?2 * ?4, dropped_bytes = dropped_bytes + ?3 * ?4
+WHERE sender = ?1
+"""
+# Of the lines, those that can name a user: they hold the id, or a backslash that may hide it.
+_SUSPECTS = """
+SELECT id, text FROM rejected_line
+WHERE id > ? AND id <= ? AND (instr(text, ?) OR instr(text, x'5C')) ORDER BY id
+"""
+_SOURCES = "SELECT DISTINCT source FROM rejected_line WHERE id > ? AND id <= ? AND source <> ''"
+_OF_SOURCE = "SELECT id FROM rejected_line WHERE id > ? AND id <= ? AND source = ?"
+_SELECTED = """
+FROM rejected_line WHERE text IS NOT NULL AND id <= :up_to
+AND (:source IS NULL OR source IN (:source, :path)) AND (:reason IS NULL OR reason = :reason)
+"""
+_GROUPS = f"""
+SELECT source, reason, count(*), min(arrived), max(arrived) {_SELECTED}
+GROUP BY source, reason ORDER BY source, count(*) DESC, reason
+"""
+_SELECTED_IDS = f"""
+SELECT id {_SELECTED} AND id > :after AND (:whole OR length = length(text)) ORDER BY id LIMIT :most
+"""
+_ALL = (1 << 63) - 1
+
+
+class Selection(NamedTuple):
+    """Of the rejected lines, those of a source (by one of two names) and a reason, if given."""
+
+    source: str | None = None
+    path: str | None = None
+    reason: str | None = None
+
+
+class Group(NamedTuple):
+    """Rejected lines of one source with one reason; when the first and last arrived, in ms.
+
+    None where that is not known.
+    """
+
+    source: str
+    reason: str
+    lines: int
+    first: int | None
+    last: int | None
+
+
+class Totals(NamedTuple):
+    """What is kept, and what was dropped since an instant in ms: lines, and bytes of their text."""
+
+    lines: int
+    bytes: int
+    dropped_lines: int
+    dropped_bytes: int
+    since: int | None
+
+
+def pieces(rejections: Sequence[Rejection]) -> list[list[Rejection]]:
+    """Cut what is to be kept into pieces that a transaction may insert without being long."""
+    cut: list[list[Rejection]] = []
+    size = 0
+    for rejection in rejections:
+        size += len(rejection.text)
+        if not cut or len(cut[-1]) >= _MOST_LINES or size > _MOST_BYTES:
+            cut.append([])
+            size = len(rejection.text)
+        cut[-1].append(rejection)
+    return cut
 
 
 def insert_rejections(connection: sqlite3.Connection, rejections: Sequence[Rejection]) -> None:
-    """Keep rejected lines, each once, within the open write transaction."""
-    connection.executemany(_INSERT, ((*rejection, _digest(rejection)) for rejection in rejections))
+    """Keep rejected lines, each once, within the open write transaction.
+
+    One that is kept already gets a new place behind all others, so that what was exported before
+    can be told from what was rejected again since. It stays one that arrived when it came first.
+    """
+    rows: dict[bytes, Rejection] = {}
+    for rejection in rejections:
+        rows.setdefault(_digest(rejection), rejection)
+    again: list[int] = []
+    for digest, rejection in rows.items():
+        known = connection.execute(_FIND, (digest,)).fetchone()
+        if known is not None:
+            again.append(known[0])
+            rows[digest] = rejection._replace(arrived=known[1] or rejection.arrived)
+    blank(connection, again)
+    connection.executemany(_INSERT, ((*row, digest) for digest, row in rows.items()))
+    kept: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0])
+    for row in rows.values():
+        kept[row.sender][0] += 1
+        kept[row.sender][1] += len(row.text)
+    now = newest(rejections) or time.time_ns() // 1_000_000
+    connection.executemany(_COUNT_KEPT, ((sender, now, *of) for sender, of in kept.items()))
 
 
-def count_rejections(connection: sqlite3.Connection) -> int:
-    """Return how many rejected lines the store keeps."""
-    (count,) = connection.execute("SELECT count(text) FROM rejected_line").fetchone()
-    return int(count)
+def newest(rejections: Iterable[Rejection]) -> int:
+    """Return when the last of them arrived, in ms; 0 if that is known of none."""
+    return max((rejection.arrived or 0 for rejection in rejections), default=0)
 
 
-def read_rejections(engine: "Engine") -> Iterator[Rejection]:
-    """Yield the rejected lines in the order in which they came; in reads of their own."""
+def blank(connection: sqlite3.Connection, ids: Sequence[int], *, dropped: bool = False) -> int:
+    """Overwrite rejected lines within the open write transaction; return how many there were.
+
+    `dropped` counts them as such, for the bounds' sake.
+    """
+    if not ids:
+        return 0
+    counts = connection.execute(_TO_BLANK, (json_array(ids),)).fetchall()
+    connection.executemany(_BLANK, ((line,) for line in ids))
+    connection.executemany(_COUNT_BLANKED, ((*count, dropped) for count in counts))
+    return sum(lines for _, lines, _ in counts)
+
+
+def last_id(connection: sqlite3.Connection) -> int:
+    """Return a number that no rejected line's exceeds now, and that of each later one will."""
+    row = connection.execute("SELECT max(id) FROM rejected_line").fetchone()
+    return int(row[0] or 0)
+
+
+def lines_naming(
+    connection: sqlite3.Connection, user_id: str, after: int, up_to: int
+) -> Iterator[tuple[list[int], bool]]:
+    """Yield, some at a time, the numbers of the lines in a range that name a user.
+
+    And whether one of these gives the id as that of its user. Reads each line once.
+    """
+    naming = Naming(user_id)
+    ids: list[int] = []
+    given = False
+    for line, text in connection.execute(_SUSPECTS, (after, up_to, user_id.encode())):
+        mention = naming.mention(text)
+        if mention is not Mention.NOT:
+            ids.append(line)
+            given = given or mention is Mention.AS_USER
+            if len(ids) >= _NAMED_AT_ONCE:
+                yield ids, given
+                ids, given = [], False
+    yield ids, given
+
+
+def lines_of_sources_naming(
+    connection: sqlite3.Connection, user_id: str, after: int, up_to: int
+) -> list[int]:
+    """Return the numbers of the lines in a range whose source's name names a user."""
+    naming = Naming(user_id)
+    sources = connection.execute(_SOURCES, (after, up_to)).fetchall()
+    return [
+        line
+        for (source,) in sources
+        if naming.is_in(source)
+        for (line,) in connection.execute(_OF_SOURCE, (after, up_to, source))
+    ]
+
+
+def blank_sources(connection: sqlite3.Connection, ids: Sequence[int]) -> None:
+    """Overwrite the names of the sources of rejected lines; the lines stay."""
+    statement = "UPDATE rejected_line SET source = '' WHERE id = ? AND source IS NOT NULL"
+    connection.executemany(statement, ((line,) for line in ids))
+
+
+def totals(connection: sqlite3.Connection) -> Totals:
+    """Return what is kept and what was dropped, of all senders together."""
+    row = connection.execute(
+        "SELECT coalesce(sum(lines), 0), coalesce(sum(bytes), 0), coalesce(sum(dropped_lines), 0),"
+        " coalesce(sum(dropped_bytes), 0), min(since) FILTER (WHERE dropped_lines) "
+        "FROM reject_sender"
+    ).fetchone()
+    return Totals(*row)
+
+
+def groups(connection: sqlite3.Connection, selection: Selection) -> list[Group]:
+    """Return how many lines were rejected of each source for each reason, and when."""
+    names = selection._asdict() | {"up_to": _ALL}
+    return [Group(*row) for row in connection.execute(_GROUPS, names)]
+
+
+def selected_ids(
+    connection: sqlite3.Connection, selection: Selection, up_to: int | None, *, whole: bool
+) -> list[int]:
+    """Return the numbers of the lines of a selection; unless `whole`, of those kept to their end.
+
+    That is, of all but those of which only the beginning is kept.
+    """
+    limits = {"after": 0, "up_to": _ALL if up_to is None else up_to, "whole": whole, "most": -1}
+    return [line for (line,) in connection.execute(_SELECTED_IDS, selection._asdict() | limits)]
+
+
+def read_rejections(engine: "Engine", selection: Selection) -> Iterator[tuple[int, Rejection]]:
+    """Yield the rejected lines of a selection with their numbers, as they came; in short reads."""
     from sqlmodel import Session, col, select
 
     from behavstats.store.tables import RejectedLine
 
     lines = select(RejectedLine).where(col(RejectedLine.text).is_not(None))
+    if selection.source is not None:
+        lines = lines.where(col(RejectedLine.source).in_([selection.source, selection.path]))
+    if selection.reason is not None:
+        lines = lines.where(col(RejectedLine.reason) == selection.reason)
     last: int | None = 0
     while last is not None:
         following = lines.where(col(RejectedLine.id) > last).order_by(col(RejectedLine.id))
@@ -44,15 +252,8 @@ def read_rejections(engine: "Engine") -> Iterator[Rejection]:
             rows = session.exec(following.limit(_CHUNK)).all()
         last = rows[-1].id if rows else None
         for row in rows:
-            # Only erased rows, which are not read, have empty fields.
-            yield Rejection(**row.model_dump(exclude={"id", "digest"}))
-
-
-def delete_rejections(connection: sqlite3.Connection) -> int:
-    """Delete all rejected lines within the open write transaction; return how many there were."""
-    count = count_rejections(connection)
-    connection.execute("DELETE FROM rejected_line")
-    return count
+            # Only blanked rows, which are not read, have empty fields.
+            yield row.id or 0, Rejection(**row.model_dump(exclude={"id", "digest"}))
 
 
 def _digest(rejection: Rejection) -> bytes:

@@ -176,8 +176,29 @@ VALUES (1, randomblob(16), randomblob(32),
 """,
 )
 
-# What bounds the rejected lines that are kept.
-_REJECTS: tuple[str, ...] = ()
+# What bounds the rejected lines that are kept: when each arrived (not known of older ones), from
+# whom, and what is kept of each sender. The index leads to a sender's oldest line.
+_REJECTS = (
+    "ALTER TABLE rejected_line ADD COLUMN arrived INTEGER",
+    "ALTER TABLE rejected_line ADD COLUMN sender INTEGER DEFAULT 0",
+    "CREATE INDEX ix_rejected_line_sender ON rejected_line (sender) WHERE text IS NOT NULL",
+    """
+CREATE TABLE reject_sender (
+    sender INTEGER NOT NULL,
+    since INTEGER NOT NULL,
+    lines INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    dropped_lines INTEGER NOT NULL,
+    dropped_bytes INTEGER NOT NULL,
+    PRIMARY KEY (sender)
+)
+""",
+    """
+INSERT INTO reject_sender (sender, since, lines, bytes, dropped_lines, dropped_bytes)
+SELECT 0, CAST(strftime('%s', 'now') AS INTEGER) * 1000, count(text), sum(length(text)), 0, 0
+FROM rejected_line HAVING count(text) > 0
+""",
+)
 
 
 def _hashed(table: str, column: str) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from behavstats.profile import TOP_PAGES
 from behavstats.store.database import json_array
 from behavstats.store.opening import files_of
-from behavstats.store.rejects import count_rejections
+from behavstats.store.rejects import totals
 
 _AT_ONCE = 50_000  # page views in one read: some hundredths of a second
 _COUNTERS = 4_000_000  # pages that are counted at once, in 32 MB; others need another round
@@ -83,7 +83,7 @@ def read_statistics(connection: sqlite3.Connection, path: Path) -> Statistics:
         min(instants, default=None),
         max(instants, default=None),
         _named(connection, top),
-        count_rejections(connection),
+        totals(connection).lines,
         sum(file.stat().st_size for file in files_of(path) if file.exists()),
     )
 

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from behavstats.bounds import Bounds
 from behavstats.errors import (
     NoStore,
     SourceError,
@@ -23,9 +24,11 @@ from behavstats.store import database, deleting, opening, progress, rejects
 from behavstats.store.connections import Connections, Reading
 from behavstats.store.erased import Erasures, erasures_since
 from behavstats.store.erasing import Receipt, erase_user
+from behavstats.store.keeping import RejectedLines
 from behavstats.store.lock import StoreLock
 from behavstats.store.progress import SourceProgress, Step
 from behavstats.store.reading import read_page_views, read_summary
+from behavstats.store.rejects import Selection
 from behavstats.store.schema import VERSION
 from behavstats.store.settling import is_unsettled, settle, unsettle_all
 from behavstats.store.wal import PATIENCE_WITH_READERS
@@ -43,6 +46,8 @@ _SETTLED_AT_ONCE = 0.01  # seconds; others wait then
 # those who post wait meanwhile.
 _LARGE_WAL = 1536 * 1024
 _LARGE_WAL_OF_MANY = 8 * 1024 * 1024
+_DEFAULT_BOUNDS = Bounds()
+_EVERYTHING = Selection()
 _MANY_AT_ONCE = 250  # page views; who sends so many waits longer anyway
 
 
@@ -54,7 +59,7 @@ class Store:
     store cannot do it. Close it, or use it as a context manager.
     """
 
-    def __init__(self, path: Path, patience: float, lock: StoreLock) -> None:
+    def __init__(self, path: Path, patience: float, lock: StoreLock, bounds: Bounds) -> None:
         """Do not call; see `open` and `create`."""
         self.path = path
         self._patience = patience
@@ -66,19 +71,28 @@ class Store:
         self._remembering: list[Interner | Loading] = [self._users, self._pages]
         self._wal = self._connections.wal
         self._data_version: int | None = None
+        self.rejected = RejectedLines(path, bounds, self._reading, self._writing)
+        """The rejected lines, beyond the verbs here."""
 
     @classmethod
-    def open(cls, path: Path, patience: float, on_wait: Callable[[], None] = lambda: None) -> Self:
+    def open(
+        cls,
+        path: Path,
+        patience: float,
+        on_wait: Callable[[], None] = lambda: None,
+        bounds: Bounds = _DEFAULT_BOUNDS,
+    ) -> Self:
         """Open the store at `path`; wait `patience` seconds at most for a turn to write.
 
-        Where that takes long, `on_wait` is called. Raises NoStore if there is none, and makes
+        Where that takes long, `on_wait` is called. `bounds` are those of the rejected lines that
+        are kept. Raises NoStore if there is none, and makes
         nothing; NotAStore if it is something else.
         """
         path = opening.resolved(path)
         database.check_file(path)
         lock = StoreLock(path, patience, on_wait)
         opening.check_log(path, lock)
-        store = cls(path, patience, lock)
+        store = cls(path, patience, lock, bounds)
         with ExitStack() as on_failure:
             on_failure.callback(store.close)
             if Path(f"{path}-journal").exists():
@@ -97,19 +111,23 @@ class Store:
 
     @classmethod
     def create(
-        cls, path: Path, patience: float, on_wait: Callable[[], None] = lambda: None
+        cls,
+        path: Path,
+        patience: float,
+        on_wait: Callable[[], None] = lambda: None,
+        bounds: Bounds = _DEFAULT_BOUNDS,
     ) -> Self:
         """Open the store at `path`, making it if there is none."""
         path = opening.resolved(path)
         if not path.parent.is_dir():
             raise StoreUnavailable(f"the store {path} cannot be made: no folder {path.parent}")
         try:
-            return cls.open(path, patience, on_wait)
+            return cls.open(path, patience, on_wait, bounds)
         except NoStore:
             with StoreLock(path, patience, on_wait).held(), database.translated(path):
                 opening.clear_leftovers(path)
                 opening.make(path)
-            return cls.open(path, patience, on_wait)
+            return cls.open(path, patience, on_wait, bounds)
 
     def __enter__(self) -> Self:
         return self
@@ -136,16 +154,21 @@ class Store:
         self._lock.patience = 0
 
     def add(self, views: Sequence[PageView], rejections: Sequence[Rejection] = ()) -> int:
-        """Store page views and rejected lines in one transaction, durable on return.
+        """Store page views and rejected lines, durable on return.
 
+        In one transaction, unless there are many rejected lines: these follow in more of them.
         Returns how many of the page views were not there yet.
         """
+        first, *more = rejects.pieces(rejections) or [[]]
         with self._turn() as connection:
             with self._transaction(connection):
                 added = insert_page_views(connection, self._users, self._pages, views)
-                rejects.insert_rejections(connection, rejections)
+                if first:
+                    self.rejected.insert(connection, first)
             few = len(views) < _MANY_AT_ONCE
             self._wal.empty_if_longer(connection, _LARGE_WAL if few else _LARGE_WAL_OF_MANY)
+        for piece in more:
+            self.rejected.add(piece)
         return added
 
     def load(
@@ -157,8 +180,9 @@ class Store:
         """Store many page views, in the order of their keys and in transactions of bounded size.
 
         Yields after each how many page views it held, and how many of them were not there yet; they
-        are durable then. To be iterated to the end: what follows is stored only then. The last one
-        holds the rejected lines, and how far files were taken; Overtaken if that is known better.
+        are durable then. To be iterated to the end: what follows is stored only then. The last ones
+        hold the rejected lines, and the very last how far files were taken; Overtaken if that is
+        known better.
         """
         from behavstats.store.loading import Loading  # and NumPy with it
 
@@ -169,14 +193,19 @@ class Store:
             order = loading.ordered(reader)
             self._remembering.append(loading)
             end = len(order) or min(1, len(rejections) + len(steps))  # there may be only these
+            *before, last = rejects.pieces(rejections) or [[]]
             for start in range(0, end, _LOADED_AT_ONCE):
                 rows = order[start : start + _LOADED_AT_ONCE]
                 is_last = start + _LOADED_AT_ONCE >= end
+                if is_last:
+                    for piece in before:
+                        self.rejected.add(piece)
+                        yield 0, 0
                 with self._turn() as connection:
                     with self._transaction(connection):
                         added = loading.insert(connection, rows)
                         if is_last:
-                            rejects.insert_rejections(connection, rejections)
+                            self.rejected.insert(connection, last)
                             progress.advance(connection, steps)
                     self._wal.empty_if_longer(connection, _LARGE_WAL_OF_MANY)
                 yield len(rows), added
@@ -253,7 +282,7 @@ class Store:
         finishes it.
         """
         try:
-            return erase_user(self._access(), user_id)
+            return erase_user(self._access(), self.rejected, user_id)
         except UnknownUser:
             self.checkpoint()
             raise
@@ -268,19 +297,20 @@ class Store:
 
     def rejections(self) -> Iterator[Rejection]:
         """Yield the rejected lines in the order in which they came."""
-        self._connections.guard.check()
-        with database.translated(self.path):
-            yield from rejects.read_rejections(database.engine(self.path))
+        return (rejection for _, rejection in self.rejected.read(Selection()))
 
     def count_rejections(self) -> int:
         """Return how many rejected lines are kept."""
-        with self._reading() as connection:
-            return rejects.count_rejections(connection)
+        return self.rejected.totals().lines
 
-    def clear_rejections(self) -> int:
-        """Delete all rejected lines, overwriting them; return how many there were."""
-        with self._writing() as connection:
-            count = rejects.delete_rejections(connection)
+    def clear_rejections(
+        self, selection: Selection = _EVERYTHING, up_to: int | None = None, *, whole: bool = True
+    ) -> int:
+        """Delete rejected lines up to a number, overwriting them; return how many there were.
+
+        Unless `whole`, those stay of which only the beginning is kept.
+        """
+        count = self.rejected.clear(selection, up_to, whole=whole)
         self._wal.overwrite(self._turn, f"{count:,} rejected lines")
         return count
 

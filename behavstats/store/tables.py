@@ -5,10 +5,12 @@ of them. What is erased from `user`, `page`, `rejected_line` and `source` is ove
 and leaves an empty row: deleting rows makes SQLite move their neighbours to other pages, and the
 copies that this leaves behind in unused space would outlive a later erasure (`secure_delete` clears
 what is deleted, not what was moved). An index moves what it holds as it grows, so that of users and
-pages it holds keyed hashes, and no text.
+pages it holds keyed hashes, and no text. Of `rejected_line`, empty rows among empty rows are
+deleted.
 """
 
-from sqlalchemy import Column, LargeBinary, MetaData, Text, UniqueConstraint
+from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, Text, UniqueConstraint
+from sqlalchemy import text as sql
 from sqlmodel import Field, SQLModel
 
 
@@ -62,10 +64,14 @@ class RejectedLine(_Base, table=True):
     """A line of an input that is no page view; empty once it was erased for a user it names.
 
     `digest` covers source, line and text, so that reading a file again keeps no line twice.
+    `arrived` (ms) is when it came first, None of lines of older stores; `sender` tells from whom.
     """
 
     __tablename__ = "rejected_line"
-    __table_args__ = {"sqlite_autoincrement": True}
+    __table_args__ = (
+        Index("ix_rejected_line_sender", "sender", sqlite_where=sql("text IS NOT NULL")),
+        {"sqlite_autoincrement": True},
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     digest: bytes | None = Field(default=None, sa_column=Column(LargeBinary, unique=True))
@@ -76,6 +82,26 @@ class RejectedLine(_Base, table=True):
     reason: str | None = None
     message: str | None = None
     text: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
+    arrived: int | None = None
+    sender: int | None = Field(default=0, sa_column_kwargs={"server_default": sql("0")})
+
+
+class RejectSender(_Base, table=True):
+    """What is kept of the rejected lines of a sender: lines, and the bytes of their texts.
+
+    And how many were dropped since the counts began (`since`, in ms), for the bounds' sake. Sender
+    0 is all files and standard input, 1 all who send to a server without keys; others stand for a
+    key (`behavstats.access`).
+    """
+
+    __tablename__ = "reject_sender"
+
+    sender: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    since: int
+    lines: int
+    bytes: int
+    dropped_lines: int
+    dropped_bytes: int
 
 
 class StoredSummary(_Base, table=True):

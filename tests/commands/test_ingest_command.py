@@ -39,17 +39,20 @@ def test_bad_lines_are_shown_kept_listed_printed_and_cleared(cli, tmp_path):
     }
     shown = done.stderr.decode().splitlines()
     assert shown[0].startswith(f"behavstats: {tmp_path}/events.jsonl:3: ")
+    assert shown[-1] == "behavstats: rejected lines are kept: behavstats rejects lists them"
     assert len(shown) == 6
     listed = cli("rejects").stdout.decode()
-    assert f"{tmp_path}/events.jsonl │    4 │ invalid_utf8" in listed
+    assert f"  {tmp_path}/events.jsonl:4\n  invalid_utf8: " in listed
     assert "\x1b" not in listed
     printed = cli("rejects", "--jsonl")
     assert (printed.returncode, printed.stdout) == (0, b"\n".join(bad) + b"\n")
     repaired = cli("ingest", "-", stdin=LINES.replace(b"ada-l", b"bob"))
     assert repaired.returncode == 0
-    assert cli("rejects", "--clear").stdout == b"7 rejected lines deleted\n"
+    mark = one_line(printed)
+    command = mark.partition("clear them: behavstats ")[2].split()
+    assert command == ["rejects", "--clear", "--up-to", "7"]
+    assert cli(*command).stdout == b"7 rejected lines deleted, 0 left\n"
     assert cli("rejects", "--jsonl").stdout == b""
-    assert cli("rejects", "--jsonl", "--clear").returncode == 2
 
 
 def test_an_over_long_line_is_listed_by_its_place(cli):
@@ -58,10 +61,11 @@ def test_an_over_long_line_is_listed_by_its_place(cli):
     assert (done.returncode, counts(done)["rejected"], counts(done)["duplicates"]) == (1, 1, 2)
     printed = cli("rejects", "--jsonl")
     assert printed.stdout == b""
-    assert one_line(printed) == (
-        "not printed, since only its beginning is kept: -, line 3, "
-        f"byte {len(LINES)}, 2,000,000 bytes long"
-    )
+    place = f"-, line 3, byte {len(LINES)}, 2,000,000 bytes long"
+    assert printed.stderr.decode().splitlines() == [
+        f"behavstats: not printed, since only its beginning is kept: {place}",
+        "behavstats: 1 lines were not printed: --clear --all alone deletes them",
+    ]
 
 
 def test_a_file_that_cannot_be_read_does_not_stop_the_others(cli, tmp_path):

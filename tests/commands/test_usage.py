@@ -15,7 +15,7 @@ from tests.commands.conftest import LINES, one_line
         ("export", "u"),
         ("forget", "u"),
         ("rejects",),
-        ("rejects", "--clear"),
+        ("rejects", "--clear", "--all"),
         ("check",),
         ("stats",),
         ("sources",),

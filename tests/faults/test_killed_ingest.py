@@ -40,7 +40,7 @@ def write_files(folder, chance):
 
 def rejected_lines(db):
     with closing(sqlite3.connect(db)) as connection:
-        return connection.execute("SELECT count(*) FROM rejected_line").fetchone()[0]
+        return connection.execute("SELECT count(text) FROM rejected_line").fetchone()[0]
 
 
 def wait_until_it_stores(ingest, db):

@@ -46,7 +46,7 @@ def wait_until_said(log, what, times=1):
 
 def rejected_lines(db):
     with closing(sqlite3.connect(db)) as connection:
-        return connection.execute("SELECT count(*) FROM rejected_line").fetchone()[0]
+        return connection.execute("SELECT count(text) FROM rejected_line").fetchone()[0]
 
 
 def wait_until_more(db):

@@ -32,7 +32,7 @@ READING = {
 }
 CHANGING = {
     "forget": ("forget", "u", "--yes"),
-    "rejects --clear": ("rejects", "--clear"),
+    "rejects --clear": ("rejects", "--clear", "--all"),
     "sources --forget-source": ("sources", "--forget-source", "followed.jsonl"),
 }
 MAKING = {

@@ -1,0 +1,183 @@
+"""Keeping rejected lines: within bounds, and never so much at once that others wait for long."""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from behavstats.bounds import Bounds
+from behavstats.events import Rejection
+from behavstats.store import database, evicting, rejects
+from behavstats.store.rejects import Group, Selection, Totals
+
+_AT_ONCE = 0.01  # seconds in a transaction that goes on with what is to be blanked
+_BLANKED_AT_ONCE = 8  # lines, of at most 1 MiB
+_ROUNDS = 5  # in which what came meanwhile is read without the lock
+_EVICTED_FOR_EACH = 2  # lines, for each that is added: so what is over the bounds becomes less
+
+_Connecting = Callable[[], AbstractContextManager[sqlite3.Connection]]
+
+
+class RejectedLines:
+    """The rejected lines of a store; each verb writes in short transactions, one after the other.
+
+    Raises StoreError as the store does.
+    """
+
+    def __init__(
+        self, path: Path, bounds: Bounds, reading: _Connecting, writing: _Connecting
+    ) -> None:
+        """Work on the store at `path`.
+
+        `reading` lends a connection, `writing` one within a transaction under the lock.
+        """
+        self.bounds = bounds
+        self._path = path
+        self._reading = reading
+        self._writing = writing
+        self._may_hold_runs = True  # of blank rows: others may have left some
+
+    def add(self, rejections: Sequence[Rejection]) -> None:
+        """Keep rejected lines, durable on return."""
+        for piece in rejects.pieces(rejections):
+            with self._writing() as connection:
+                self.insert(connection, piece)
+
+    def insert(self, connection: sqlite3.Connection, piece: Sequence[Rejection]) -> None:
+        """Keep a piece of rejected lines within the open write transaction, evicting others."""
+        rejects.insert_rejections(connection, piece)
+        evicted = 0
+        while evicted <= _EVICTED_FOR_EACH * len(piece):
+            some = evicting.evict(connection, self.bounds)
+            if not some:
+                break
+            evicted += some
+            self._may_hold_runs = True
+
+    def read(self, selection: Selection) -> Iterator[tuple[int, Rejection]]:
+        """Yield lines with their numbers, in the order in which they came."""
+        with database.translated(self._path):
+            yield from rejects.read_rejections(database.engine(self._path), selection)
+
+    def totals(self) -> Totals:
+        """Return how much is kept, and how much was dropped."""
+        with self._reading() as connection:
+            return rejects.totals(connection)
+
+    def groups(self, selection: Selection) -> list[Group]:
+        """Return how many there are by source and reason."""
+        with self._reading() as connection:
+            return rejects.groups(connection, selection)
+
+    def clear(self, selection: Selection, up_to: int | None, *, whole: bool) -> int:
+        """Blank lines up to a number, or all; return how many.
+
+        Unless `whole`, those stay of which only the beginning is kept.
+        """
+        with self._reading() as connection:
+            ids = rejects.selected_ids(connection, selection, up_to, whole=whole)
+        return self._blank(ids, rejects.blank)
+
+    def find(
+        self, user_id: str, after: int = 0, rounds: int = _ROUNDS
+    ) -> tuple[list[int], bool, int]:
+        """Return the lines behind one that name a user, whether one gives it as its user.
+
+        And up to where they were looked at, in so many rounds, since others come meanwhile. Nobody
+        waits for it.
+        """
+        ids: list[int] = []
+        given = False
+        for _ in range(rounds):
+            with self._reading() as connection:
+                up_to = rejects.last_id(connection)
+                for some, as_user in rejects.lines_naming(connection, user_id, after, up_to):
+                    ids += some
+                    given = given or as_user
+            if up_to == after:
+                break
+            after = up_to
+        return ids, given, after
+
+    def erase(self, ids: Sequence[int]) -> int:
+        """Blank lines that name somebody; return how many there were."""
+        return self._blank(ids, rejects.blank)
+
+    def erase_sources(self, user_id: str) -> None:
+        """Blank the names of sources that name a user; their lines stay."""
+        with self._reading() as connection:
+            last = rejects.last_id(connection)
+            ids = rejects.lines_of_sources_naming(connection, user_id, 0, last)
+        self._blank(ids, rejects.blank_sources)
+
+    def trim(self, now: int, seconds: float) -> bool:
+        """Blank what is beyond the bounds at an instant in ms, and delete rows that are blank.
+
+        For about so many seconds, in short transactions. Returns whether there may be more to do.
+        """
+        deadline = time.monotonic() + seconds
+        for step in (
+            lambda connection: evicting.evict(connection, self.bounds),
+            self._expiring(now),
+        ):
+            while self._is_due(now):
+                with self._writing() as connection:
+                    some = _for_a_moment(step, connection)
+                self._may_hold_runs = True
+                if time.monotonic() >= deadline:
+                    return True
+                if not some:
+                    break
+        return self._may_hold_runs and self._delete_runs(deadline)
+
+    def _expiring(self, now: int) -> Callable[[sqlite3.Connection], int]:
+        return lambda connection: evicting.expire(connection, self.bounds, now)
+
+    def _is_due(self, now: int) -> bool:
+        with self._reading() as connection:  # nobody waits for the lock if there is nothing to do
+            return evicting.is_due(connection, self.bounds, now)
+
+    def _delete_runs(self, deadline: float) -> bool:
+        """Delete rows in the middle of blank ones; return whether there may be more."""
+        with self._reading() as connection:
+            runs = [*evicting.runs(connection)]
+        for run in runs:
+            deleted = True
+            while deleted:
+                with self._writing() as connection:
+                    deleted = evicting.delete_some(connection, run) > 0
+                if time.monotonic() >= deadline:
+                    return True
+        self._may_hold_runs = False
+        return False
+
+    def _blank(
+        self, ids: Sequence[int], step: Callable[[sqlite3.Connection, Sequence[int]], int | None]
+    ) -> int:
+        parts = iter(_parts(ids))
+        count = 0
+        part: Sequence[int] | None = next(parts, None)
+        while part is not None:
+            with self._writing() as connection:
+                end = time.monotonic() + _AT_ONCE
+                while part is not None and time.monotonic() < end:
+                    count += step(connection, part) or 0
+                    part = next(parts, None)
+            self._may_hold_runs = True
+        return count
+
+
+def _parts(ids: Sequence[int]) -> Iterable[Sequence[int]]:
+    return (ids[start : start + _BLANKED_AT_ONCE] for start in range(0, len(ids), _BLANKED_AT_ONCE))
+
+
+def _for_a_moment(step: Callable[[sqlite3.Connection], int], connection: sqlite3.Connection) -> int:
+    """Repeat a step of a transaction while it does something, and others need not wait long."""
+    end = time.monotonic() + _AT_ONCE
+    total = 0
+    while some := step(connection):
+        total += some
+        if time.monotonic() >= end:
+            break
+    return total

@@ -1,0 +1,195 @@
+"""Naming: whether a rejected line names a user, and whether it gives the id as its user's.
+
+In a line that is JSON, a string that equals the id names the user (a value or a key, at any depth),
+and so does a number that is written like the id. `10` is not found in a timestamp there, nor `anna`
+in `anna@example.com`. What is no JSON may be cut anywhere, so that the id counts there as a word.
+
+All of it takes time in proportion to the line, however hostile that is, and never holds the
+interpreter for more than some milliseconds.
+"""
+
+import re
+from collections.abc import Iterator
+from enum import IntEnum
+from typing import AnyStr
+
+import msgspec
+
+_KEYS = frozenset((b"userid", b"user_id", b"anonymousid", b"anonymous_id"))
+_NUMBER = re.compile(r"-?[0-9][0-9.eE+-]*")
+_PART_OF_NUMBER = frozenset(b"0123456789.eE+-")
+# A user's key and what may stand behind it, up to a value: in what was meant to be JSON.
+_KEY = re.compile(r"(?i:(?:user|anonymous)_?id)")
+_BEFORE = re.compile(_KEY.pattern + r"""["']?\s*[:=]\s*(["']?)\Z""")
+_LONGEST_BEFORE = 64  # characters
+_AFTER = re.compile(r"[\s,;&}]|\Z")
+# An e-mail address goes on before or behind a piece of it; its parts have 64 and 255 characters.
+_REST_OF_LOCAL_PART = re.compile(r"[\w.+-]{0,64}@\w")
+_REST_OF_DOMAIN = re.compile(r"\w@[\w.-]{0,255}\Z")
+_LONGEST_DOMAIN = 260  # characters
+_ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
+_LETTERS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", '"': '"', "/": "/"}
+# In place of an escaped backslash, or quote, while others are looked for. JSON holds neither.
+_BACKSLASH, _QUOTE = "\x00", "\x01"
+
+_any_decoder = msgspec.json.Decoder(msgspec.Raw)
+_text_decoder = msgspec.json.Decoder(str)
+
+
+class Mention(IntEnum):
+    """How a line mentions a user: not at all, somewhere, or as the user whose line it is."""
+
+    NOT = 0
+    NAMED = 1
+    AS_USER = 2
+
+
+class Naming:
+    """Finds where a user is named."""
+
+    def __init__(self, user_id: str) -> None:
+        """Look for this id."""
+        self._id = user_id
+        self._bytes = user_id.encode(errors="surrogatepass")
+        self._is_number = _NUMBER.fullmatch(user_id) is not None
+
+    def mention(self, line: bytes) -> Mention:
+        """Return how a rejected line mentions the user."""
+        if self._bytes not in line and b"\\" not in line:
+            return Mention.NOT
+        if _is_json(line):
+            return max(self._in_json(line), default=Mention.NOT)
+        return max(map(self._as_word, _readings(line)), default=Mention.NOT)
+
+    def is_in(self, text: str) -> bool:
+        """Return whether the id stands in a text (a file's name) as a word."""
+        return self._as_word(text) is not Mention.NOT
+
+    def _in_json(self, line: bytes) -> Iterator[Mention]:
+        # Quotes stand at the ends of strings alone, once the escaped ones are out of the way: so
+        # every second piece is a string.
+        hidden = line.replace(rb"\\", _BACKSLASH.encode()).replace(rb"\"", _QUOTE.encode())
+        pieces = hidden.split(b'"')
+        for number, piece in enumerate(pieces):
+            if number % 2:
+                if self._equals(piece):
+                    before = pieces[number - 1].strip() == b":"
+                    yield _mention(before and _is_key(pieces[number - 2]))
+            elif self._is_number and self._bytes in piece:
+                for at in _hits(self._bytes, piece):
+                    if self._is_number_at(piece, at):
+                        before = number > 0 and piece[:at].strip() == b":"
+                        yield _mention(before and _is_key(pieces[number - 1]))
+
+    def _equals(self, piece: bytes) -> bool:
+        return piece == self._bytes or (_is_escaped(piece) and _unhidden(piece) == self._id)
+
+    def _is_number_at(self, piece: bytes, at: int) -> bool:
+        end = at + len(self._bytes)
+        around = piece[max(0, at - 1) : at] + piece[end : end + 1]
+        return _PART_OF_NUMBER.isdisjoint(around)
+
+    def _as_word(self, text: str) -> Mention:
+        """Return how a text that is no JSON mentions the user: `anna` is not in `joanna`.
+
+        Nor is it in `anna@example.com` or `x.anna@example.com`, or `example.com` in these: what is
+        a piece of an e-mail address is no word of its own.
+        """
+        found = Mention.NOT
+        has_key = _KEY.search(text) is not None
+        for at in _hits(self._id, text):
+            end = at + len(self._id)
+            if _is_cut_out(text, at, end):
+                continue
+            found = Mention.NAMED
+            if not has_key:
+                break
+            before = _BEFORE.search(text, max(0, at - _LONGEST_BEFORE), at)
+            if before is not None:
+                quote = before[1]
+                is_whole = end == len(text) or text[end] == quote if quote else None
+                if is_whole or (is_whole is None and _AFTER.match(text, end)):
+                    return Mention.AS_USER
+        return found
+
+
+def _mention(is_user: bool) -> Mention:
+    return Mention.AS_USER if is_user else Mention.NAMED
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        _any_decoder.decode(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _hits(part: AnyStr, whole: AnyStr) -> Iterator[int]:
+    """Yield where a part begins in the whole."""
+    at = whole.find(part)
+    while at >= 0:
+        yield at
+        at = whole.find(part, at + 1)
+
+
+def _is_escaped(piece: bytes) -> bool:
+    return b"\\" in piece or b"\x00" in piece or b"\x01" in piece
+
+
+def _unhidden(piece: bytes) -> str | None:
+    """Return the text of a JSON string."""
+    text = piece.replace(_QUOTE.encode(), rb"\"").replace(_BACKSLASH.encode(), rb"\\")
+    try:
+        return _text_decoder.decode(b'"' + text + b'"')
+    except ValueError:
+        return None
+
+
+def _is_key(piece: bytes) -> bool:
+    """Return whether a JSON string is a key behind which a user's id stands."""
+    text = _unhidden(piece) if _is_escaped(piece) else None
+    return (piece if text is None else text.encode()).lower() in _KEYS
+
+
+def _is_cut_out(text: str, start: int, end: int) -> bool:
+    """Return whether what stands in a text is a piece of a longer word, or of an e-mail address."""
+    if start and _is_word(text[start]) and _is_word(text[start - 1]):
+        return True
+    if end < len(text) and _is_word(text[end - 1]) and _is_word(text[end]):
+        return True
+    if "@" in text[start:end]:
+        return False
+    if end < len(text) and text[end] in "@.+-" and _REST_OF_LOCAL_PART.match(text, end):
+        return True
+    return (
+        start > 0
+        and text[start - 1] in "@.-"
+        and _REST_OF_DOMAIN.search(text[max(0, start - _LONGEST_DOMAIN) : start]) is not None
+    )
+
+
+def _is_word(character: str) -> bool:
+    return character.isalnum() or character == "_"
+
+
+def _readings(line: bytes) -> Iterator[str]:
+    """Yield a line as it stands and, where that is something else, with JSON's escapes undone.
+
+    Anywhere in the line, since it need not be JSON.
+    """
+    text = line.decode(errors="replace")
+    yield text
+    if "\\" in text:
+        yield _unescaped(text)
+
+
+def _unescaped(text: str) -> str:
+    text = text.replace(r"\\", _BACKSLASH)  # from the left: so any other one begins an escape
+    if r"\u" in text:
+        text = _ESCAPED.sub(lambda escape: chr(int(escape[1], 16)), text)
+        # A pair of surrogates is one character only after a round trip through UTF-16.
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    for letter, character in _LETTERS.items():
+        text = text.replace("\\" + letter, character)
+    return text.replace("\\", "").replace(_BACKSLASH, "\\")
