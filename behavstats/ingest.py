@@ -88,6 +88,7 @@ def ingest(
         store.stop_waiting()  # another process may have it for long, and we only have to close it
     except StoreError as error:
         report.failures.append(error.with_traceback(None))  # which holds what was to be stored
+        store.stop_waiting()
     report.seconds = time.monotonic() - start
     return report
 
