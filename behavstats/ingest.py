@@ -127,6 +127,7 @@ def ingest(
         store.stop_waiting()  # another process may have it for long, and we only have to close it
     except StoreError as error:
         report.failures.append(detached(error))
+        store.stop_waiting()
     report.seconds = time.monotonic() - start
     return report
 
