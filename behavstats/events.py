@@ -311,7 +311,11 @@ def _received(message: Message) -> int:
     """Return when a message in a file had arrived: exports of such as were rejected tell it."""
     if not isinstance(message.received_at, str):
         raise InvalidInput("missing_key", "timestamp is missing", "timestamp")
-    return parse_instant(message.received_at, "receivedAt")
+    try:
+        return parse_instant(message.received_at)
+    except InvalidInput:
+        text = "receivedAt is not an RFC 3339 time with Z or an offset"
+        raise InvalidInput("invalid_timestamp", text, "receivedAt") from None
 
 
 def _digest(message: Message, told: int | None, page: str) -> bytes:

@@ -1,6 +1,7 @@
 """`behavstats ingest` as a process: which files it takes, and what it says of bad lines."""
 
 import gzip
+import json
 import os
 from pathlib import Path
 
@@ -96,4 +97,72 @@ def test_a_file_name_that_is_not_utf_8_is_stored_escaped(cli, tmp_path):
     Path(os.fsdecode(name)).write_bytes(b"bad\n" + LINES)
     done = cli("ingest", name)
     assert (done.returncode, counts(done)["added"]) == (1, 2)
-    assert one_line(done).startswith(f"{tmp_path}/\\xff\\n.jsonl:1: invalid_json: this is no JSON")
+    assert done.stderr.decode().startswith(
+        f"behavstats: {tmp_path}/\\xff\\n.jsonl:1: invalid_json: this is no JSON"
+    )
+
+
+def test_the_repair_loop_loses_nothing(cli, tmp_path):
+    """What is rejected again, by the same or another text, and what came meanwhile stays."""
+    cli("ingest", "-", stdin=b"one\ntwo\n")
+    exported = cli("rejects", "--jsonl")
+    (tmp_path / "bad.jsonl").write_bytes(exported.stdout.replace(b"one", b"One"))
+    assert cli("ingest", "bad.jsonl", "-", stdin=b"two\nthree\nfour\n").returncode == 1
+    command = one_line(exported).partition("clear them: behavstats ")[2].split()
+    assert cli(*command).stdout == b"2 rejected lines deleted, 5 left\n"
+    exported = cli("rejects", "--jsonl")
+    assert sorted(exported.stdout.split()) == sorted([b"One", b"two", b"two", b"three", b"four"])
+    assert cli("ingest", "bad.jsonl").returncode == 1  # as it is: rejected once more
+    command = one_line(exported).partition("clear them: behavstats ")[2].split()
+    cli(*command)
+    assert cli("rejects", "--jsonl").stdout.split() == [b"One", b"two"]
+
+
+def test_clearing_needs_to_be_told_up_to_where(cli):
+    """So that nobody loses what was never printed; options that do not go together are named."""
+    cli("ingest", "-", stdin=b"one\n")
+    for options in (["--clear"], ["--clear", "--all", "--up-to", "9"], ["--all"]):
+        done = cli("rejects", *options)
+        assert done.returncode == 2
+        assert "--up-to" in one_line(done)
+    assert cli("rejects", "--jsonl", "--json").returncode == 2
+    assert cli("rejects", "--clear", "--all").stdout == b"1 rejected lines deleted, 0 left\n"
+
+
+def test_rejects_are_summed_up_and_filtered(cli, tmp_path):
+    """By source and reason, for a person or as JSON; the mark of a filtered export has the same."""
+    (tmp_path / "a b").write_bytes(b"x\n7\n")
+    cli("ingest", "a b", "-", stdin=b"y\n")
+    summary = json.loads(cli("rejects", "--json", "--source", "a b").stdout)
+    assert summary["kept"] == {"lines": 3, "bytes": 3}
+    groups = [(group["reason"], group["lines"]) for group in summary["groups"]]
+    assert groups == [("invalid_json", 1), ("not_an_object", 1)]
+    printed = cli("rejects", "--jsonl", "--source", "a b", "--reason", "not_an_object")
+    assert printed.stdout == b"7\n"
+    assert one_line(printed).endswith("--up-to 2 --source 'a b' --reason not_an_object")
+    assert b"3 rejected lines kept" in cli("rejects").stdout
+
+
+def test_a_dry_run_makes_no_store_and_a_report_can_be_json(cli, db, tmp_path):
+    """With what was read, and why lines were rejected."""
+    done = cli("ingest", "-", "--dry-run", "--json", stdin=LINES + b"x\n")
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["added"], report["rejected"]) == (1, 2, {"invalid_json": 1})
+    assert not db.exists()
+    done = cli("ingest", "-", "--max-rejects", "1", stdin=LINES + b"x\ny\n")
+    assert (done.returncode, counts(done)["rejected"]) == (3, 1)
+
+
+def test_a_large_csv_is_stopped_and_bounded(cli, db, tmp_path):
+    """Also if it is forced: the bounds of the environment hold, and say what was dropped."""
+    (tmp_path / "events.csv").write_bytes(b"ada-l,/pricing,2026-11-15T12:34:56Z\n" * 60_000)
+    assert cli("ingest", "events.csv").returncode == 3
+    bounds = {"BEHAVSTATS_REJECTS_MAX_LINES": "2000"}
+    assert cli("ingest", "events.csv", "--force", env=bounds).returncode == 1
+    listed = cli("rejects", env=bounds).stdout.decode()
+    assert "2,000 rejected lines kept" in listed
+    assert "58,000 lines" in listed
+    assert db.stat().st_size < 3_000_000
+    wrong = cli("ingest", "events.csv", env={"BEHAVSTATS_REJECTS_MAX_LINES": "few"})
+    assert (wrong.returncode, wrong.stdout) == (2, b"")
+    assert "BEHAVSTATS_REJECTS_MAX_LINES" in one_line(wrong)
