@@ -16,10 +16,12 @@ from behavstats.bounds import bounds_of
 from behavstats.commands.common import (
     DEFAULT_DB,
     Database,
+    Json,
     app,
     complain,
     existing_store,
     exit_code,
+    print_json,
     say_that_it_waits,
     told_at_least,
     write,
@@ -50,7 +52,7 @@ def ingest(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Report what is in the files, and store nothing.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    json: Json = False,
     db: Database = DEFAULT_DB,
 ) -> None:
     """Read page views from files, or from standard input, into the store."""
@@ -69,7 +71,7 @@ def ingest(
             report = try_out(files, settings.clock, options)
     else:
         report = _ingest(files, settings, options, size)
-    _print_report(report, dry_run=dry_run, as_json=as_json)
+    _print_report(report, dry_run=dry_run, as_json=json)
     raise typer.Exit(exit_code(report))
 
 
@@ -94,7 +96,7 @@ def _print_report(report: "Report", *, dry_run: bool, as_json: bool) -> None:
     from behavstats import display
 
     if as_json:
-        _print_json(report.values() | {"dry_run": dry_run})
+        print_json(report.values() | {"dry_run": dry_run})
     else:
         table = display.report_table(report, is_stored=not dry_run)
         with told_at_least(display.report_line(report)):
@@ -130,11 +132,11 @@ def rejects(
     reason: Annotated[
         str | None, typer.Option(metavar="REASON", help="Only lines rejected for this reason.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    json: Json = False,
     db: Database = DEFAULT_DB,
 ) -> None:
     """List the lines that could not be read, and why; print them for repair; clear the list."""
-    _check_options(jsonl, clear, as_json, up_to, everything)
+    _check_options(jsonl, clear, json, up_to, everything)
     from behavstats.sources import stored_name
     from behavstats.store import Selection
 
@@ -147,7 +149,7 @@ def rejects(
         elif jsonl:
             _print_rejected_lines(store, chosen, db)
         else:
-            _print_summary(store, chosen, as_json=as_json)
+            _print_summary(store, chosen, as_json=json)
 
 
 def _check_options(
@@ -174,7 +176,7 @@ def _print_summary(store: "Store", chosen: "Selection", *, as_json: bool) -> Non
     totals, groups = store.rejected.totals(), store.rejected.groups(chosen)
     bounds = bounds_of()
     if as_json:
-        _print_json(display.rejects_values(totals, bounds, groups))
+        print_json(display.rejects_values(totals, bounds, groups))
         return
     out = display.console(sys.stdout)
     for line in display.rejects_summary(totals, bounds, groups):
@@ -235,9 +237,3 @@ def _print_rejected_lines(store: "Store", chosen: "Selection", db: Path) -> None
 def _other(db: Path) -> str | None:
     """Return the store's path if it has to be given."""
     return None if str(db) in (str(DEFAULT_DB), os.environ.get("BEHAVSTATS_DB")) else str(db)
-
-
-def _print_json(values: object) -> None:
-    import msgspec
-
-    write(msgspec.json.encode(values) + b"\n")
