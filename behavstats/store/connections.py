@@ -87,6 +87,7 @@ class Connections:
         if loss in _NOT_TO_BE_CLOSED:
             self._keep_for_ever()
         if loss and isinstance(error, Exception) and not isinstance(error, BehavstatsError):
+            # What was read of files that do not belong together may fail anywhere.
             raise self.guard.error(loss) from error
 
     def close_idle(self) -> None:
@@ -201,7 +202,7 @@ class Reading:
             self._idle.append(self._connection)
         else:
             self._connection.close()  # on files that are not those of the store any more
-        if error is not None:
+        if error is not None and not isinstance(error, BehavstatsError):
             connections.explain(error)
         if isinstance(error, sqlite3.Error):
             raise database.translation(error, connections.path) from error
