@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from behavstats.store.database import Connection
 from behavstats.store.hashing import Hasher
 
 if TYPE_CHECKING:
@@ -89,13 +90,7 @@ def drop_needless(connection: sqlite3.Connection) -> None:
     connection.execute(_DROP_NEEDLESS)
 
 
-def erasures_since(connection: sqlite3.Connection, instant: int) -> Erasures:
+def erasures_since(connection: Connection, instant: int) -> Erasures:
     """Return the users who were erased from an instant (ms) on, as far as they are remembered."""
-    connection.execute("BEGIN")  # one snapshot
-    try:
-        (secret,) = connection.execute("SELECT secret FROM store").fetchone()
-        until = dict(connection.execute(_SINCE, (instant,)).fetchall())
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-    return Erasures(until, Hasher(secret))
+    until = dict(connection.execute(_SINCE, (instant,)).fetchall())
+    return Erasures(until, connection.hasher)

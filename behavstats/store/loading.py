@@ -13,7 +13,7 @@ from behavstats.store.database import Connection, json_array
 from behavstats.store.deleting import spare
 from behavstats.store.settling import SAMPLED, note_unsettled, unsettle
 from behavstats.store.summaries import MANY
-from behavstats.store.writing import insert_rows
+from behavstats.store.writing import add_texts, insert_rows
 from behavstats.timestamps import Instants
 
 Keys = NDArray[np.int64]
@@ -27,8 +27,6 @@ _FIND = """
 SELECT asked.key, {table}.id, {table}.{column} FROM json_each(?) AS asked
 CROSS JOIN {table} ON {table}.hash = asked.value
 """
-_ADD = "INSERT INTO {table} ({column}, hash) VALUES (?, ?)"
-_LAST_KEY = "SELECT seq FROM sqlite_sequence WHERE name = ?"
 _SUMMARISED = "SELECT DISTINCT user FROM summary WHERE user BETWEEN ? AND ?"
 _DAY_BITS = 22  # up to the year 9999
 _MANY_HERE = MANY // 4  # page views of a day, in a part of a batch
@@ -116,9 +114,8 @@ class _Keys:
     """The keys of numbered texts in a table, as far as they are known."""
 
     def __init__(self, table: str, column: str, texts: Sequence[str]) -> None:
-        self._table = table
+        self._table, self._column = table, column
         self._find = _FIND.format(table=table, column=column)
-        self._add = _ADD.format(table=table, column=column)
         self._texts = texts
         self._known_hashes: Keys | None = None
         self.forget()
@@ -131,21 +128,11 @@ class _Keys:
         used = np.flatnonzero(np.bincount(numbers, minlength=len(self._texts)))
         new = self.by_hash(connection, used[self.found(connection, used) == _NONE])
         if len(new):
-            before = self._last_key(connection)
-            texts = map(self._texts.__getitem__, new.tolist())
+            texts = [self._texts[number] for number in new.tolist()]
             hashes = self.hash(connection)[new].tolist()
-            connection.executemany(self._add, zip(texts, hashes, strict=True))
-            # Each key is greater than the one before: so many, in so wide a range, are all of it.
-            if self._last_key(connection) == before + len(new):
-                self._keys[new] = before + 1 + np.arange(len(new))
-            else:
-                self._keys[new] = _NOT_ASKED
-                self.found(connection, new)
+            first = add_texts(connection, self._table, self._column, texts, hashes)
+            self._keys[new] = first + np.arange(len(new))
         return self._keys[numbers]
-
-    def _last_key(self, connection: Connection) -> int:
-        row = connection.execute(_LAST_KEY, (self._table,)).fetchone()
-        return int(row[0]) if row else 0
 
     def found(self, connection: Connection, numbers: Order) -> Keys:
         """Return the keys of texts by their numbers, 0 for those that have none."""

@@ -188,10 +188,9 @@ class Store:
 
         loading = Loading(views)
         with ExitStack() as held:
-            held.callback(self._drop, loading)
-            reader = held.enter_context(self._reading())
-            order = loading.ordered(reader)
             self._remembering.append(loading)
+            held.callback(self._remembering.remove, loading)
+            order = loading.ordered(held.enter_context(self._reading()))
             end = len(order) or min(1, len(rejections) + len(steps))  # there may be only these
             *before, last = rejects.pieces(rejections) or [[]]
             for start in range(0, end, _LOADED_AT_ONCE):
@@ -232,10 +231,8 @@ class Store:
             if not is_unsettled(connection):
                 return False
         while True:
-            with self._turn() as connection:
-                with self._transaction(connection):
-                    more = settle(connection, _SETTLED_AT_ONCE)
-                self._wal.empty_if_longer(connection, _LARGE_WAL)
+            with self._writing() as connection:
+                more = settle(connection, _SETTLED_AT_ONCE)
             if not more or time.monotonic() >= deadline:
                 return more
 
@@ -275,11 +272,10 @@ class Store:
     def forget(self, user_id: str) -> Receipt:
         """Erase a user from every file of the store, and return what was erased.
 
-        The user is unknown at once; the rest is erased in short transactions, which asking again
-        finishes if they are cut off, and else the next who settles. Raises UnknownUser if there is
-        nothing of the user. Raises StoreBusy if another program keeps the WAL in use: then the user
-        is erased, but not all bytes of it; asking again, or the next write without that program,
-        finishes it.
+        In short transactions; if they are cut off, asking again finishes them, and else the next
+        who settles. Raises UnknownUser if there is nothing of the user. Raises StoreBusy if another
+        program keeps the WAL in use: then the user is erased, but not all bytes of it; asking
+        again, or the next write without that program, finishes it.
         """
         try:
             return erase_user(self._access(), self.rejected, user_id)
@@ -288,10 +284,7 @@ class Store:
             raise
 
     def erasures_since(self, instant: int) -> Erasures:
-        """Return the users who were erased from an instant (ms) on, and must not come back.
-
-        They are remembered while there is progress of a file that was taken before their erasure.
-        """
+        """Return the users who were erased from an instant (ms) on, while files were followed."""
         with self._reading() as connection:
             return erasures_since(connection, instant)
 
@@ -463,10 +456,6 @@ class Store:
             patience = min(self._patience, PATIENCE_WITH_READERS)
             opening.lead_on(connection, self.path, version, patience)
             self._connections.note_anew(connection)
-
-    def _drop(self, loading: "Loading") -> None:
-        with suppress(ValueError):
-            self._remembering.remove(loading)
 
     def _forget_keys(self) -> None:
         for memory in [*self._remembering]:  # a load in another thread may be at its end

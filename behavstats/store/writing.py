@@ -1,11 +1,12 @@
 """Adding page views: text to keys, rows user by user, many rows a statement."""
 
 import sqlite3
-from collections.abc import Sequence
-from itertools import chain
+from collections.abc import Iterable, Sequence
+from functools import cache
+from itertools import chain, count
 from operator import itemgetter
+from struct import unpack
 from sys import getsizeof
-from typing import cast
 
 from behavstats.events import PageView
 from behavstats.store.arrivals import not_dated_before
@@ -16,8 +17,8 @@ from behavstats.store.settling import unsettle
 _ROWS = 100  # in one INSERT: twice as fast as one; more gain nothing
 _COLUMNS = 3
 _INSERT = "INSERT OR IGNORE INTO page_view (user, ts, page) VALUES "
-_INSERT_ONE = _INSERT + "(?, ?, ?)"
-_INSERT_MANY = _INSERT + ", ".join(["(?, ?, ?)"] * _ROWS)
+_ADD = "INSERT INTO {table} ({column}, hash) VALUES "
+_LAST = "SELECT last_insert_rowid()"
 
 _REMEMBERED = 16 * 1024 * 1024  # bytes, for each kind of text: some 100,000 short ones
 _ENTRY = 100  # bytes that a text's key and its place in the dictionary take, roughly
@@ -26,7 +27,8 @@ _ENTRY = 100  # bytes that a text's key and its place in the dictionary take, ro
 class Interner:
     """Gives the texts of one column of one table their integer keys, and remembers many.
 
-    They are found by a hash, and told apart by themselves.
+    Texts are found by their hashes, and compared with what is asked for.
+
     What it remembers holds until another connection changes the file (a user forgotten by another
     process gets a new key when they come back), so `forget` must be called then, and whenever a
     transaction is rolled back.
@@ -35,7 +37,7 @@ class Interner:
     def __init__(self, table: str, column: str) -> None:
         hashes = "SELECT value FROM json_each(?)"
         self._find = f"SELECT {column}, id FROM {table} WHERE hash IN ({hashes})"  # noqa: S608
-        self._add = f"INSERT INTO {table} ({column}, hash) VALUES (?, ?)"  # noqa: S608
+        self._table, self._column = table, column
         self.forget()
 
     def forget(self) -> None:
@@ -52,12 +54,13 @@ class Interner:
             self.forget()
         missing = [text for text in texts if text not in self._keys]
         if missing:
-            hashes = {text: connection.hasher.hash(text) for text in missing}
+            together = unpack(f"<{len(missing)}q", connection.hasher.hashes(missing))
+            hashes = dict(zip(missing, together, strict=True))
             asked = json_array(sorted(hashes.values()))
             self._keys.update(connection.execute(self._find, (asked,)).fetchall())
-            for text in sorted(text for text in missing if text not in self._keys):
-                added = connection.execute(self._add, (text, hashes[text]))
-                self._keys[text] = cast(int, added.lastrowid)
+            new = sorted(text for text in missing if text not in self._keys)
+            first = add_texts(connection, self._table, self._column, new, map(hashes.get, new))
+            self._keys.update(zip(new, count(first), strict=False))
             self._size += sum(getsizeof(text) + _ENTRY for text in missing)
         return self._keys
 
@@ -91,13 +94,41 @@ def insert_page_views(
 def insert_rows(connection: sqlite3.Connection, values: list[int]) -> int:
     """Insert rows of `page_view`, given as user, ts and page in turns; return how many were new."""
     before = connection.total_changes
-    step = _ROWS * _COLUMNS
-    in_bulk = len(values) - len(values) % step
-    connection.executemany(
-        _INSERT_MANY, (values[start : start + step] for start in range(0, in_bulk, step))
-    )
-    connection.executemany(
-        _INSERT_ONE,
-        (values[start : start + _COLUMNS] for start in range(in_bulk, len(values), _COLUMNS)),
-    )
+    _insert(connection, _INSERT, _COLUMNS, values)
     return connection.total_changes - before
+
+
+def add_texts(
+    connection: sqlite3.Connection,
+    table: str,
+    column: str,
+    texts: Sequence[str],
+    hashes: Iterable[int | None],
+) -> int:
+    """Add texts that a table does not have; return the key of the first, which others follow."""
+    rows = zip(texts, hashes, strict=True)
+    _insert(connection, _ADD.format(table=table, column=column), 2, [*chain.from_iterable(rows)])
+    (last,) = connection.execute(_LAST).fetchone()
+    return int(last) - len(texts) + 1
+
+
+def _insert(
+    connection: sqlite3.Connection, insert: str, columns: int, values: Sequence[object]
+) -> None:
+    """Insert rows of so many columns, whose values stand one after the other."""
+    one, many = _statements(insert, columns)
+    step = _ROWS * columns
+    in_bulk = len(values) - len(values) % step
+    for statement, start, end, length in (
+        (many, 0, in_bulk, step),
+        (one, in_bulk, len(values), columns),
+    ):
+        connection.executemany(
+            statement, (values[at : at + length] for at in range(start, end, length))
+        )
+
+
+@cache
+def _statements(insert: str, columns: int) -> tuple[str, str]:
+    row = f"({', '.join('?' * columns)})"
+    return insert + row, insert + ", ".join([row] * _ROWS)

@@ -270,8 +270,9 @@ def test_whatever_happens_between_the_steps_names_go_with_the_last_who_viewed_th
                     for _ in store.load(columns(views)):
                         pass
                 else:
-                    interrupt(patched, lambda views=views: other.add(views), at)
-                    forget(store, user)
+                    with patched.context() as interrupted:
+                        interrupt(interrupted, lambda views=views: other.add(views), at)
+                        forget(store, user)
                 store.settle()
         for user in USERS:
             if is_being_erased(store, user):
