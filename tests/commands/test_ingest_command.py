@@ -143,7 +143,7 @@ def test_rejects_are_summed_up_and_filtered(cli, tmp_path):
     assert b"3 rejected lines kept" in cli("rejects").stdout
 
 
-def test_a_dry_run_makes_no_store_and_a_report_can_be_json(cli, db, tmp_path):
+def test_a_dry_run_makes_no_store_and_a_report_can_be_json(cli, db):
     """With what was read, and why lines were rejected."""
     done = cli("ingest", "-", "--dry-run", "--json", stdin=LINES + b"x\n")
     report = json.loads(done.stdout)
