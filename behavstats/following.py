@@ -84,7 +84,7 @@ class Content:
 
     def check_text(self) -> None:
         """Raise NoText if this is something else than text."""
-        kind = kind_of(self.read(0, LONGEST))
+        kind = kind_of(self.read(self.nuls, LONGEST))
         if kind is not None:
             raise NoText(self.name, kind)
 

@@ -17,7 +17,7 @@ from behavstats.store import pieces
 # A transaction takes no more requests, or page views, than these.
 _MOST_SHARING = 1_000
 _MOST_PAGE_VIEWS = 5_000
-_MOST_REJECTED = 1024 * 1024  # bytes of texts
+_MOST_REJECTED = 512 * 1024  # bytes of texts
 _MOST_WAITING = 32 * 1024 * 1024  # bytes of memory, roughly
 _LEAST = 200  # bytes that a request takes, whatever it brings
 

@@ -67,8 +67,8 @@ class Source:
         stored = cast(BinaryIO, io.BufferedReader(self._stream, CHUNK_BYTES))
         plain = decompressed(stored, self._stream.beginning)
         pauses = self._stream.pauses if plain is stored else _never
-        pieces = _Trimmed(only_text(self.name, chunks(self.name, plain, pauses)))
-        for block in blocks_of(self.name, pieces):
+        pieces = _Trimmed(chunks(self.name, plain, pauses))
+        for block in blocks_of(self.name, only_text(self.name, pieces)):
             yield block._replace(offset=block.offset + pieces.nuls)
 
 

@@ -160,7 +160,7 @@ def test_many_rejected_lines_are_committed_in_parts_between_which_others_have_th
 
     async def send():
         group = GroupCommit(commit)
-        long = group.add(intake(VIEWS, rejections=rejected(5, 400_000)))
+        long = group.add(intake(VIEWS, rejections=rejected(5, 250_000)))
         other = group.add(intake(VIEWS[:1], rejections=rejected(1, 10)))
         all_have_arrived.set()
         await other
@@ -185,8 +185,8 @@ def test_what_fails_is_not_tried_further():
     async def send():
         group = GroupCommit(commit)
         with pytest.raises(StoreUnavailable):
-            await group.add(intake(VIEWS, rejections=rejected(9, 400_000)))
-        await group.add(intake(VIEWS, rejections=rejected(3, 400_000)))
+            await group.add(intake(VIEWS, rejections=rejected(9, 250_000)))
+        await group.add(intake(VIEWS, rejections=rejected(3, 250_000)))
         assert group.waiting_bytes == 0
 
     asyncio.run(send())
@@ -205,7 +205,7 @@ def test_a_transaction_takes_rejected_lines_of_few_requests_at_once():
 
     async def send():
         group = GroupCommit(commit)
-        durable = [group.add(intake([], rejections=rejected(1, 600_000))) for _ in range(4)]
+        durable = [group.add(intake([], rejections=rejected(1, 300_000))) for _ in range(4)]
         all_have_arrived.set()
         await asyncio.gather(*durable)
 

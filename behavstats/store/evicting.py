@@ -20,7 +20,7 @@ from behavstats.store.rejects import blank
 _SHARE = 4  # of the bounds, each sender over HTTP may have one of so many parts
 # In one step.
 _MOST_LINES = 1_000
-_MOST_BYTES = 1024 * 1024
+_MOST_BYTES = 512 * 1024
 _SMALLEST_ROW = 14  # bytes that a blank row takes in a page, at least
 _PAGES = 3  # that SQLite joins at most, when a row is deleted
 _DELETED_AT_ONCE = 1_000

@@ -1,5 +1,6 @@
 """Keeping rejected lines: within bounds, and never so much at once that others wait for long."""
 
+import math
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,7 +15,8 @@ from behavstats.store.rejects import Group, Selection, Totals
 _AT_ONCE = 0.01  # seconds in a transaction that goes on with what is to be blanked
 _BLANKED_AT_ONCE = 8  # lines, of at most 1 MiB
 _ROUNDS = 5  # in which what came meanwhile is read without the lock
-_EVICTED_FOR_EACH = 2  # lines, for each that is added: so what is over the bounds becomes less
+_EVICTING = 3  # steps for each piece that is added: so what is over the bounds becomes less
+_MOST_BLANKED = 10_000  # lines that are evicted before their rows are deleted
 
 _Connecting = Callable[[], AbstractContextManager[sqlite3.Connection]]
 
@@ -37,22 +39,24 @@ class RejectedLines:
         self._reading = reading
         self._writing = writing
         self._may_hold_runs = True  # of blank rows: others may have left some
+        self._evicted = 0  # lines, since their rows were deleted last
 
     def add(self, rejections: Sequence[Rejection]) -> None:
         """Keep rejected lines, durable on return."""
         for piece in rejects.pieces(rejections):
             with self._writing() as connection:
                 self.insert(connection, piece)
+            if self._evicted >= _MOST_BLANKED:  # else a large file would make the store grow
+                self._delete_runs(math.inf)
 
     def insert(self, connection: sqlite3.Connection, piece: Sequence[Rejection]) -> None:
         """Keep a piece of rejected lines within the open write transaction, evicting others."""
         rejects.insert_rejections(connection, piece)
-        evicted = 0
-        while evicted <= _EVICTED_FOR_EACH * len(piece):
-            some = evicting.evict(connection, self.bounds)
-            if not some:
+        for _ in range(_EVICTING):
+            evicted = evicting.evict(connection, self.bounds)
+            if not evicted:
                 break
-            evicted += some
+            self._evicted += evicted
             self._may_hold_runs = True
 
     def read(self, selection: Selection) -> Iterator[tuple[int, Rejection]]:
@@ -150,6 +154,7 @@ class RejectedLines:
                 if time.monotonic() >= deadline:
                     return True
         self._may_hold_runs = False
+        self._evicted = 0
         return False
 
     def _blank(

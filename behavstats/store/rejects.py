@@ -22,7 +22,7 @@ _CHUNK = 64  # lines of at most 1 MiB: what is held in memory at once
 _NAMED_AT_ONCE = 1_000
 # What is inserted in one transaction: others wait meanwhile.
 _MOST_LINES = 1_000
-_MOST_BYTES = 1024 * 1024
+_MOST_BYTES = 512 * 1024
 
 _FIND = "SELECT id, arrived FROM rejected_line WHERE digest = ?"
 _INSERT = """
