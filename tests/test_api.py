@@ -312,5 +312,6 @@ def test_a_server_whose_file_was_exchanged_answers_503(serve, db):
         file.rename(file.with_name("away-" + file.name))
     db.write_bytes(b"something else " * 1000)
     status, headers, body = server.request("DELETE", user_path("u"))
-    assert (status, headers["Retry-After"], body["code"]) == (503, "1", "not_a_store")
+    assert (status, headers["Retry-After"], body["code"]) == (503, "1", "store_unavailable")
+    assert "was replaced while it was in use" in body["message"]
     assert db.read_bytes() == b"something else " * 1000

@@ -120,4 +120,5 @@ def test_what_is_taken_of_files_counts_in_the_metrics(serve, tmp_path):
     expected['rejected_total{reason="invalid_json"}'] = 1
     wait_until(lambda: counts(server) == expected)
     assert server.stop() == 0
-    assert f"took 3 lines of {log}: 1 page views added, 1 duplicates, 1 rejected" in server.stderr
+    # What the one that was killed had to say, it may not have said.
+    assert f"took 3 lines of {log}: 1 page views added, 0 duplicates, 2 rejected" in server.stderr

@@ -135,7 +135,7 @@ def rejects(
     json: Json = False,
     db: Database = DEFAULT_DB,
 ) -> None:
-    """List the lines that could not be read, and why; print them for repair; clear the list."""
+    """List the rejected lines, print them for repair, clear the list."""
     _check_options(jsonl, clear, json, up_to, everything)
     from behavstats.sources import stored_name
     from behavstats.store import Selection

@@ -14,7 +14,7 @@ def restore(
     backup: Annotated[Path, typer.Argument(metavar="BACKUP", help="What behavstats backup made.")],
     db: Database = DEFAULT_DB,
 ) -> None:
-    """Put a backup in the place of the store, also of a damaged or missing one.
+    """Put a backup in the place of the store, even of a damaged one.
 
     The backup is checked first. The store that is replaced is kept beside the new one; a server
     that uses it goes on with the new one by itself. Users who were erased since the backup was made

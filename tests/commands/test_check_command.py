@@ -90,7 +90,7 @@ def test_a_damaged_file_is_told_and_not_repaired(cli, db):
     assert done.returncode == 3
     assert b"damage to the file: " in done.stdout
     assert b"what is derived could not be made anew: the store " in done.stdout
-    assert "restore them from a backup" in one_line(done)
+    assert "behavstats restore BACKUP" in one_line(done)
 
 
 def test_of_very_many_differences_the_first_are_printed(cli, db):
