@@ -54,7 +54,7 @@ class Anew:
     def before(self, name: str) -> SourceProgress | None:
         """Return what was taken last under the name of a file that is begun."""
         if self._by_name is None:
-            known = sorted(self._store.sources(), key=lambda progress: progress.taken)
+            known = sorted(self._store.offsets.all(), key=lambda progress: progress.taken)
             self._by_name = {source.name: source for source in known if source.name}
             self._folders = set(map(os.path.dirname, self._by_name))
         return self._by_name.get(name)
@@ -84,12 +84,12 @@ class Anew:
         """
         if not self._pending:
             return
-        there = {source.id: source for source in self._store.sources()}
+        there = {source.id: source for source in self._store.offsets.all()}
         for file, pending in [*self._pending.items()]:
             before = there.get(pending.before)
             is_there = before is not None and self._places.of(before) is not None
             if is_there or pending.before in self._continued:
-                self._store.mark_rotated(*file)
+                self._store.offsets.mark_rotated(*file)
             elif at_once or time.monotonic() > pending.until:
                 _log.warning(
                     "%s: what was taken of it is not there any more, nor is a copy of that: it is "

@@ -183,7 +183,7 @@ class _StoreCollector(Collector):
         words = "Bytes of a followed file that are not taken yet."
         gauge = GaugeMetricFamily("behavstats_source_lag_bytes", words, labels=["source"])
         lags = Counts[str]()
-        for source in map(up_to_date, self._store.sources()):
+        for source in map(up_to_date, self._store.offsets.all()):
             if source.name is not None and source.device is not None:  # erased, or gone
                 lags[source.name] += source.lag
         for name, lag in lags.items():

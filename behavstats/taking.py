@@ -67,7 +67,7 @@ class Taker:
         self._on_lines, self._on_stored = on_lines, on_stored
         self._places = Places()
         self._anew = Anew(store, self._places)
-        self._filter = Filter(lambda: store.erasures_since(0))
+        self._filter = Filter(lambda: store.offsets.erasures_since(0))
         self._seen: dict[File, Found] = {}
         self._searched: dict[File, Searched] = {}
         self._not_before: dict[File, float] = {}
@@ -93,7 +93,7 @@ class Taker:
         """
         new = [path for path in paths if path not in self._asked]
         if new:
-            since = self._store.asked_since([*map(stored_name, new)], self._began)
+            since = self._store.offsets.asked_since([*map(stored_name, new)], self._began)
             self._asked.update(zip(new, since, strict=True))
 
     def take(self, found: Sequence[Found], scan: Callable[[], list[Found]]) -> None:
@@ -233,7 +233,7 @@ class Taker:
             # If it is another one by now, that is for the next round.
             ends = None if content.is_compressed else content.ends(file.read)
             return ends and (file, ends)
-        progress = self._store.progress_of(*content.file)
+        progress = self._store.offsets.of(*content.file)
         if progress is None and not (self._is_to_be_taken(found) or self._originals(content)):
             self._note_seen(found)
             return None
@@ -262,7 +262,7 @@ class Taker:
         if ends is None:
             _log.info("%s: holds something else than before", content.name)
             self._places.left(progress, content.name)
-            self._store.move_progress(progress, None)
+            self._store.offsets.move(progress, None)
             return None
         file = _following(content, progress)
         if file.name != progress.name is not None:
@@ -315,7 +315,7 @@ class Taker:
         """Return the files of which this may be a copy."""
         return [
             progress
-            for progress in self._store.progress_by_beginnings(content.heads())
+            for progress in self._store.offsets.by_beginnings(content.heads())
             if is_likely_a_copy(content, progress.checkpoint, self._places.name_of(progress))
         ]
 
@@ -336,7 +336,7 @@ class Taker:
         if self._places.of(progress) is not None:
             file.stored = None
         else:
-            self._store.move_progress(progress, content.file)
+            self._store.offsets.move(progress, content.file)
         self._due.add(file)
         return file
 

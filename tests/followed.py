@@ -41,7 +41,7 @@ def sources(store):
             source.checkpoint.lines,
             source.rejected,
         )
-        for source in store.sources()
+        for source in store.offsets.all()
         if source.device is not None
     }
 

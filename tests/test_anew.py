@@ -63,7 +63,7 @@ def test_a_log_from_which_a_user_was_removed_brings_no_other_back(
     said = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert any("TAKEN ANEW" in record.getMessage() for record in said)
     assert any(f"{size} lines of users who were erased" in record.getMessage() for record in said)
-    assert any(source.anew for source in store.sources())
+    assert any(source.anew for source in store.offsets.all())
 
 
 def test_it_stays_so_across_a_restart_and_for_what_is_appended(store, folder):
@@ -78,7 +78,7 @@ def test_it_stays_so_across_a_restart_and_for_what_is_appended(store, folder):
         file.write(of("bert", 2))
     assert drain(store, log).left_out == 1
     assert views(store, "bert") == 0
-    later = max(source.anew for source in store.sources() if source.anew) + 60_000
+    later = max(source.anew for source in store.offsets.all() if source.anew) + 60_000
     with log.open("ab") as file:
         file.write(line(PageView("bert", later, "/")))
     drain(store, log)
@@ -163,7 +163,7 @@ def test_rotation_is_no_surprise(store, folder, caplog):
     drain(store, log)
     assert users(store) == {1, 2, 3, 4, 5}
     assert "TAKEN ANEW" not in caplog.text
-    assert {source.anew for source in store.sources()} == {None}
+    assert {source.anew for source in store.offsets.all()} == {None}
 
 
 def test_a_log_that_is_cut_while_it_is_followed_is_taken_anew_and_that_is_said(

@@ -295,7 +295,7 @@ def check(folder):
     stored = {line(view).rstrip(b"\n") for view in views} | set(rejected)
     assert folder.visible <= stored <= folder.glimpsed
     assert list(store.check()) == []
-    known = {(source.device, source.inode): source for source in store.sources()}
+    known = {(source.device, source.inode): source for source in store.offsets.all()}
     for path in folder.files():
         lines = lines_of(path)
         status = path.stat()
@@ -340,5 +340,5 @@ def test_of_a_compressed_file_all_is_taken_after_a_kill_in_the_midst(
     folder.scan_and_die(transaction, committed=committed)
     folder.scan()
     check(folder)
-    assert folder.store.sources()[0].modified == 0
+    assert folder.store.offsets.all()[0].modified == 0
     folder.store.close()

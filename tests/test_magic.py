@@ -76,7 +76,7 @@ def test_a_file_that_is_no_text_is_named_and_not_taken_line_by_line(
     assert [*map(str, report.failures)] == [f"{path}: is {kind}, not JSON lines"]
     report = drain(store, folder)
     assert [*map(str, report.failures)] == [f"{path}: is {kind}, not JSON lines"]
-    assert (report.read, store.count_rejections(), store.sources()) == (0, 0, [])
+    assert (report.read, store.count_rejections(), store.offsets.all()) == (0, 0, [])
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def test_who_was_forgotten_stays_so_where_the_name_of_the_file_went_along(
     log.write_bytes(line(PageView("15", AS_OF, "/")) * times + lines(1) + BAD)
     drain(store, folder)
     store.forget("15")
-    assert [source.name for source in store.sources()] == [None]
+    assert [source.name for source in store.offsets.all()] == [None]
     shutil.copy(log, f"{log}.1")
     if not is_at_once:
         drain(store, folder)

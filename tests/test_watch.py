@@ -51,7 +51,7 @@ def test_a_line_without_its_newline_waits_also_across_a_restart(store, folder):
     for _ in range(2):
         drain(store, folder)
         assert users(store) == {1}
-        assert store.sources()[0].lag == len(good(2)) - 1
+        assert store.offsets.all()[0].lag == len(good(2)) - 1
     with (folder / "a").open("ab") as file:
         file.write(b"\n")
     drain(store, folder)
@@ -63,7 +63,7 @@ def test_an_empty_file_is_not_known_by_anything(store, folder):
     """It may become any."""
     (folder / "a").touch()
     drain(store, folder)
-    assert store.sources() == []
+    assert store.offsets.all() == []
 
 
 def test_what_cannot_be_followed_is_named_once_and_the_rest_goes_on(store, folder, caplog):
@@ -158,7 +158,7 @@ def test_thousands_of_files_are_followed(store, folder):
     for number in range(1_000):
         (folder / f"{number}").write_bytes(good(number))
     report = drain(store, folder)
-    assert report.added == len(store.sources()) == 1_000
+    assert report.added == len(store.offsets.all()) == 1_000
     assert drain(store, folder).read == 0
 
 
@@ -209,7 +209,7 @@ def test_once_a_store_without_room_is_an_error(store, folder):
     (folder / "a").write_bytes(lines(*range(3_000)))
     with pytest.raises(StoreUnavailable, match="full"):
         drain(store, folder)
-    assert store.sources() == []
+    assert store.offsets.all() == []
 
 
 def test_two_that_follow_the_same_files_take_each_line_once(store, db, folder):
@@ -231,7 +231,7 @@ def test_a_source_that_is_forgotten_is_taken_anew(store, folder):
     """Which adds nothing that is there."""
     (folder / "a").write_bytes(lines(1) + BAD)
     drain(store, folder)
-    store.forget_source(str(folder / "a"))
+    store.offsets.forget(str(folder / "a"))
     assert drain(store, folder).read == 2
     assert store.count_rejections() == 1
 

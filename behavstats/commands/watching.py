@@ -86,10 +86,10 @@ def sources(
 
     with existing_store(Settings(db)) as store:
         if forget_source is not None:
-            store.forget_source(stored_name(forget_source))
+            store.offsets.forget(stored_name(forget_source))
             print(f"forgotten: {display.printable(forget_source)}")
             return
-        followed = [up_to_date(source) for source in store.sources()]
+        followed = [up_to_date(source) for source in store.offsets.all()]
     if json:
         print_json([*map(display.source_json, followed)])
         return

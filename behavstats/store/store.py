@@ -22,11 +22,11 @@ from behavstats.events import PageView, Rejection
 from behavstats.profile import Summary, Window
 from behavstats.store import database, deleting, opening, progress, rejects
 from behavstats.store.connections import Connections, Reading
-from behavstats.store.erased import Erasures, erasures_since
 from behavstats.store.erasing import Receipt, erase_user
 from behavstats.store.keeping import RejectedLines
 from behavstats.store.lock import StoreLock
-from behavstats.store.progress import SourceProgress, Step
+from behavstats.store.offsets import SourceOffsets
+from behavstats.store.progress import Step
 from behavstats.store.reading import read_page_views, read_summary
 from behavstats.store.rejects import Selection
 from behavstats.store.schema import VERSION
@@ -73,6 +73,8 @@ class Store:
         self._data_version: int | None = None
         self.rejected = RejectedLines(path, bounds, self._reading, self._writing)
         """The rejected lines, beyond the verbs here."""
+        self.offsets = SourceOffsets(self._reading, self._writing)
+        """How far files were taken that are followed."""
 
     @classmethod
     def open(
@@ -283,11 +285,6 @@ class Store:
             self.checkpoint()
             raise
 
-    def erasures_since(self, instant: int) -> Erasures:
-        """Return the users who were erased from an instant (ms) on, while files were followed."""
-        with self._reading() as connection:
-            return erasures_since(connection, instant)
-
     def rejections(self) -> Iterator[Rejection]:
         """Yield the rejected lines in the order in which they came."""
         return (rejection for _, rejection in self.rejected.read(Selection()))
@@ -306,49 +303,6 @@ class Store:
         count = self.rejected.clear(selection, up_to, whole=whole)
         self._wal.overwrite(self._turn, f"{count:,} rejected lines")
         return count
-
-    def sources(self) -> list[SourceProgress]:
-        """Return how far each file was taken that is followed, in the order of their names."""
-        with self._reading() as connection:
-            return progress.read_all(connection)
-
-    def progress_of(self, device: int, inode: int) -> SourceProgress | None:
-        """Return how far a file was taken, if any of it was."""
-        with self._reading() as connection:
-            return progress.find(connection, device, inode)
-
-    def progress_by_beginnings(self, heads: Sequence[bytes]) -> list[SourceProgress]:
-        """Return the progress of files that begin with one of these digests, furthest first."""
-        with self._reading() as connection:
-            return progress.find_by_beginnings(connection, heads)
-
-    def asked_since(self, names: Sequence[str], now: int) -> list[int]:
-        """Return since when (ms) files are asked for by their names; noted as now, if never."""
-        since = self._asked_since(names)
-        if any(instant is None or instant > now for instant in since):
-            with self._turn() as connection, self._transaction(connection):
-                progress.ask(connection, names, now)
-            since = self._asked_since(names)
-        return [now if instant is None else instant for instant in since]
-
-    def _asked_since(self, names: Sequence[str]) -> list[int | None]:
-        with self._reading() as connection:
-            return [progress.asked_since(connection, name) for name in names]
-
-    def move_progress(self, of: SourceProgress, file: tuple[int, int] | None) -> None:
-        """Note that a content is in another file now (device and inode), or in none any more."""
-        with self._turn() as connection, self._transaction(connection):
-            progress.move(connection, of.id, file)
-
-    def mark_rotated(self, device: int, inode: int) -> None:
-        """Note that a file was begun anew because what it held before was rotated."""
-        with self._turn() as connection, self._transaction(connection):
-            progress.mark_rotated(connection, device, inode)
-
-    def forget_source(self, name: str) -> None:
-        """Forget how far the files of a name were taken; UnknownSource if there is none."""
-        with self._turn() as connection, self._transaction(connection):
-            progress.forget(connection, name)
 
     def back_up(self, to: Path, *, force: bool) -> None:
         """Copy the store, as it is now; BackupError if it cannot, or must not without `force`."""

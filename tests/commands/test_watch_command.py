@@ -124,7 +124,7 @@ def test_told_to_stop_it_stores_what_it_has_and_leaves(db, folder, watch, number
     process.send_signal(number)
     assert process.wait(timeout=60) == 0
     with Store.open(db, patience=10) as store:
-        (source,) = store.sources()
+        (source,) = store.offsets.all()
         assert source.checkpoint.offset == len(lines(0, source.checkpoint.lines))
         assert source.checkpoint.lines == store.counts()[0]
     with Store.open(db, patience=10) as store:
@@ -160,8 +160,8 @@ def test_killed_at_any_instant_it_loses_and_doubles_nothing(db, folder, watch):
         assert store.counts()[0] == 15_000
         rejected = sorted(bad.text for bad in store.rejections())
         assert rejected == sorted(b'{"bad": %d}' % part for part in written)
-        assert sum(source.checkpoint.lines for source in store.sources()) == 15_030
-        assert sum(source.rejected for source in store.sources()) == 30
+        assert sum(source.checkpoint.lines for source in store.offsets.all()) == 15_030
+        assert sum(source.rejected for source in store.offsets.all()) == 30
         assert list(store.check()) == []
 
 

@@ -39,7 +39,7 @@ def test_page_views_from_before_an_erasure_are_left_out_and_those_after_it_stay(
     follow(store)
     store.add([at(AS_OF), at(AS_OF, "v")])
     store.forget("u")
-    erasures = store.erasures_since(0)
+    erasures = store.offsets.erasures_since(0)
     assert erasures
     views = [at(1), at(AS_OF), at(NOW), at(NOW + 1), at(AS_OF, "v"), at(NOW, "w")]
     remaining, left_out = erasures.without(columns(views))
@@ -53,7 +53,9 @@ def test_a_page_view_whose_clock_was_ahead_does_not_come_back_either(store):
     ahead = NOW + 5_000
     store.add([at(ahead)])
     store.forget("u")
-    remaining, left_out = store.erasures_since(0).without(columns([at(ahead), at(ahead + 1)]))
+    remaining, left_out = store.offsets.erasures_since(0).without(
+        columns([at(ahead), at(ahead + 1)])
+    )
     assert (listed(remaining), left_out) == ([at(ahead + 1)], 1)
 
 
@@ -62,10 +64,10 @@ def test_erasures_before_an_instant_are_not_asked_for(store):
     follow(store)
     store.add([at(AS_OF)])
     store.forget("u")
-    assert store.erasures_since(NOW)
-    assert not store.erasures_since(NOW + 1)
+    assert store.offsets.erasures_since(NOW)
+    assert not store.offsets.erasures_since(NOW + 1)
     views = columns([at(AS_OF)])
-    assert store.erasures_since(NOW + 1).without(views) == (views, 0)
+    assert store.offsets.erasures_since(NOW + 1).without(views) == (views, 0)
 
 
 def test_a_store_without_followed_files_remembers_no_erased_user(store, db):
@@ -73,7 +75,7 @@ def test_a_store_without_followed_files_remembers_no_erased_user(store, db):
     store.add([at(AS_OF)])
     store.forget("u")
     assert remembered(db) == 0
-    assert not store.erasures_since(0)
+    assert not store.offsets.erasures_since(0)
 
 
 def test_an_erased_user_is_remembered_as_long_as_a_file_from_before(store, db):
@@ -83,9 +85,9 @@ def test_an_erased_user_is_remembered_as_long_as_a_file_from_before(store, db):
     store.add([at(AS_OF)])
     store.forget("u")
     follow(store, 3, "/logs/c.jsonl")
-    store.forget_source("/logs/a.jsonl")
+    store.offsets.forget("/logs/a.jsonl")
     assert remembered(db) == 1
-    store.forget_source("/logs/b.jsonl")
+    store.offsets.forget("/logs/b.jsonl")
     assert remembered(db) == 0
 
 
@@ -97,7 +99,9 @@ def test_a_user_who_is_erased_again_is_remembered_by_the_later_erasure(store, db
         store.add([at(AS_OF)])
         store.forget("u")
     assert remembered(db) == 1
-    remaining, _ = store.erasures_since(0).without(columns([at(NOW + 1_000), at(NOW + 1_001)]))
+    remaining, _ = store.offsets.erasures_since(0).without(
+        columns([at(NOW + 1_000), at(NOW + 1_001)])
+    )
     assert listed(remaining) == [at(NOW + 1_001)]
 
 
@@ -111,5 +115,7 @@ def test_no_more_than_so_many_erased_users_are_remembered(store, db, monkeypatch
         store.add([at(AS_OF, user)])
         store.forget(user)
     assert remembered(db) == 2
-    remaining, _ = store.erasures_since(0).without(columns([at(AS_OF, user) for user in users]))
+    remaining, _ = store.offsets.erasures_since(0).without(
+        columns([at(AS_OF, user) for user in users])
+    )
     assert [view.user_id for view in listed(remaining)] == ["a", "b"]

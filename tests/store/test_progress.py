@@ -30,11 +30,11 @@ def take(store, views, rejections=(), steps=()):
 def test_a_batch_is_stored_with_how_far_its_file_was_taken(store):
     """All that `behavstats sources` shows."""
     assert take(store, [VIEW], [BAD], [step()]) == 1
-    (source,) = store.sources()
+    (source,) = store.offsets.all()
     assert (source.name, source.checkpoint.offset, source.checkpoint.lines) == ("/a", 100, 3)
     assert (source.size, source.lag, source.rejected, source.taken) == (120, 20, 1, AS_OF)
-    assert store.progress_of(1, 7) == source
-    assert store.progress_of(1, 8) is None
+    assert store.offsets.of(1, 7) == source
+    assert store.offsets.of(1, 8) is None
     assert [*store.rejections()] == [BAD]
 
 
@@ -45,17 +45,17 @@ def test_a_large_batch_has_it_in_its_last_transaction(store, monkeypatch):
     parts = store.load(columns(views), [BAD], [step()])
     for _ in range(2):
         next(parts)
-        assert store.sources() == []
+        assert store.offsets.all() == []
         assert store.count_rejections() == 0
     assert next(parts) == (2, 2)
-    assert len(store.sources()) == store.count_rejections() == 1
+    assert len(store.offsets.all()) == store.count_rejections() == 1
 
 
 def test_it_may_be_all_that_there_is_to_store(store):
     """As when a file has another name."""
     take(store, [], [], [step()])
     take(store, [], [], [step("/b", expected=100)])
-    assert [source.name for source in store.sources()] == ["/b"]
+    assert [source.name for source in store.offsets.all()] == ["/b"]
 
 
 @pytest.mark.parametrize("expected", [None, 99])
@@ -66,20 +66,20 @@ def test_where_another_process_was_faster_nothing_of_a_batch_counts(store, expec
         take(store, [VIEW], [BAD], [step(offset=200, expected=expected)])
     assert store.count_rejections() == 0
     assert export(store, "u") is None
-    assert store.sources()[0].checkpoint.offset == 100
+    assert store.offsets.all()[0].checkpoint.offset == 100
 
 
 def test_files_are_found_by_their_beginning_those_that_were_taken_furthest_first(store):
     """To know copies by; also of a content that is in no file any more."""
     take(store, [], [], [step(), step("/b", 300, inode=8), step("/c", 200, inode=9)])
-    names = [source.name for source in store.progress_by_beginnings([b"x", b"head"])]
+    names = [source.name for source in store.offsets.by_beginnings([b"x", b"head"])]
     assert names == ["/b", "/c", "/a"]
-    store.move_progress(store.progress_of(1, 7), None)
-    assert store.progress_of(1, 7) is None
-    gone = store.progress_by_beginnings([b"head"])[-1]
+    store.offsets.move(store.offsets.of(1, 7), None)
+    assert store.offsets.of(1, 7) is None
+    gone = store.offsets.by_beginnings([b"head"])[-1]
     assert (gone.name, gone.device, gone.lag) == ("/a", None, 0)
-    store.move_progress(gone, (5, 2**64 - 1))
-    assert store.progress_of(5, 2**64 - 1).id == gone.id
+    store.offsets.move(gone, (5, 2**64 - 1))
+    assert store.offsets.of(5, 2**64 - 1).id == gone.id
 
 
 def test_of_contents_that_are_gone_the_latest_are_remembered(store, monkeypatch):
@@ -87,17 +87,17 @@ def test_of_contents_that_are_gone_the_latest_are_remembered(store, monkeypatch)
     monkeypatch.setattr(progress_module, "_REMEMBERED", 3)
     for number in range(10):
         take(store, [], [], [step(taken=AS_OF + number)])
-        store.move_progress(store.progress_of(1, 7), None)
-    assert [source.taken - AS_OF for source in store.sources()] == [7, 8, 9]
+        store.offsets.move(store.offsets.of(1, 7), None)
+    assert [source.taken - AS_OF for source in store.offsets.all()] == [7, 8, 9]
 
 
 def test_a_source_is_forgotten_by_its_name(store):
     """One that is not known is an error."""
     take(store, [], [], [step(), step("/b", inode=8)])
-    store.forget_source("/a")
-    assert [source.name for source in store.sources()] == ["/b"]
+    store.offsets.forget("/a")
+    assert [source.name for source in store.offsets.all()] == ["/b"]
     with pytest.raises(UnknownSource, match="/a"):
-        store.forget_source("/a")
+        store.offsets.forget("/a")
     assert list(store.check()) == []
 
 
@@ -112,9 +112,9 @@ def test_the_name_of_a_file_that_names_a_forgotten_user_goes_and_does_not_come_b
             take(store, [], [], [longer])
         take(store, [PageView(secret, AS_OF, "/")], [], [step(f"/of/{secret}.2", 200, 100, 999)])
         store.forget(secret)
-        assert store.progress_of(1, 999).name is None
+        assert store.offsets.of(1, 999).name is None
         take(store, [], [], [step(f"/of/{secret}.2", 300, 200, 999)])
-        assert store.progress_of(1, 999).checkpoint.offset == 300
+        assert store.offsets.of(1, 999).checkpoint.offset == 300
         store.checkpoint()
         assert [name for name, data in files_of(db).items() if secret.encode() in data] == []
 
@@ -122,6 +122,6 @@ def test_the_name_of_a_file_that_names_a_forgotten_user_goes_and_does_not_come_b
 def test_the_columns_may_hold_numbers_of_any_file_system(store):
     """Some use all 64 bits for a device or an inode."""
     take(store, [], [], [step(inode=2**64 - 2)])
-    assert store.progress_of(1, 2**64 - 2).inode == 2**64 - 2
+    assert store.offsets.of(1, 2**64 - 2).inode == 2**64 - 2
     with closing(sqlite3.connect(store.path)) as connection:
         assert connection.execute("SELECT inode FROM progress").fetchone() == (-2,)
