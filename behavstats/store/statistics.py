@@ -7,6 +7,8 @@ views that come or go meanwhile may be counted or not; each of the others is cou
 
 import sqlite3
 from collections.abc import Iterator
+from heapq import nsmallest
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +21,7 @@ from behavstats.store.opening import files_of
 from behavstats.store.rejects import totals
 
 _AT_ONCE = 50_000  # page views in one read: some hundredths of a second
+_NAMED_AT_ONCE = 1_000
 _COUNTERS = 4_000_000  # pages that are counted at once, in 32 MB; others need another round
 
 _LAST = """
@@ -35,11 +38,15 @@ SELECT min(ts), max(ts), group_concat(page) FROM (
 _NAMES = "SELECT id, name FROM page WHERE id IN (SELECT value FROM json_each(?))"
 
 
+_Ranked = tuple[int, str]
+"""The views of a page, negative, and its name: the smallest is the first."""
+
+
 class Statistics(NamedTuple):
     """What a store holds; the oldest and the newest instant in ms since the epoch.
 
-    `top_pages` are the ten most viewed pages and their views; of two with as many, the one that was
-    stored first comes first. `size` is that of the store's files, in bytes.
+    `top_pages` are the ten most viewed pages and their views; of two with as many, the smaller name
+    comes first. `size` is that of the store's files, in bytes.
     """
 
     users: int
@@ -64,7 +71,7 @@ def read_statistics(connection: sqlite3.Connection, path: Path) -> Statistics:
     (users,) = connection.execute("SELECT count(user_id) FROM user").fetchone()
     (last_page,) = connection.execute("SELECT coalesce(max(id), 0) FROM page").fetchone()
     views, instants = 0, set[int]()
-    top: list[tuple[int, int]] = []  # views, negative, and the page's key: in order
+    top: list[_Ranked] = []
     for first in range(0, last_page + 1, _COUNTERS):
         counts = np.zeros(min(_COUNTERS, last_page + 1 - first), np.int64)
         for chunk in _chunks(connection):
@@ -73,16 +80,13 @@ def read_statistics(connection: sqlite3.Connection, path: Path) -> Statistics:
             if first == 0:
                 views += len(chunk.pages)
                 instants = {min({chunk.oldest, *instants}), max({chunk.newest, *instants})}
-        # Stable: of two with as many views, the smaller key stays first.
-        best = np.argsort(-counts, kind="stable")[:TOP_PAGES]
-        top += [(-int(counts[page]), first + int(page)) for page in best if counts[page]]
-        top = sorted(top)[:TOP_PAGES]
+        top = nsmallest(TOP_PAGES, chain(top, _ranked(connection, counts, first)))
     return Statistics(
         users,
         views,
         min(instants, default=None),
         max(instants, default=None),
-        _named(connection, top),
+        [(name, -views) for views, name in top],
         totals(connection).lines,
         sum(file.stat().st_size for file in files_of(path) if file.exists()),
     )
@@ -103,8 +107,17 @@ def _chunks(connection: sqlite3.Connection) -> Iterator[_Chunk]:
             yield _Chunk(oldest, newest, np.fromstring(str(pages), np.int64, sep=","))
 
 
-def _named(connection: sqlite3.Connection, top: list[tuple[int, int]]) -> list[tuple[str, int]]:
-    """Return pages by name, with their views; but for those that were erased meanwhile."""
-    rows = connection.execute(_NAMES, (json_array([page for _, page in top]),)).fetchall()
-    names = dict(rows)
-    return [(names[page], -views) for views, page in top if names.get(page) is not None]
+def _ranked(
+    connection: sqlite3.Connection, counts: NDArray[np.int64], first: int
+) -> Iterator[_Ranked]:
+    """Yield the pages that may be among the most viewed, of those whose keys begin with `first`.
+
+    More than these where many have as many views as the last that counts: their names decide.
+    """
+    least = max(1, int(np.sort(counts)[-TOP_PAGES:][0]))
+    pages = np.flatnonzero(counts >= least)
+    for start in range(0, len(pages), _NAMED_AT_ONCE):
+        some = (pages[start : start + _NAMED_AT_ONCE] + first).tolist()
+        for page, name in connection.execute(_NAMES, (json_array(some),)).fetchall():
+            if name is not None:  # else, it was erased meanwhile
+                yield -int(counts[page - first]), name

@@ -44,6 +44,17 @@ def test_chunks_and_rounds_change_nothing(filled, monkeypatch, at_once, counters
     check(filled.statistics(), VIEWS)
 
 
+def test_of_pages_with_as_many_views_the_smaller_names_are_listed(store, monkeypatch):
+    """Whatever keys they have, and also where more are tied than the list holds."""
+    monkeypatch.setattr(statistics, "_COUNTERS", 9)
+    monkeypatch.setattr(statistics, "_NAMED_AT_ONCE", 4)
+    names = [f"/{n:02}" for n in range(40)]
+    store.add([PageView("u", AS_OF, name) for name in [*reversed(names)]])
+    store.add([PageView("u", AS_OF + 1, "/39")])
+    listed = [("/39", 2), *((name, 1) for name in names[:9])]
+    assert store.statistics().top_pages == listed
+
+
 def test_an_empty_store_has_statistics(store):
     """Zeros, and no instant."""
     found = store.statistics()
