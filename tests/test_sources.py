@@ -220,13 +220,13 @@ def test_nuls_at_the_beginning_are_skipped_and_counted(path, pack, nuls):
     assert read(path) == []
 
 
-def test_a_hole_of_gibibytes_takes_no_memory(path):
+def test_a_large_hole_takes_no_memory(path):
     """It is not held, and no line of it is rejected."""
     with path.open("wb") as file:
-        file.truncate(2 * 1024**3)
+        file.truncate(256 * 1024**2)
         file.seek(0, os.SEEK_END)
         file.write(b"a\n")
     tracemalloc.start()
-    assert [block[1:4] for block in read(path)] == [(1, 2 * 1024**3, b"a\n")]
+    assert [block[1:4] for block in read(path)] == [(1, 256 * 1024**2, b"a\n")]
     assert tracemalloc.get_traced_memory()[1] < 16 * 1024 * 1024
     tracemalloc.stop()
