@@ -28,9 +28,11 @@ def check_query(environ: dict[str, Any], known: Collection[str]) -> None:
     If it were passed over, a mistyped `as_of` would be answered for now.
     """
     names = [name for name, _ in _pairs_of(environ)]
+    if not names:
+        return
     for name in names:
-        shown = name if len(name) <= _LONGEST_SHOWN else name[:_LONGEST_SHOWN] + "…"
         if name not in known:
+            shown = name if len(name) <= _LONGEST_SHOWN else name[:_LONGEST_SHOWN] + "…"
             message = f"there is no parameter {shown!r}: {_advice(name, known)}"
             raise InvalidInput("unknown_parameter", message, shown)
     if len({*names}) < len(names):
