@@ -111,7 +111,9 @@ def _admitting(
         environ = bottle.request.environ
         if not is_sending:  # a beacon's answer is taken by the browser, of whatever site
             bottle.response.set_header("Cross-Origin-Resource-Policy", "same-origin")
-        _allow_to_read(origins.allowed(need, environ.get("HTTP_ORIGIN")))
+        origin = environ.get("HTTP_ORIGIN")
+        if origin is not None:
+            _allow_to_read(origins.allowed(need, origin))
         if FAILED in environ:
             raise environ[FAILED]
         admission.check(operation, environ, arguments.get("key"))

@@ -264,7 +264,7 @@ class Gateway:
         answer: list[Any] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], _: object = None) -> None:
-            encoded = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
+            encoded = [(_name_of(name), value.encode("latin-1")) for name, value in headers]
             answer.extend((int(status[:3]), encoded))
 
         try:
@@ -322,3 +322,9 @@ def _environment(scope: Mapping[str, Any]) -> _Environment:
 def _key_of(header: bytes) -> str:
     """Return under which key a header stands in the environment; most names come each time."""
     return "HTTP_" + header.decode("latin-1").upper().replace("-", "_")
+
+
+@lru_cache(maxsize=64)
+def _name_of(header: str) -> bytes:
+    """Return the name of a header as it is sent."""
+    return header.lower().encode()
