@@ -20,6 +20,7 @@ class Admission:
     def __init__(self, keys: Keys, origins: Origins) -> None:
         """Admit by keys; without any, by origins."""
         self._keys = keys
+        self._has_keys = bool(keys)
         self._origins = origins
 
     def check(
@@ -46,7 +47,7 @@ class Admission:
     ) -> bool:
         """Return whether all is shown that is needed; False if the key may be in the body."""
         self._origins.check(operation.need, environ)
-        if not (self._keys and operation.need):
+        if not (self._has_keys and operation.need):
             return True
         key = given_key(environ, query_of(environ)) or key_in_path
         if key is None and operation.takes:

@@ -182,10 +182,11 @@ class Answers:
 
         Also then, the answer waits until what was rejected is kept.
         """
-        sender = bottle.request.environ.get(_SENDER, arrival.sender)
-        arrival = arrival._replace(sender=sender)
+        environ = bottle.request.environ
+        if _SENDER in environ:
+            arrival = arrival._replace(sender=environ[_SENDER])
         intake = take_in(f"{operation.method} {operation.path}", messages, arrival, numbers)
-        bottle.request.environ[INTAKE] = intake
+        environ[INTAKE] = intake
         if intake.reason is not None:
             raise InvalidInput(*intake.reason)
         if not messages:

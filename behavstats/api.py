@@ -61,7 +61,7 @@ def make_app(answers: Answers, admission: Admission, origins: Origins) -> bottle
         path = operation.path
         for name, pattern in _PATTERNS.items():
             path = path.replace(name, pattern)
-        admit = partial(_admit, operation, admission, origins)
+        admit = _admitting(operation, admission, origins)
         answer = _answering(admit, partial(getattr(answers, operation.answer), operation))
         app.route(path, operation.method, answer, name=operation.path)
         if operation.takes:  # the browser asks first, without a key
@@ -100,19 +100,27 @@ def _answering(
     return respond
 
 
-def _admit(
-    operation: Operation, admission: Admission, origins: Origins, arguments: Mapping[str, str]
-) -> None:
-    """Raise an error unless whoever asks may have the answer, and the request is whole."""
-    environ, need = bottle.request.environ, operation.need
-    if need is not Need.SENDING:  # a beacon's answer is taken by the browser, of whatever site
-        bottle.response.set_header("Cross-Origin-Resource-Policy", "same-origin")
-    _allow_to_read(origins.allowed(need, environ.get("HTTP_ORIGIN")))
-    if FAILED in environ:
-        raise environ[FAILED]
-    admission.check(operation, environ, arguments.get("key"))
-    if need is not Need.SENDING:  # clients and browsers may add to a query what is theirs
-        check_query(environ, operation.in_query)
+def _admitting(
+    operation: Operation, admission: Admission, origins: Origins
+) -> Callable[[Mapping[str, str]], None]:
+    """Return what raises an error unless whoever asks may have the answer, and all is whole."""
+    need, known = operation.need, operation.in_query
+    is_sending = need is Need.SENDING
+
+    def admit(arguments: Mapping[str, str]) -> None:
+        environ = bottle.request.environ
+        if not is_sending:  # a beacon's answer is taken by the browser, of whatever site
+            bottle.response.set_header("Cross-Origin-Resource-Policy", "same-origin")
+        origin = environ.get("HTTP_ORIGIN")
+        if origin is not None:
+            _allow_to_read(origins.allowed(need, origin))
+        if FAILED in environ:
+            raise environ[FAILED]
+        admission.check(operation, environ, arguments.get("key"))
+        if not is_sending:  # clients and browsers may add to a query what is theirs
+            check_query(environ, known)
+
+    return admit
 
 
 def _grant(origins: Origins, _: Mapping[str, str]) -> None:

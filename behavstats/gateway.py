@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from enum import Enum
+from functools import lru_cache
 from itertools import count
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import unquote_to_bytes
@@ -137,7 +138,8 @@ class Gateway:
         """Answer one request."""
         begin = time.perf_counter()
         request_id = f"{self._process}-{next(self._numbers):x}"
-        environment = _environment(scope) | {REQUEST_ID: request_id}
+        environment = _environment(scope)
+        environment[REQUEST_ID] = request_id
         self._requests += 1
         try:
             is_read = await self._take_body(environment, receive)
@@ -196,12 +198,13 @@ class Gateway:
                 return True
             more = message.get("more_body", False)
             part = message.get("body", b"")[: MAX_BODY_BYTES + 1 - len(body)]
-            if len(body) + len(part) > _SMALL and not self._has_room(environment, len(part)):
+            size = len(part)
+            if len(body) + size > _SMALL and not self._has_room(environment, size):
                 environment[FAILED] = Overloaded(_CROWDED_BYTES)
                 self._drop_body(environment)
                 break
             body += part
-            self._hold(environment, len(part))
+            self._hold(environment, size)
         return not more
 
     def _has_room(self, environment: _Environment, size: int) -> bool:
@@ -214,8 +217,10 @@ class Gateway:
         self._held_of_strangers += environment[_STRANGER] * size
 
     def _drop_body(self, environment: _Environment) -> None:
-        self._hold(environment, -len(environment[_BODY]))
-        environment[_BODY] = bytearray()
+        body = environment[_BODY]
+        if body:
+            self._hold(environment, -len(body))
+            environment[_BODY] = b""
 
     async def _answer(self, scope: Mapping[str, Any], environment: _Environment) -> _Answer:
         try:
@@ -226,7 +231,7 @@ class Gateway:
             elif self._is_slow(environment["REQUEST_METHOD"], environment["PATH_INFO"]):
                 answer, stored = await self._asked_beside(environment, None)
             else:
-                answer = self._ask_with_body(environment)
+                answer = self._ask(environment)
                 stored = self._store(environment)
             if stored is not None:
                 await stored
@@ -243,7 +248,7 @@ class Gateway:
     ) -> tuple[_Answer, Awaitable[None] | None]:
         """Have a request answered by a thread; return also what is done once that is true."""
         loop = asyncio.get_running_loop()
-        answer = await loop.run_in_executor(threads, self._ask_with_body, environment)
+        answer = await loop.run_in_executor(threads, self._ask, environment)
         return answer, self._store(environment)
 
     def _store(self, environment: _Environment) -> Awaitable[None] | None:
@@ -252,23 +257,20 @@ class Gateway:
         intake = environment.get(INTAKE)
         return self._add(intake) if intake is not None and intake.is_to_be_stored else None
 
-    def _ask_with_body(self, environment: _Environment) -> _Answer:
+    def _ask(self, environment: _Environment) -> _Answer:
         body = environment[_BODY]
         environment["wsgi.input"] = io.BytesIO(body)
         environment["CONTENT_LENGTH"] = str(len(body))
-        try:
-            return self._ask(environment)
-        finally:
-            del environment["wsgi.input"]
-
-    def _ask(self, environment: _Environment) -> _Answer:
         answer: list[Any] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], _: object = None) -> None:
-            encoded = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
+            encoded = [(_name_of(name), value.encode("latin-1")) for name, value in headers]
             answer.extend((int(status[:3]), encoded))
 
-        content = b"".join(self._app(environment, start_response))
+        try:
+            content = b"".join(self._app(environment, start_response))
+        finally:
+            del environment["wsgi.input"]  # which holds the body
         status, headers = answer
         return status, headers, content
 
@@ -287,7 +289,7 @@ async def _drain(receive: _Receive) -> None:
                 more = message.get("more_body", False)
 
 
-def _is_large(body: bytearray) -> bool:
+def _is_large(body: bytes | bytearray) -> bool:
     return len(body) > (_LARGE_OF_GZIP if body.startswith(GZIP) else _LARGE)
 
 
@@ -304,15 +306,25 @@ def _environment(scope: Mapping[str, Any]) -> _Environment:
         "SERVER_NAME": host,
         "SERVER_PORT": port,
         "SERVER_PROTOCOL": "HTTP/" + scope["http_version"],
-        "CONTENT_LENGTH": "0",
         "wsgi.url_scheme": scope["scheme"],
-        "wsgi.input": io.BytesIO(),
         "wsgi.errors": sys.stderr,
         _BODY: bytearray(),
         _STRANGER: False,
     }
     for name, value in scope["headers"]:
-        key = "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
+        key = _key_of(name)
         text = value.decode("latin-1")
         environment[key] = f"{environment[key]},{text}" if key in environment else text
     return environment
+
+
+@lru_cache(maxsize=64)
+def _key_of(header: bytes) -> str:
+    """Return under which key a header stands in the environment; most names come each time."""
+    return "HTTP_" + header.decode("latin-1").upper().replace("-", "_")
+
+
+@lru_cache(maxsize=64)
+def _name_of(header: str) -> bytes:
+    """Return the name of a header as it is sent."""
+    return header.lower().encode()

@@ -77,12 +77,14 @@ class GroupCommit:
         durable = loop.create_future()
         size = intake.size + _LEAST
         self.waiting_bytes += size
-        first, *more = pieces(intake.rejections) or [[]]
-        parts = [(intake.views, first), *(((), piece) for piece in more)]
-        for number, (views, rejections) in enumerate(parts, start=1):
-            is_last = number == len(parts)
-            waiting = _Waiting(views, rejections, durable, size if is_last else 0)
-            (self._long if more else self._waiting).append(waiting)
+        parts = pieces(intake.rejections)
+        if len(parts) < 2:
+            self._waiting.append(_Waiting(intake.views, intake.rejections, durable, size))
+        else:
+            first, *between, last = parts
+            self._long.append(_Waiting(intake.views, first, durable, 0))
+            self._long.extend(_Waiting((), piece, durable, 0) for piece in between)
+            self._long.append(_Waiting((), last, durable, size))
         if not self._is_committing:
             self._begin(loop)
         return durable
@@ -110,9 +112,10 @@ class GroupCommit:
         group: list[_Waiting] = []
         views = rejected = 0
         for waiting in islice(self._waiting, _MOST_SHARING):
-            rejected += sum(len(bad.text) for bad in waiting.rejections)
-            if group and rejected > _MOST_REJECTED:
-                break
+            if waiting.rejections:
+                rejected += sum(len(bad.text) for bad in waiting.rejections)
+                if group and rejected > _MOST_REJECTED:
+                    break
             group.append(waiting)
             views += len(waiting.views)
             if views >= _MOST_PAGE_VIEWS:

@@ -284,8 +284,8 @@ def take_in(
 
 def _plain(texts: list[bytes], arrival: Arrival) -> Sequence[PageView | None]:
     """Return the page views of those messages that can be decoded together, None for the others."""
-    few, long = len(texts) < _WORTH_COLUMNS, max(map(len, texts), default=0) > MAX_LINE_BYTES
-    if few or long or arrival.behind or arrival.kind:
+    is_plain = len(texts) >= _WORTH_COLUMNS and not (arrival.behind or arrival.kind)
+    if not is_plain or max(map(len, texts)) > MAX_LINE_BYTES:
         return [None] * len(texts)
     from behavstats.columns import decode_plain  # and NumPy with it
 

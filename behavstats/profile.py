@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 from heapq import nsmallest
-from operator import sub
+from operator import attrgetter, sub
 from typing import Annotated, Any, NamedTuple, TypedDict
 
 import msgspec
@@ -133,6 +133,15 @@ def _rank(page: tuple[str, PageTally]) -> tuple[int, int, str]:
     return -tally.views, -tally.last, name
 
 
+def _most_viewed(pages: Mapping[str, PageTally]) -> str | None:
+    """Return the first of `top_pages`; only those that are viewed as often need to be compared."""
+    if not pages:
+        return None
+    most = max(map(attrgetter("views"), pages.values()))
+    name, _ = min((page for page in pages.items() if page[1].views == most), key=_rank)
+    return name
+
+
 def top_pages(summary: Summary) -> list[tuple[str, PageTally]]:
     """Return the ten most viewed pages, in the order in which one would be the most viewed."""
     return nsmallest(TOP_PAGES, summary.pages.items(), key=_rank)
@@ -212,14 +221,13 @@ def _keys(days: int) -> list[str]:
 
 def profile(user_id: str, summary: Summary, days: int = 7) -> Profile:
     """Read the profile out of the summary of a window of `days` days: five keys, in order."""
-    most_viewed, _ = min(summary.pages.items(), key=_rank, default=(None, None))
     values = (
         user_id,
         summary.views,
         _whole_minutes(summary.time),
         # A rolling window can touch days + 1 dates; its two partial ends make one day together.
         min(len(summary.dates), days),
-        most_viewed,
+        _most_viewed(summary.pages),
     )
     return dict(zip(_keys(days), values, strict=True))
 

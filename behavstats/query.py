@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
 
 from behavstats.errors import InvalidInput
@@ -11,7 +11,10 @@ _LONGEST_QUERY = 8_192  # bytes
 _LONGEST_SHOWN = 40  # characters
 _QUERY = "behavstats.query"  # key in the environment of a request
 
-_Pairs = list[tuple[str, str]]
+
+class _Query(NamedTuple):
+    values: dict[str, str]  # of a name that is repeated, the last
+    repeated: str | None
 
 
 def query_of(environ: dict[str, Any]) -> Mapping[str, str]:
@@ -19,7 +22,7 @@ def query_of(environ: dict[str, Any]) -> Mapping[str, str]:
 
     InvalidInput if it is over 8 KiB long.
     """
-    return dict(_pairs_of(environ))
+    return _query_of(environ).values
 
 
 def check_query(environ: dict[str, Any], known: Collection[str]) -> None:
@@ -27,15 +30,14 @@ def check_query(environ: dict[str, Any], known: Collection[str]) -> None:
 
     If it were passed over, a mistyped `as_of` would be answered for now.
     """
-    names = [name for name, _ in _pairs_of(environ)]
-    for name in names:
-        shown = name if len(name) <= _LONGEST_SHOWN else name[:_LONGEST_SHOWN] + "…"
+    values, repeated = _query_of(environ)
+    for name in values:
         if name not in known:
+            shown = name if len(name) <= _LONGEST_SHOWN else name[:_LONGEST_SHOWN] + "…"
             message = f"there is no parameter {shown!r}: {_advice(name, known)}"
             raise InvalidInput("unknown_parameter", message, shown)
-    if len({*names}) < len(names):
-        name = next(name for name in names if names.count(name) > 1)
-        raise InvalidInput("repeated_parameter", f"{name} is given more than once", name)
+    if repeated is not None:
+        raise InvalidInput("repeated_parameter", f"{repeated} is given more than once", repeated)
 
 
 def _advice(name: str, known: Collection[str]) -> str:
@@ -45,19 +47,25 @@ def _advice(name: str, known: Collection[str]) -> str:
     return f"did you mean {near[0]}?" if near else f"known are {', '.join(known) or 'none'}"
 
 
-def _pairs_of(environ: dict[str, Any]) -> _Pairs:
-    pairs: _Pairs | None = environ.get(_QUERY)
-    if pairs is None:
-        pairs = environ[_QUERY] = _parsed(environ["QUERY_STRING"])
-    return pairs
+def _query_of(environ: dict[str, Any]) -> _Query:
+    query: _Query | None = environ.get(_QUERY)
+    if query is None:
+        query = environ[_QUERY] = _parsed(environ["QUERY_STRING"])
+    return query
 
 
-def _parsed(text: str) -> _Pairs:
+def _parsed(text: str) -> _Query:
     # Not `request.query`, which takes a value that is not UTF-8 for one that is not there; and not
     # `parse_qsl`, which takes as long as reading a profile.
-    if not text:
-        return []
     if len(text) > _LONGEST_QUERY:
         raise InvalidInput("query_too_long", f"the query is over {_LONGEST_QUERY:,} bytes long")
-    parted = (pair.partition("=") for pair in text.split("&") if pair)
-    return [(unquote_plus(name), unquote_plus(value)) for name, _, value in parted]
+    values: dict[str, str] = {}
+    repeated: str | None = None
+    for pair in text.split("&") if text else ():
+        name, _, value = pair.partition("=")
+        if pair:
+            name = unquote_plus(name)
+            if name in values:
+                repeated = name
+            values[name] = unquote_plus(value)
+    return _Query(values, repeated)

@@ -67,6 +67,21 @@ class Guard:
 
     def _look(self) -> tuple[Loss | None, _Version | None]:
         """Return what happened to the files, and the version of the store's; a stat for each."""
+        try:
+            store, log, memory = map(os.stat, self._paths)
+        except OSError:
+            return self._look_closer()
+        found = [
+            (store.st_dev, store.st_ino),
+            (log.st_dev, log.st_ino),
+            (memory.st_dev, memory.st_ino),
+        ]
+        if found != self._known or self._is_overwritten:
+            return self._look_closer()
+        return None, (store.st_mtime_ns, store.st_size)
+
+    def _look_closer(self) -> tuple[Loss | None, _Version | None]:
+        """Return the same where it is not the plain case: all there, and as before."""
         loss, version = self._look_at_store()
         if loss is not None:
             return loss, version

@@ -20,7 +20,9 @@ class Hasher:
 
     def hash(self, text: str) -> int:
         """Return 64 bits, as SQLite's signed integer; two texts may have the same ones."""
-        return int.from_bytes(self.hashes((text,)), "little", signed=True)
+        hasher = self._begun.copy()
+        hasher.update(text.encode(errors="surrogatepass"))
+        return int.from_bytes(hasher.digest(), "little", signed=True)
 
     def hashes(self, texts: Iterable[str]) -> bytes:
         """Return the hashes of texts, eight bytes each, the lowest first."""

@@ -14,7 +14,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from behavstats.errors import StoreBusy, StoreUnavailable
@@ -32,8 +32,8 @@ class StoreLock:
     def __init__(
         self, path: Path, patience: float, on_wait: Callable[[], None] = lambda: None
     ) -> None:
-        self._turnstile = Path(f"{path}-turn")
-        self._lock = Path(f"{path}-lock")
+        self._turnstile = f"{path}-turn"
+        self._lock = f"{path}-lock"
         self.patience = patience
         self._on_wait = on_wait
 
@@ -41,13 +41,17 @@ class StoreLock:
     def held(self) -> Iterator[None]:
         """Hold the lock; StoreBusy if it is not to be had in time."""
         waiting = self._waiting()
-        with ExitStack() as lock:
-            with ExitStack() as turnstile:
-                turnstile.callback(os.close, self._locked(self._turnstile, waiting))
-                lock.callback(os.close, self._locked(self._lock, waiting))
+        turnstile = self._locked(self._turnstile, waiting)
+        try:
+            lock = self._locked(self._lock, waiting)
+        finally:
+            os.close(turnstile)
+        try:
             yield
+        finally:
+            os.close(lock)
 
-    def _locked(self, path: Path, waiting: Iterator[None]) -> int:
+    def _locked(self, path: str, waiting: Iterator[None]) -> int:
         """Return a descriptor of the file with the lock on it; closing it lets go."""
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)

@@ -22,6 +22,7 @@ SAMPLED = 1021
 _SUMMARISED = """
 SELECT DISTINCT user FROM json_each(?) AS asked CROSS JOIN summary ON user = asked.value
 """
+_IS_SUMMARISED = "SELECT user FROM summary WHERE user = ? LIMIT 1"
 _DROP = "DELETE FROM summary WHERE user = ? AND span = ? AND start = ?"
 _NOTE = "INSERT OR IGNORE INTO unsettled_day (user, start) VALUES (?, ?)"
 _NOTED = "SELECT user, start FROM unsettled_day LIMIT 1000"
@@ -49,8 +50,12 @@ def unsettle(connection: sqlite3.Connection, added: Iterable[tuple[int, int]]) -
     Within the write transaction that adds them.
     """
     added = [*added]
-    users = json_array({user for user, _ in added})
-    summarised = {user for (user,) in connection.execute(_SUMMARISED, (users,))}
+    users = {user for user, _ in added}
+    if len(users) == 1:  # a JSON array takes longer to read than this to find
+        found = connection.execute(_IS_SUMMARISED, (*users,))
+    else:
+        found = connection.execute(_SUMMARISED, (json_array(users),))
+    summarised = {user for (user,) in found}
     hours = {(user, instant - instant % HOUR) for user, instant in added if user in summarised}
     days = {(user, instant - instant % DAY) for user, instant in added if not instant % SAMPLED}
     for user, hour in hours:
@@ -58,7 +63,8 @@ def unsettle(connection: sqlite3.Connection, added: Iterable[tuple[int, int]]) -
         spans = ((user, HOUR, hour), (user, DAY, day))
         if sum(connection.execute(_DROP, span).rowcount for span in spans):
             days.add((user, day))
-    note_unsettled(connection, days)
+    if days:
+        note_unsettled(connection, days)
 
 
 def note_unsettled(connection: sqlite3.Connection, days: Iterable[tuple[int, int]]) -> None:

@@ -123,9 +123,9 @@ def _insert(
         (many, 0, in_bulk, step),
         (one, in_bulk, len(values), columns),
     ):
-        connection.executemany(
-            statement, (values[at : at + length] for at in range(start, end, length))
-        )
+        if start < end:
+            rows = (values[at : at + length] for at in range(start, end, length))
+            connection.executemany(statement, rows)
 
 
 @cache

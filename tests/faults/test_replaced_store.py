@@ -92,14 +92,15 @@ def test_a_server_whose_store_is_lost_says_why_until_one_is_restored(
         assert status == 503
         assert STOPPING[act] in message
         load.wait_for_refusals(5)
+        wait_until(lambda: '"level":"error"' in server.said(), "the log says it, too")
         before = {*ledger.acknowledged}, {*ledger.acknowledged_undated}
         done = cli("restore", str(backup))
         assert (done.returncode, done.stderr) == (0, b"")
         wait_until(lambda: readiness(server)[0] == 200, "it is ready again")
         load.wait_for(50)
+    wait_until(lambda: "the store can be used again" in server.said(), "it says so")
     errors = [text for text in server.said().splitlines() if '"level":"error"' in text]
     assert len([text for text in errors if STOPPING[act] in text]) <= 1  # not each second
-    assert "the store can be used again" in server.said()
     ledger.acknowledged -= before[0]
     ledger.acknowledged_undated -= before[1]
     views = keeps_its_promise(db, ledger.acknowledged | {OLD}, stored(db))
