@@ -67,12 +67,13 @@ class Report:
         self.rejected.update(rejection.reason for rejection in rejections)
         self.examples += rejections[: _EXAMPLES - len(self.examples)]
 
-    def values(self) -> dict[str, object]:
-        """Return the report as values that JSON has."""
+    def values(self, *, is_stored: bool) -> dict[str, object]:
+        """Return the report as values that JSON has; unless it is stored, nobody knows duplicates."""
+        stored = {"added": self.added, "duplicates": self.duplicates}
         return {
             "read": self.read,
-            "added": self.added,
-            "duplicates": self.duplicates,
+            **(stored if is_stored else {"page_views": self.added}),
+            "dry_run": not is_stored,
             "others": dict(self.others),
             "rejected": dict(self.rejected),
             "failures": [*map(str, self.failures)],

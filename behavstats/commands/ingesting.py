@@ -71,7 +71,7 @@ def ingest(
             report = try_out(files, settings.clock, options)
     else:
         report = _ingest(files, settings, options, size)
-    _print_report(report, dry_run=dry_run, as_json=json)
+    _print_report(report, db, dry_run=dry_run, as_json=json)
     raise typer.Exit(exit_code(report))
 
 
@@ -92,18 +92,20 @@ def _ingest(files: list[str], settings: Settings, options: "Options", size: int 
     return report
 
 
-def _print_report(report: "Report", *, dry_run: bool, as_json: bool) -> None:
+def _print_report(report: "Report", db: Path, *, dry_run: bool, as_json: bool) -> None:
     from behavstats import display
 
     if as_json:
-        print_json(report.values() | {"dry_run": dry_run})
+        print_json(report.values(is_stored=not dry_run))
     else:
         table = display.report_table(report, is_stored=not dry_run)
         with told_at_least(display.report_line(report)):
             display.console(sys.stdout).print(table)
     complain(*map(display.rejection_line, report.examples))
     if report.rejected and not dry_run:
-        complain("rejected lines are kept: behavstats rejects lists them")
+        complain(
+            f"rejected lines are kept: {join(['behavstats', 'rejects', *_given(db)])} lists them"
+        )
     complain(*report.failures)
     if report.interrupted:
         complain("interrupted; what is counted above is stored, and running it again goes on")
@@ -124,7 +126,7 @@ def rejects(
         typer.Option(metavar="N", min=0, help="Up to this number, which --jsonl ends with."),
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="All, also what was never printed.")
+        bool, typer.Option("--all", help="Every line, also one that was never printed.")
     ] = False,
     source: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only lines of this source.")
@@ -174,6 +176,8 @@ def _print_summary(store: "Store", chosen: "Selection", *, as_json: bool) -> Non
     from behavstats import display
 
     totals, groups = store.rejected.totals(), store.rejected.groups(chosen)
+    if not groups and (chosen.source or chosen.reason):
+        complain("no rejected line is of this source and reason")
     bounds = bounds_of()
     if as_json:
         print_json(display.rejects_values(totals, bounds, groups))
@@ -227,13 +231,15 @@ def _print_rejected_lines(store: "Store", chosen: "Selection", db: Path) -> None
             write(line + b"\n")
     if last:
         command = ["behavstats", "rejects", "--clear", "--up-to", str(last)]
-        options = {"--source": chosen.source, "--reason": chosen.reason, "--db": _other(db)}
+        options = {"--source": chosen.source, "--reason": chosen.reason}
         command += [text for option in options.items() if option[1] for text in option if text]
+        command += _given(db)
         complain(f"exported up to {last}; once they are ingested, clear them: {join(command)}")
     if cut:
-        complain(f"{cut:,} lines were not printed: --clear --all alone deletes them")
+        complain(f"lines that were not printed: {cut:,}; only --clear with --all deletes them")
 
 
-def _other(db: Path) -> str | None:
-    """Return the store's path if it has to be given."""
-    return None if str(db) in (str(DEFAULT_DB), os.environ.get("BEHAVSTATS_DB")) else str(db)
+def _given(db: Path) -> list[str]:
+    """Return the option for the store's path, if it has to be given."""
+    usual = (str(DEFAULT_DB), os.environ.get("BEHAVSTATS_DB"))
+    return [] if str(db) in usual else ["--db", str(db)]

@@ -68,7 +68,9 @@ def export(user: User, db: Database = DEFAULT_DB) -> None:
 @app.command(epilog="Example: behavstats forget 019mr8mf4r")
 def forget(
     user: User,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask. (Without a terminal, nothing is asked.)")
+    ] = False,
     json: Json = False,
     db: Database = DEFAULT_DB,
 ) -> None:

@@ -93,5 +93,8 @@ def sources(
     if json:
         print_json([*map(display.source_json, followed)])
         return
+    if not followed:
+        print("no file was followed yet")
+        return
     out = display.console(sys.stdout)
     out.print(display.sources_table(followed, is_wide=out.width >= display.WIDE))

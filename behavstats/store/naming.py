@@ -1,8 +1,8 @@
 """Naming: whether a rejected line names a user, and whether it gives the id as its user's.
 
 In a line that is JSON, a string that equals the id names the user (a value or a key, at any depth),
-and so does a number that is written like the id. `10` is not found in a timestamp there, nor `anna`
-in `anna@example.com`. What is no JSON may be cut anywhere, so that the id counts there as a word.
+and so does a number that is written like the id, as the value of a user's key. `10` is not found in
+a timestamp there, nor in a price, nor `anna` in `anna@example.com`. What is no JSON may be cut anywhere, so that the id counts there as a word.
 
 All of it takes time in proportion to the line, however hostile that is, and never holds the
 interpreter for more than some milliseconds.
@@ -75,11 +75,12 @@ class Naming:
                 if self._equals(piece):
                     before = pieces[number - 1].strip() == b":"
                     yield _mention(before and _is_key(pieces[number - 2]))
-            elif self._is_number and self._bytes in piece:
-                for at in _hits(self._bytes, piece):
-                    if self._is_number_at(piece, at):
-                        before = number > 0 and piece[:at].strip() == b":"
-                        yield _mention(before and _is_key(pieces[number - 1]))
+            elif number and self._is_number and self._bytes in piece:
+                # A number says what it is by its key alone: a price is nobody's id.
+                at = piece.index(self._bytes)
+                is_value = self._is_number_at(piece, at) and piece[:at].strip() == b":"
+                if is_value and _is_key(pieces[number - 1]):
+                    yield Mention.AS_USER
 
     def _equals(self, piece: bytes) -> bool:
         return piece == self._bytes or (_is_escaped(piece) and _unhidden(piece) == self._id)

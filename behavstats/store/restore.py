@@ -108,12 +108,14 @@ def _put(copy: Path, path: Path) -> Path | None:
     os.replace(copy, path)
     sync(path.parent)
     log = Path(f"{path}-wal")
-    if log.exists() and log.stat().st_size:
-        there = True
+    is_left = log.exists() and log.stat().st_size > 0
+    if is_left:
         os.rename(log, f"{kept}-wal")
     for suffix in ("-wal", "-shm", "-journal"):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
-    return kept if there else None
+    if there:
+        return kept
+    return Path(f"{kept}-wal") if is_left else None
 
 
 def _names(path: Path) -> Iterator[Path]:

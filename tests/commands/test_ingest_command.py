@@ -147,7 +147,11 @@ def test_a_dry_run_makes_no_store_and_a_report_can_be_json(cli, db):
     """With what was read, and why lines were rejected."""
     done = cli("ingest", "-", "--dry-run", "--json", stdin=LINES + b"x\n")
     report = json.loads(done.stdout)
-    assert (done.returncode, report["added"], report["rejected"]) == (1, 2, {"invalid_json": 1})
+    assert (done.returncode, report["page_views"], report["rejected"]) == (
+        1,
+        2,
+        {"invalid_json": 1},
+    )
     assert not db.exists()
     done = cli("ingest", "-", "--max-rejects", "1", stdin=LINES + b"x\ny\n")
     assert (done.returncode, counts(done)["rejected"]) == (3, 1)
