@@ -68,7 +68,7 @@ class Report:
         self.examples += rejections[: _EXAMPLES - len(self.examples)]
 
     def values(self, *, is_stored: bool) -> dict[str, object]:
-        """Return the report as values that JSON has; unless it is stored, nobody knows duplicates."""
+        """Return the report as values that JSON has; what is not stored has no duplicates."""
         stored = {"added": self.added, "duplicates": self.duplicates}
         return {
             "read": self.read,

@@ -103,9 +103,8 @@ def _print_report(report: "Report", db: Path, *, dry_run: bool, as_json: bool) -
             display.console(sys.stdout).print(table)
     complain(*map(display.rejection_line, report.examples))
     if report.rejected and not dry_run:
-        complain(
-            f"rejected lines are kept: {join(['behavstats', 'rejects', *_given(db)])} lists them"
-        )
+        listing = join(["behavstats", "rejects", *_given(db)])
+        complain(f"rejected lines are kept: {listing} lists them")
     complain(*report.failures)
     if report.interrupted:
         complain("interrupted; what is counted above is stored, and running it again goes on")

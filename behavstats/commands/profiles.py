@@ -69,7 +69,7 @@ def export(user: User, db: Database = DEFAULT_DB) -> None:
 def forget(
     user: User,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Do not ask. (Without a terminal, nothing is asked.)")
+        bool, typer.Option("--yes", help="Do not ask; without a terminal, nothing is asked anyway.")
     ] = False,
     json: Json = False,
     db: Database = DEFAULT_DB,

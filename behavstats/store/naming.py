@@ -2,7 +2,8 @@
 
 In a line that is JSON, a string that equals the id names the user (a value or a key, at any depth),
 and so does a number that is written like the id, as the value of a user's key. `10` is not found in
-a timestamp there, nor in a price, nor `anna` in `anna@example.com`. What is no JSON may be cut anywhere, so that the id counts there as a word.
+a timestamp there, nor in a price, nor `anna` in `anna@example.com`. What is no JSON may be cut
+anywhere, so that the id counts there as a word.
 
 All of it takes time in proportion to the line, however hostile that is, and never holds the
 interpreter for more than some milliseconds.

@@ -65,7 +65,7 @@ def test_an_over_long_line_is_listed_by_its_place(cli):
     place = f"-, line 3, byte {len(LINES)}, 2,000,000 bytes long"
     assert printed.stderr.decode().splitlines() == [
         f"behavstats: not printed, since only its beginning is kept: {place}",
-        "behavstats: 1 lines were not printed: --clear --all alone deletes them",
+        "behavstats: lines that were not printed: 1; only --clear with --all deletes them",
     ]
 
 
