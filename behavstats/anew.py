@@ -24,6 +24,7 @@ _PATIENCE = 5.0  # seconds in which a copy of what a file held may appear: it ma
 _MOST_CONTINUED = 10_000  # that are remembered
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _WORD = re.compile(r"[^\s\"',;:&=?(){}\[\]<>]+")
+_NUMERIC_ID = re.compile(r'(?i:"(?:user|anonymous)_?id")\s*:\s*(-?[0-9]+)')
 
 _log = logging.getLogger(__name__)
 
@@ -139,6 +140,7 @@ def _named(rejection: Rejection) -> Iterable[str]:
     if not strings:
         return set(_WORD.findall(text))
     names = {string[1:-1] for string in strings}
+    names.update(_NUMERIC_ID.findall(text))
     for string in strings:
         if "\\" in string:
             with suppress(msgspec.DecodeError):

@@ -37,7 +37,12 @@ _GZIP_FORMAT = 16 + zlib.MAX_WBITS
 _PIECE = 16 * 1024  # bytes
 _KEPT_OF_LONG_MESSAGE = 4 * 1024
 # As clients put a key into each message: not to be kept, however wrong the message is.
-_KEY = re.compile(rb'("writeKey"\s*:\s*")(?:[^"\\]++|\\.)*+|(writeKey=)[^&"#\\\s]++', re.DOTALL)
+_NAME = b"writeKey"
+_ESCAPE = b"\\u00"  # how a letter of the name may begin
+_AS_JSON = b"".join(rb"(?:%c|\\u00(?i:%02x))" % (letter, letter) for letter in _NAME)
+_KEY = re.compile(
+    rb'("%b"\s*:\s*")(?:[^"\\]++|\\.)*+|(writeKey=)[^&"#\\\s]++' % _AS_JSON, re.DOTALL
+)
 _HIDDEN = rb"\1\2..."
 _WORTH_COLUMNS = 20  # messages
 _BESIDE = 600  # bytes that a message takes beside its text
@@ -304,7 +309,7 @@ def _rejection(
 ) -> Rejection:
     line = _one_line(text)
     kept = line[:_KEPT_OF_LONG_MESSAGE] if len(line) > MAX_LINE_BYTES else line
-    shown = _KEY.sub(_HIDDEN, kept) if b"writeKey" in kept else kept
+    shown = _KEY.sub(_HIDDEN, kept) if _NAME in kept or _ESCAPE in kept else kept
     length = len(line) - len(kept) + len(shown)
     came = (arrival.instant, arrival.sender)
     return Rejection(source, number, 0, length, reason.code, reason.message, shown, *came)

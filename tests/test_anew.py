@@ -131,6 +131,21 @@ def test_rejected_lines_that_name_an_erased_user_do_not_come_back(store, folder,
     assert kept == {BAD.strip(), b'{"user_id": "berta"}'}
 
 
+@pytest.mark.parametrize("key", ["userId", "anonymousId"])
+def test_a_rejected_line_that_has_an_erased_id_as_a_number_does_not_come_back(store, folder, key):
+    """As clients send it; a number that is no user's id is another thing."""
+    log = folder / "ev.jsonl"
+    bad = b'{"type": "page", "%s": 42, "timestamp": "?"}\n' % key.encode()
+    other = b'{"type": "page", "userId": "x", "price": 42, "timestamp": "?"}\n'
+    log.write_bytes(of("anna", 1) + of("42", 1) + bad + other)
+    drain(store, folder)
+    store.forget("anna")
+    assert store.forget("42").rejected_lines == 1
+    write_over(log, of("42", 1) + bad + other)
+    assert drain(store, folder).left_out == 2
+    assert {rejection.text for rejection in store.rejections()} == {other.strip()}
+
+
 def test_of_what_was_left_out_no_byte_is_stored(db, folder):
     """Neither the id nor the names of pages that nobody else viewed."""
     with Store.create(db, patience=10) as store:

@@ -332,6 +332,8 @@ def test_the_key_in_a_message_that_is_rejected_is_not_kept_with_it():
         ),
         (b'{"writeKey" : "a\\u006bey\\"s", "x": 1}', b'{"writeKey" : "...", "x": 1}'),
         (b'{"context":{"writeKey":"secret"}}', b'{"context":{"writeKey":"..."}}'),
+        (b'{"write\\u004Bey":"secret"}', b'{"write\\u004Bey":"..."}'),
+        (b'{"\\u0077riteKe\\u0079" : "secret"}', b'{"\\u0077riteKe\\u0079" : "..."}'),
         (b'{"x":"http://h/?a=b&writeKey=secret&c=d"}', b'{"x":"http://h/?a=b&writeKey=...&c=d"}'),
         (b'{"writeKey":"secret", no JSON', b'{"writeKey":"...", no JSON'),
         (b'{"writeKey":"never closed\\', b'{"writeKey":"...\\'),
