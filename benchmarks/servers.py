@@ -15,9 +15,10 @@ from behavstats import server
 from behavstats.gateway import Answered, Gateway
 from behavstats.intake import Intake
 from behavstats.settings import Settings
+from behavstats.tally import Tally
 
 
-def bare_app(_: Settings) -> Gateway:
+def bare_app(_settings: Settings, _tally: Tally) -> Gateway:
     """Return the least that a Bottle application can do with a GET and with a POST."""
     app = bottle.Bottle()
 
