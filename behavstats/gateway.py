@@ -12,6 +12,7 @@ the time that a client may take to send one.
 
 import asyncio
 import io
+import math
 import os
 import sys
 import time
@@ -45,6 +46,7 @@ _MOST_HELD_OF_STRANGERS = 32 * 1024 * 1024
 _SMALL = 16 * 1024  # bytes of a body that is held also beyond that: slow large ones are in no way
 _MOST_DRAINED = 16 * 1024 * 1024  # bytes that are read, and dropped, of what is answered already
 _SECONDS_TO_SEND = 60.0
+_SECONDS_TO_KEEP_PLACE = 2.0  # while a body comes in; then it makes room where there is none left
 _LARGE = 256 * 1024  # bytes of a body
 _LARGE_OF_GZIP = 4 * 1024  # that may be a thousand times as many
 _MOST_LARGE = 2  # that are looked at side by side: each may take 16 MiB, as text four times as much
@@ -67,6 +69,7 @@ _Send = Callable[[dict[str, Any]], Awaitable[None]]
 _Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 _Add = Callable[[Intake], Awaitable[None]]
 _IsSlow = Callable[[str, str], bool]
+_Waiting = dict[asyncio.Timeout, float]  # since when (monotonic), the longest first
 
 
 class Standing(Enum):
@@ -126,7 +129,9 @@ class Gateway:
         self._observer = observer
         self._standing_of = standing_of
         self._requests = 0
-        self._strangers = 0
+        # Whose bodies come in. Those that had to make room are in neither any more.
+        self._known: _Waiting = {}
+        self._strangers: _Waiting = {}
         self._held = 0
         self._held_of_strangers = 0
         self._few = ThreadPoolExecutor(_MOST_LARGE, thread_name_prefix="large-body")
@@ -159,7 +164,8 @@ class Gateway:
 
     def check_room(self) -> None:
         """Raise Overloaded if no more requests that send something are taken now."""
-        if self._requests > _MOST_REQUESTS:
+        is_full = self._requests > _MOST_REQUESTS
+        if is_full and self._overdue(self._strangers, self._known) is None:
             raise Overloaded(_CROWDED)
 
     async def _take_body(self, environment: _Environment, receive: _Receive) -> bool:
@@ -173,19 +179,49 @@ class Gateway:
         if standing is Standing.REFUSED:
             return False
         is_stranger = environment[_STRANGER] = standing is Standing.STRANGER
-        is_crowded = is_stranger and self._strangers >= _MOST_STRANGERS
-        if is_crowded or self._requests > _MOST_REQUESTS:
+        if not self._has_place(is_stranger=is_stranger):
             environment[FAILED] = Overloaded(_CROWDED)
             return False
-        self._strangers += is_stranger
+        waiting = self._strangers if is_stranger else self._known
+        timeout = asyncio.timeout(_SECONDS_TO_SEND)
         try:
-            async with asyncio.timeout(_SECONDS_TO_SEND):
+            async with timeout:
+                waiting[timeout] = time.monotonic()
                 return await self._read(environment, receive)
         except TimeoutError:
-            environment[FAILED] = SlowClient(_SECONDS_TO_SEND)
+            is_late = timeout in waiting
+            environment[FAILED] = SlowClient(_SECONDS_TO_SEND) if is_late else Overloaded(_CROWDED)
+            self._drop_body(environment)
             return True  # whatever comes is too late
         finally:
-            self._strangers -= is_stranger
+            if waiting.pop(timeout, None) is None:  # it made room, and is counted until it ends
+                self._requests += 1
+
+    def _has_place(self, *, is_stranger: bool) -> bool:
+        """Return whether one more body may come in.
+
+        If there are too many, the one that was waited for longest makes room, unless it is fresh.
+        A stranger's newcomer takes only the place of another stranger.
+        """
+        is_share_full = is_stranger and len(self._strangers) >= _MOST_STRANGERS
+        if not is_share_full and self._requests <= _MOST_REQUESTS:
+            return True
+        queues = (self._strangers,) if is_stranger else (self._strangers, self._known)
+        waiting = self._overdue(*queues)
+        if waiting is None:
+            return False
+        timeout = next(iter(waiting))
+        del waiting[timeout]
+        self._requests -= 1
+        if not timeout.expired():
+            timeout.reschedule(0)  # long ago: at once
+        return True
+
+    def _overdue(self, *queues: _Waiting) -> _Waiting | None:
+        """Return of some queues the one whose first has waited longest, if it has to make room."""
+        longest = min(queues, key=_first_since)
+        latest = time.monotonic() - _SECONDS_TO_KEEP_PLACE
+        return longest if _first_since(longest) < latest else None
 
     async def _read(self, environment: _Environment, receive: _Receive) -> bool:
         """Read a body, until it is seen to be too long; return whether that was all of it."""
@@ -273,6 +309,11 @@ class Gateway:
             del environment["wsgi.input"]  # which holds the body
         status, headers = answer
         return status, headers, content
+
+
+def _first_since(waiting: _Waiting) -> float:
+    # Of a copy, which is made at once: readiness is asked beside the loop, which changes it.
+    return next(iter([*waiting.values()]), math.inf)
 
 
 async def _drain(receive: _Receive) -> None:

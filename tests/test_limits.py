@@ -147,7 +147,7 @@ def refused(answer):
 
 def test_more_requests_than_may_be_under_way_are_refused_and_others_answered(serve):
     """Those that are under way end well; afterwards there is room again."""
-    server = serve(limits=("gateway._MOST_REQUESTS=5",))
+    server = serve(limits=("gateway._MOST_REQUESTS=5", "gateway._SECONDS_TO_KEEP_PLACE=60"))
     bodies = [json.dumps(ours(f"/slow/{number}")).encode() for number in range(5)]
     with ExitStack() as connections:
         slow = [connections.enter_context(connect(server)) for _ in bodies]
@@ -206,7 +206,8 @@ def half_sent(server, connections, path="/v1/page", *headers):
 
 def test_half_sent_bodies_of_strangers_keep_no_holder_of_a_key_out(serve):
     """They have a share of their own; who has the key in the body shares it, and is told so."""
-    server = serve(*KEYS, limits=("gateway._MOST_STRANGERS=5", "gateway._MOST_REQUESTS=8"))
+    limits = ("_MOST_STRANGERS=5", "_MOST_REQUESTS=8", "_SECONDS_TO_KEEP_PLACE=60")
+    server = serve(*KEYS, limits=[f"gateway.{limit}" for limit in limits])
     in_body = json.dumps(ours("/") | {"writeKey": WRITE_KEY}).encode()
     with ExitStack() as connections:
         for _ in range(5):
@@ -220,6 +221,37 @@ def test_half_sent_bodies_of_strangers_keep_no_holder_of_a_key_out(serve):
             assert refused(server.request("POST", "/v1/page", in_body))
         assert server.request("GET", "/readyz")[0] == 200
     wait_until(lambda: server.request("POST", "/v1/page", in_body)[0] == 200)
+
+
+@pytest.mark.parametrize(
+    ("limit", "shown"),
+    [("_MOST_REQUESTS", bearer(WRITE_KEY)), ("_MOST_STRANGERS", {})],
+    ids=["with a key", "strangers"],
+)
+def test_what_was_waited_for_longest_makes_room_where_half_sent_bodies_fill_a_limit(
+    serve, limit, shown
+):
+    """It is told to try again; the newcomer and all others end well, and the server is ready."""
+    limits = (f"gateway.{limit}=5", "gateway._SECONDS_TO_KEEP_PLACE=0.5")
+    server = serve(*KEYS, limits=limits)
+    lines = [f"{name}: {value}" for name, value in shown.items()]
+    whole = json.dumps(ours("/") | {"writeKey": WRITE_KEY}).encode().ljust(1000)
+    with ExitStack() as connections:
+        waiting = []
+        for _ in range(5):
+            waiting.append(
+                half_sent(server, connections, "/v1/page", "Expect: 100-continue", *lines)
+            )
+            assert waiting[-1].recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        wait_until(lambda: server.request("GET", "/readyz")[0] == 200)
+        wait_until(lambda: server.request("POST", "/v1/page", whole, shown)[0] == 200)
+        assert refused(answer_of(waiting[0]))
+        assert rest_of(waiting[0]) == b""
+        for connection in waiting[1:]:
+            connection.sendall(whole[1:])
+            assert answer_of(connection)[0] == 200
+    assert server.stop() == 0
+    assert "Traceback" not in server.stderr
 
 
 def test_bytes_of_strangers_keep_no_holder_of_a_key_out(serve):
