@@ -22,11 +22,22 @@ _URL = Meta(
 _USER_ID, _NAME, _TIME, _ADDRESS = (
     msgspec.json.schema(Annotated[str, kind]) for kind in (USER_ID, NAME, TIMESTAMP, _URL)
 )
+_PAGE_WORDS = {
+    "page": "The page on which it happened.",
+    "title": "The page's title.",
+    "path": "The path of the page's address.",
+    "url": "The page's address, of which the path is taken.",
+}
 _NOT_TOLD: Schema = {"enum": ["", None]}
 _NO_TEXT: Schema = {"not": {"type": "string", "minLength": 1}}
 _NOT_OURS: Schema = {
     "type": "object",
-    "properties": {"user_id": {"description": "Marks our own format.", "not": {}}},
+    "properties": {
+        "user_id": {
+            "description": "Not in a message: a body with this key is in our own format.",
+            "not": {},
+        }
+    },
 }
 
 # What may tell the page, where there is no name: the first that does.
@@ -50,7 +61,7 @@ def message_schemas(message: Schema, reference: Callable[[str], Schema]) -> dict
     other = _all(_NOT_OURS, _having(type={"enum": [*OTHERS]}))
     no_event = {"properties": {"event": {"type": "null"}}}
     marked = _any(*({"required": [key]} for key in THEIRS))
-    return {
+    schemas = {
         "Message": message | {"properties": message["properties"] | _NOT_OURS["properties"]},
         "PageMessage": {
             "title": "PageMessage",
@@ -75,6 +86,29 @@ def message_schemas(message: Schema, reference: Callable[[str], Schema]) -> dict
             ),
         },
     }
+    properties = schemas["Message"]["properties"]
+    words = _PAGE_WORDS | {name: schema["description"] for name, schema in properties.items()}
+    return {
+        name: schema if name == "Message" else _described(schema, words)
+        for name, schema in schemas.items()
+    }
+
+
+def _described(schema: Any, words: dict[str, str]) -> Any:  # noqa: ANN401  any part of a schema
+    """Return a schema whose properties, however deep, say what they are, by their names."""
+    if isinstance(schema, list):
+        return [_described(part, words) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    rest = {key: _described(part, words) for key, part in schema.items() if key != "properties"}
+    if "properties" not in schema:
+        return rest
+    # Their names are no keys of a schema: one of them is `properties` as well.
+    properties = {
+        name: _described(part, words) | {"description": words[name]}
+        for name, part in schema["properties"].items()
+    }
+    return rest | {"properties": properties}
 
 
 def _user() -> Schema:

@@ -57,15 +57,15 @@ class _Page(msgspec.Struct, gc=False):
     """What the library that sends a message knows of the page, or what its caller told."""
 
     title: Annotated[Any, Meta(description="The page's title.")] = None
-    path: Annotated[Any, Meta(description="The path of its address.")] = None
-    url: Annotated[Any, Meta(description="Its address; of that, the path is taken.")] = None
+    path: Annotated[Any, Meta(description="The path of the page's address.")] = None
+    url: Annotated[Any, Meta(description="The page's address, of which the path is taken.")] = None
 
 
 class _Context(msgspec.Struct, gc=False):
     """What surrounds a message."""
 
     page: Annotated[
-        _Page | _Empty, Meta(description="The page on which it happened; an array is empty.")
+        _Page | _Empty, Meta(description="The page on which it happened; an array counts as empty.")
     ] = None
 
 
@@ -105,10 +105,11 @@ class Message(Typed, gc=False, rename="camel"):
     )
     category: Annotated[Any, Meta(description="Stands before the name, with a colon.")] = None
     properties: Annotated[
-        _Page | _Empty, Meta(description="What the caller told of the page; an array is empty.")
+        _Page | _Empty,
+        Meta(description="What the caller told of the page; an array counts as empty."),
     ] = None
     context: Annotated[
-        _Context | _Empty, Meta(description="What surrounds the message; an array is empty.")
+        _Context | _Empty, Meta(description="What surrounds the message; an array counts as empty.")
     ] = None
     timestamp: Annotated[
         _Text, Meta(description="When it happened, RFC 3339 with Z or an offset; else, now.")
@@ -121,7 +122,7 @@ class Message(Typed, gc=False, rename="camel"):
         Meta(description="When it was sent, by the sender's clock: corrects one that is wrong."),
     ] = None
     received_at: Annotated[
-        Any, Meta(description="When it arrived: of a rejected message that is sent again.")
+        Any, Meta(description="When it first arrived; the export of rejected messages adds it.")
     ] = None
     message_id: Annotated[
         Any, Meta(description="Tells the message from others, so that it counts once.")

@@ -86,15 +86,19 @@ def test_what_is_tried_out_shows_in_what_is_read(server):
 def undescribed(schema, path):
     """Yield where properties of a schema stand that say nothing of themselves.
 
-    Those within anyOf and the like are conditions on properties that are described elsewhere.
+    Those within anyOf and the like are shown to readers as well.
     """
     for key in ("properties", "patternProperties"):
         for name, inner in schema.get(key, {}).items():
             if not inner.get("description"):
                 yield f"{path}/{name}"
             yield from undescribed(inner, f"{path}/{name}")
-    if isinstance(schema.get("items"), dict):
-        yield from undescribed(schema["items"], f"{path}/items")
+    for key in ("anyOf", "allOf", "oneOf"):
+        for number, inner in enumerate(schema.get(key, ())):
+            yield from undescribed(inner, f"{path}/{key}/{number}")
+    for key in ("items", "contains", "not", "additionalProperties"):
+        if isinstance(schema.get(key), dict):
+            yield from undescribed(schema[key], f"{path}/{key}")
 
 
 def test_every_field_parameter_answer_and_header_has_a_description():
