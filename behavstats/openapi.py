@@ -34,7 +34,7 @@ from behavstats.errors import (
 from behavstats.intake import MAX_BODY_BYTES, MAX_MESSAGES, Batch
 from behavstats.messages import Schema, message_schemas
 from behavstats.profile import FIELDS, Details, Profile, profile, summarise
-from behavstats.wire import PAGES, Message, WireEvent
+from behavstats.wire import OTHERS, PAGES, Message, WireEvent
 
 _REF = "#/components/schemas/{name}"
 _TYPES = (WireEvent, Message, Batch, Done, Counted, Erased, Failure, Project, Details)
@@ -48,8 +48,9 @@ as well: the body decides. A batch may come as newline-delimited JSON, too. At m
 16 MiB decompressed, and 2,500 messages. Sending anything again changes nothing. After a 503, try \
 again in `Retry-After` seconds.
 
-Where the server has keys, a write key may only send, a secret key everything; who can give it \
-nowhere else, gives it as `writeKey` in the body. Where it has none, it answers this machine alone.
+Where the server has keys, a write key may only send, and a secret key may do everything. A client \
+that cannot send headers gives its key as `writeKey` in the body. Where the server has no keys, it \
+answers this machine alone.
 """
 _NOW = "2026-11-15T12:34:56.789Z"  # stands for the instant at which the document is asked for
 _EVENT = {"user_id": "019mr8mf4r", "name": "/pricing", "timestamp": _NOW}
@@ -181,14 +182,18 @@ def _failures(
     operation: Operation, *, has_keys: bool
 ) -> Iterator[tuple[int, str, BehavstatsError]]:
     """Yield how an operation may fail: the status, what it means, and an error that leads to it."""
-    words = "Something in the request is wrong; sent again, it will be again."
+    words = "Something in the request is wrong. Sending it again does not help."
     if operation.takes or operation.need is not Need.SENDING or has_keys:
         yield 400, words, _wrong(operation)
     if operation.need and has_keys:
         yield 401, "No key, or one that is not known.", NotAuthenticated("the key is not known")
     if not has_keys:
         error = AccessDenied("without keys, the Host has to be this machine's loopback address")
-        yield 403, "Another machine, or a web page that may not.", error
+        yield (
+            403,
+            "It comes from another machine, or from a web page that may not send.",
+            error,
+        )
     elif operation.need is Need.EVERYTHING:
         error = AccessDenied("a write key may only send; this takes a secret key")
         yield 403, "A write key, where a secret one is needed.", error
@@ -203,13 +208,15 @@ def _failures(
 
 def _wrong(operation: Operation) -> InvalidInput:
     """Return an example of what may be wrong in a request."""
+    if operation.kind in OTHERS:  # nothing in them has to be right but that they are objects
+        return InvalidInput("not_an_object", "the JSON is not an object")
     if operation.takes:
         return InvalidInput("wrong_type", "user_id must be text, not a number", "user_id")
     if "days" in operation.in_query:
         return InvalidInput("invalid_days", "days must be 1 to 90, not 0", "days")
     if operation.need is Need.SENDING:
         return InvalidInput("query_too_long", "the query is over 8,192 bytes long")
-    message = "there is no parameter 'days': known are none"
+    message = "there is no parameter 'days': this operation takes none"
     return InvalidInput("unknown_parameter", message, "days")
 
 

@@ -44,7 +44,9 @@ def _advice(name: str, known: Collection[str]) -> str:
     # A capital counts as an underscore and its small letter, so that `asOf` is near to `as_of`.
     spelled = "".join("_" + one.lower() if one.isupper() else one for one in name[:_LONGEST_SHOWN])
     near = get_close_matches(spelled.replace("-", "_"), known, n=1, cutoff=0.5)
-    return f"did you mean {near[0]}?" if near else f"known are {', '.join(known) or 'none'}"
+    if near:
+        return f"did you mean {near[0]}?"
+    return f"known are {', '.join(known)}" if known else "this operation takes none"
 
 
 def _query_of(environ: dict[str, Any]) -> _Query:

@@ -137,12 +137,21 @@ def _load(settings: Settings, tally: Tally) -> Gateway:
     app = make_app(answers, admission, origins)
     observer = _Observer(metrics, log)
     gateway = Gateway(app, group.add, is_slow, observer, admission.standing_of)
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    address = f"http://{host}:{settings.port}"
-    _log.info("behavstats serves %s on %s, as %s/docs says", settings.db, address, address)
+    address = f"http://{_in_url(settings.host)}:{settings.port}"
+    docs = f"http://{_in_url(_reachable(settings.host))}:{settings.port}/docs"
+    _log.info("behavstats serves %s on %s; its documentation is at %s", settings.db, address, docs)
     if keys and not keys.can_read:
         _log.warning(_NOBODY_CAN_READ)
     return gateway
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _reachable(host: str) -> str:
+    """Return a host by which a browser on this machine reaches what listens on all addresses."""
+    return "localhost" if host in {"0.0.0.0", "::"} else host  # noqa: S104  compared, not bound
 
 
 class _Observer:

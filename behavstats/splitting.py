@@ -96,5 +96,6 @@ def _commas(text: bytes, most: int) -> tuple[list[int], list[int]]:
             break
         depth, quoted = int(depths[-1]), in_string[-1]
     if end != len(text) - 1:
-        raise InvalidInput("invalid_json", "the JSON does not end where it should")
+        message = "this is no JSON: it does not end with the } that closes its beginning"
+        raise InvalidInput("invalid_json", message)
     return members, elements

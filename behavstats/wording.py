@@ -19,6 +19,11 @@ _WORDS = {
     "array": "an array",
     "object": "an object",
 }
+_PLAINLY = {
+    "invalid character": "an unexpected character",
+    "trailing characters": "more text behind its end",
+    "object keys must be strings": "a key that is not in double quotes",
+}
 _FIRST_BYTES = {'"': "str", "{": "object", "[": "array", "n": "null", "t": "bool", "f": "bool"}
 _FINE_WITHOUT_WORDS = ("null", "array")  # may stand for an object, but nobody should write it
 
@@ -36,7 +41,8 @@ def malformed(error: msgspec.DecodeError, text: bytes) -> str:
         return "there is no JSON, but nothing"
     found = _MALFORMED.fullmatch(str(error))
     if found is not None:
-        return f"this is no JSON: {found[1]} (byte {int(found[2]):,})"
+        reason = _PLAINLY.get(found[1], found[1])
+        return f"this is no JSON: {reason} (byte {int(found[2]):,})"
     if b"\\ud" in text.lower():
         return "the JSON is not complete, or holds half of a surrogate pair"
     return "the JSON is not complete"

@@ -215,9 +215,8 @@ def test_at_a_terminal_the_log_is_text(serve):
     reader.join(timeout=60)
     os.close(terminal)
     first, *more = b"".join(seen).decode().splitlines()
-    assert re.fullmatch(
-        r"\S+Z INFO behavstats serves \S+ on http://127\.0\.0\.1:\d+, as \S+/docs says", first
-    )
+    serves = r"behavstats serves \S+ on http://127\.0\.0\.1:\d+"
+    assert re.fullmatch(rf"\S+Z INFO {serves}; its documentation is at \S+/docs", first)
     assert re.fullmatch(r"\S+Z INFO GET /healthz 200 [\d.]+ ms [0-9a-f]+-[0-9a-f]+", more[-1])
 
 

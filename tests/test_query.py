@@ -55,7 +55,7 @@ def test_a_parameter_that_is_near_to_nothing_is_told_all_that_are_known():
     """However long it is, the message is one short line."""
     with pytest.raises(InvalidInput, match="known are days, as_of, detail, writeKey"):
         check_query(asked("%0Autm_source=x"), KNOWN)
-    with pytest.raises(InvalidInput, match="known are none") as refused:
+    with pytest.raises(InvalidInput, match="this operation takes none") as refused:
         check_query(asked("x" * 8_000), ())
     assert str(refused.value).isprintable()
     assert len(str(refused.value)) < 200

@@ -67,7 +67,8 @@ def test_it_says_where_it_serves(serve, db):
     assert server.stop() == 0
     logged = json.loads(server.stderr.splitlines()[0])
     address = f"http://127.0.0.1:{server.port}"
-    assert logged["message"] == f"behavstats serves {db} on {address}, as {address}/docs says"
+    docs = f"its documentation is at {address}/docs"
+    assert logged["message"] == f"behavstats serves {db} on {address}; {docs}"
     assert "write keys only" not in server.stderr
 
 

@@ -1,0 +1,1 @@
+"""The contract: the server against its own OpenAPI document."""
