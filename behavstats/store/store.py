@@ -300,6 +300,7 @@ class Store:
 
         Unless `whole`, those stay of which only the beginning is kept.
         """
+        self.check_writable()
         count = self.rejected.clear(selection, up_to, whole=whole)
         self._wal.overwrite(self._turn, f"{count:,} rejected lines")
         return count
