@@ -33,7 +33,7 @@ class Admission:
     def standing_of(self, environ: dict[str, Any]) -> Standing:
         """Return what is known of a request that has a body, before that is read."""
         operation = _TAKING.get((environ["REQUEST_METHOD"], environ["PATH_INFO"]))
-        if operation is None:  # nothing is there, or nothing that looks at a body
+        if operation is None:  # no route, or one that does not read a body
             return Standing.REFUSED
         try:
             is_known = self._is_known(operation, environ, None)

@@ -103,7 +103,7 @@ def _answering(
 def _admitting(
     operation: Operation, admission: Admission, origins: Origins
 ) -> Callable[[Mapping[str, str]], None]:
-    """Return what raises an error unless whoever asks may have the answer, and all is whole."""
+    """Return a check that raises an error unless the client may have the answer."""
     need, known = operation.need, operation.in_query
     is_sending = need is Need.SENDING
 
