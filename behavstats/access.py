@@ -11,7 +11,7 @@ from hmac import compare_digest
 from ipaddress import ip_address
 
 from behavstats.errors import AccessDenied, InvalidInput, NotAuthenticated
-from behavstats.events import OF_ALL_WITHOUT_KEYS
+from behavstats.model.page_view import OF_ALL_WITHOUT_KEYS
 
 SHORTEST_KEY = 16
 """Characters."""

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from behavstats.columns import Decoded
-from behavstats.events import Block
+from behavstats.model.line_block import Block
 from behavstats.second import SecondProcess, Task
 
 _WORTH_A_PROCESS = 1024 * 1024  # bytes of a block

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from behavstats.columns import Decoded
-from behavstats.events import Rejection
+from behavstats.model.page_view import Rejection
 from behavstats.places import Places
 from behavstats.scanning import File
 from behavstats.store import Erasures, SourceProgress, Store

@@ -23,9 +23,8 @@ from behavstats.contract import (
     SegmentIntegration,
 )
 from behavstats.errors import InvalidInput, TooLarge
-from behavstats.events import Arrival, check_user_id, clock_behind
+from behavstats.events import Arrival, clock_behind
 from behavstats.gateway import INTAKE
-from behavstats.instants import format_instant, parse_instant
 from behavstats.intake import (
     MAX_BODY_BYTES,
     Intake,
@@ -37,7 +36,9 @@ from behavstats.intake import (
     text_of,
 )
 from behavstats.metrics import CONTENT_TYPE, Metrics
-from behavstats.profile import MAX_DAYS, Profile, Window, detailed_profile, profile, window
+from behavstats.model.page_view import check_user_id
+from behavstats.model.profile import MAX_DAYS, Profile, Window, detailed_profile, profile, window
+from behavstats.model.timestamps import format_instant, parse_instant
 from behavstats.query import query_of
 from behavstats.store import Store
 

@@ -6,8 +6,6 @@ every rule and every error; so a bad line, or an unusual one, costs no other lin
 
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
-from sys import getsizeof
 from typing import NamedTuple
 
 import msgspec
@@ -15,52 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from behavstats.errors import InvalidInput
-from behavstats.events import (
+from behavstats.events import Lines, decode_lines
+from behavstats.model.columns import Instants, Numbering, Numbers, PageViews
+from behavstats.model.line_block import Block
+from behavstats.model.page_view import (
     MAX_AHEAD,
     MAX_NAME_BYTES,
     MAX_USER_ID_BYTES,
-    Block,
-    Lines,
     PageView,
     Rejection,
     check_name,
     check_user_id,
-    decode_lines,
 )
-from behavstats.timestamps import Instants, parse_timestamps
+from behavstats.timestamps import parse_timestamps
 from behavstats.wire import Message, WireEvent, may_be_ours
-
-Numbers = NDArray[np.int32]
-
-
-@dataclass(frozen=True, slots=True)
-class PageViews:
-    """Page views in columns: number i is `user_ids[users[i]]`, `instants[i]`, `names[pages[i]]`.
-
-    The three arrays are of one length; instants are whole ms since the epoch, UTC. The texts of a
-    list are distinct; some of them may belong to no page view. The few that are `dated` by when
-    their message arrived stand apart.
-    """
-
-    user_ids: list[str]
-    names: list[str]
-    users: Numbers
-    instants: Instants
-    pages: Numbers
-    dated: tuple[PageView, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.instants)
-
-    @property
-    def size(self) -> int:
-        """Roughly the bytes of memory that they take."""
-        return self.nbytes + sum(map(getsizeof, self.user_ids)) + sum(map(getsizeof, self.names))
-
-    @property
-    def nbytes(self) -> int:
-        """The bytes of the arrays."""
-        return self.users.nbytes + self.instants.nbytes + self.pages.nbytes
 
 
 class Decoded(NamedTuple):
@@ -73,8 +39,6 @@ class Decoded(NamedTuple):
 
 _decoder = msgspec.json.Decoder(WireEvent)
 _message_decoder = msgspec.json.Decoder(Message)
-_ENTRY = 150  # bytes that a text takes beside itself: in a dictionary, and as it is asked for
-_DATED = 1_000  # bytes of a page view that stands apart, roughly
 _LINES_AT_ONCE = 256
 
 
@@ -127,70 +91,11 @@ def _unless_sent_at(message: Message) -> WireEvent:
     return message.as_event()
 
 
-class _Numbering(dict[str, int]):
-    """Numbers texts in the order in which they are first met."""
-
-    def __missing__(self, text: str) -> int:
-        number = self[text] = len(self)
-        return number
-
-    def numbers(self, texts: Sequence[str]) -> Numbers:
-        return np.fromiter(map(self.__getitem__, texts), np.int32, len(texts))
-
-
-class Gathering:
-    """Page views of many blocks, put together one after the other; each text is held once.
-
-    `size` is what they take in memory, in bytes, roughly.
-    """
-
-    def __init__(self) -> None:
-        self._user_ids, self._names = _Numbering(), _Numbering()
-        self._users = [np.empty(0, np.int32)]
-        self._instants = [np.empty(0, np.int64)]
-        self._pages = [np.empty(0, np.int32)]
-        self._dated: list[PageView] = []
-        self._length = 0
-        self.size = 0
-
-    def __len__(self) -> int:
-        return self._length
-
-    def add(self, views: PageViews) -> None:
-        """Add page views behind those that are there."""
-        users = self._renumbered(self._user_ids, views.user_ids)
-        pages = self._renumbered(self._names, views.names)
-        self._users.append(users[views.users])
-        self._instants.append(views.instants)
-        self._pages.append(pages[views.pages])
-        self._dated += views.dated
-        self._length += len(views)
-        self.size += views.nbytes + _DATED * len(views.dated)
-
-    def page_views(self) -> PageViews:
-        """Return all that was added."""
-        return PageViews(
-            users=np.concatenate(self._users),
-            instants=np.concatenate(self._instants),
-            pages=np.concatenate(self._pages),
-            user_ids=[*self._user_ids],
-            names=[*self._names],
-            dated=tuple(self._dated),
-        )
-
-    def _renumbered(self, numbering: _Numbering, texts: list[str]) -> Numbers:
-        known = len(numbering)
-        numbers = numbering.numbers(texts)
-        new = np.flatnonzero(numbers >= known).tolist()
-        self.size += sum(getsizeof(texts[number]) + _ENTRY for number in new)
-        return numbers
-
-
 class _Good(NamedTuple):
     """The page views of those texts that are vouched for, and which those are."""
 
-    user_ids: _Numbering
-    names: _Numbering
+    user_ids: Numbering
+    names: Numbering
     users: Numbers
     instants: Instants
     pages: Numbers
@@ -202,7 +107,7 @@ _AsEvent = Callable[[Message], WireEvent]
 
 def _decode(texts: Sequence[bytes], together: bytes, now: int, as_message: _AsEvent) -> _Good:
     """Decode texts, some hundred at a time: so that what is decoded is met again in the cache."""
-    user_ids, names = _Numbering(), _Numbering()
+    user_ids, names = Numbering(), Numbering()
     users, pages = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
     timestamps: list[str] = []
     bad: list[int] = []

@@ -15,7 +15,7 @@ from behavstats.access import KEY_IN_QUERY, Need
 from behavstats.docs import TYPES
 from behavstats.errors import BehavstatsError, NothingThere, UnknownUser
 from behavstats.intake import Batch
-from behavstats.profile import MAX_DAYS, Profile
+from behavstats.model.profile import MAX_DAYS, Profile
 from behavstats.wire import INSTANT, KINDS, PAGES, USER_ID, Message, WireEvent
 
 

@@ -11,10 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from behavstats.bounds import Bounds
-from behavstats.events import Rejection
 from behavstats.ingest import Report
-from behavstats.instants import DAY, SECOND, format_date, format_instant
-from behavstats.profile import Summary, Window, detailed_profile, profile, top_pages
+from behavstats.model.page_view import Rejection
+from behavstats.model.profile import Window, detailed_profile, profile
+from behavstats.model.summary import Summary, top_pages
+from behavstats.model.timestamps import DAY, SECOND, format_date, format_instant
 from behavstats.sources import Source
 from behavstats.store import Group, Receipt, SourceProgress, Totals
 

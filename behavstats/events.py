@@ -9,36 +9,21 @@ from typing import NamedTuple
 import msgspec
 
 from behavstats.errors import InvalidInput
-from behavstats.instants import HOUR, MINUTE, format_instant, parse_instant
+from behavstats.model.line_block import BYTE_ORDER_MARK, MAX_LINE_BYTES, Block
+from behavstats.model.page_view import (
+    MAX_AHEAD,
+    OF_ALL_WITHOUT_KEYS,
+    PageView,
+    Rejection,
+    check_instant,
+    check_name,
+    check_user_id,
+)
+from behavstats.model.timestamps import MINUTE, format_instant, parse_instant
 from behavstats.wire import OTHERS, PAGES, THEIRS, Message, Typed, WireEvent, may_be_ours
 from behavstats.wording import Misfit, malformed, misfit, must_be, type_of
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-MAX_USER_ID_BYTES = 512
-MAX_NAME_BYTES = 2048
-MAX_LINE_BYTES = 1024 * 1024
-MAX_AHEAD = 24 * HOUR
-"""How far ahead of the clock, in ms, a page view may be."""
-
-OF_FILES, OF_ALL_WITHOUT_KEYS = 0, 1
-"""Senders: all files and standard input; all who send to a server without keys."""
-
 _WRONG_CLOCK = 5 * MINUTE
-
-
-class PageView(msgspec.Struct, frozen=True, gc=False):
-    """One validated page view; `instant` in whole ms since the epoch, UTC.
-
-    Where the instant comes from when its message arrived, the message, sent again, would be another
-    page view by its instant; so `dated_by` is a digest that tells the message, and `told` what it
-    says of the instant itself, if anything.
-    """
-
-    user_id: str
-    instant: int
-    name: str
-    dated_by: bytes = b""
-    told: int | None = None
 
 
 class Other(NamedTuple):
@@ -61,48 +46,6 @@ class Arrival(NamedTuple):
     sender: int = OF_ALL_WITHOUT_KEYS
 
 
-class Block(NamedTuple):
-    """Whole lines of one source that stand together.
-
-    `line` and `offset` (bytes, decompressed) say where the first of them stands, `length` how many
-    bytes they span there. Of a line over `MAX_LINE_BYTES`, which is a block of its own, `text` is
-    only the beginning; everywhere else `length` is that of `text`.
-    """
-
-    source: str
-    line: int
-    offset: int
-    text: bytes
-    length: int
-
-    @property
-    def is_overlong(self) -> bool:
-        """Whether this is one line that is longer than a page view may be."""
-        return self.length > len(self.text)
-
-
-class Rejection(NamedTuple):
-    """A line that is not a page view: where it stands, why, and its text (or its beginning).
-
-    `arrived` is when it came, in ms, None if that is not known; `sender`, from whom.
-    """
-
-    source: str
-    line: int
-    offset: int
-    length: int
-    reason: str
-    message: str
-    text: bytes
-    arrived: int | None = None
-    sender: int = OF_FILES
-
-    @property
-    def size(self) -> int:
-        """Roughly the bytes of memory that it takes."""
-        return 2 * (len(self.text) + 600)
-
-
 class Lines(NamedTuple):
     """What a block of lines holds; `others` counts the messages that are no page views, by kind."""
 
@@ -117,16 +60,6 @@ _typed_decoder = msgspec.json.Decoder(Typed)
 _encoder = msgspec.json.Encoder()
 _raw_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _any_decoder = msgspec.json.Decoder(msgspec.defstruct("_Any", ()))
-
-
-def check_user_id(user_id: str) -> str:
-    """Return `user_id`, or raise InvalidInput unless it is 1 to 512 UTF-8 bytes without NUL."""
-    return _check_text("user_id", user_id, MAX_USER_ID_BYTES)
-
-
-def check_name(name: str) -> str:
-    """Return `name`, or raise InvalidInput unless it is 1 to 2,048 UTF-8 bytes without NUL."""
-    return _check_text("name", name, MAX_NAME_BYTES)
 
 
 def clock_behind(arrived: int, sent_at: object) -> int | None:
@@ -170,7 +103,7 @@ def decode_event(body: bytes, now: int, arrival: Arrival | None = None) -> PageV
         return event
     if isinstance(event, Message):
         return _from_message(event, now, arrival)
-    instant = _check_instant(parse_instant(event.timestamp), now)
+    instant = check_instant(parse_instant(event.timestamp), now)
     return PageView(check_user_id(event.user_id), instant, check_name(event.name))
 
 
@@ -287,7 +220,7 @@ def _from_message(message: Message, now: int, arrival: Arrival | None) -> PageVi
     told = None if message.time is None else parse_instant(message.time)
     instant = _dated(message, told, arrival)
     user, page = check_user_id(message.user), check_name(message.page)
-    _check_instant(instant, now)
+    check_instant(instant, now)
     if instant == told:
         return PageView(user, instant, page)
     return PageView(user, instant, page, _digest(message, told, page), told)
@@ -324,24 +257,3 @@ def _digest(message: Message, told: int | None, page: str) -> bytes:
         return b""
     known = (message.message_id, told, page)  # an id may come twice, of another page view
     return blake2b(repr(known).encode(), digest_size=16).digest()
-
-
-def _check_text(field: str, text: str, most: int) -> str:
-    wrong = ""
-    try:
-        if not 1 <= (len(text) if text.isascii() else len(text.encode())) <= most:
-            wrong = f"is not 1 to {most:,} UTF-8 bytes long"
-        elif "\0" in text:
-            wrong = "contains a NUL"
-    except UnicodeEncodeError:
-        wrong = "contains a lone surrogate"
-    if wrong:
-        raise InvalidInput(f"invalid_{field}", f"{field} {wrong}", field)
-    return text
-
-
-def _check_instant(instant: int, now: int) -> int:
-    if instant > now + MAX_AHEAD:
-        message = "timestamp is more than 24 hours ahead of the clock"
-        raise InvalidInput("invalid_timestamp", message, "timestamp")
-    return instant

@@ -2,8 +2,8 @@
 
 import msgspec
 
-from behavstats.events import OF_FILES, Rejection
-from behavstats.instants import format_instant
+from behavstats.model.page_view import OF_FILES, Rejection
+from behavstats.model.timestamps import format_instant
 
 _decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _TIMES = ("timestamp", "originalTimestamp")

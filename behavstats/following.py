@@ -17,8 +17,8 @@ from hashlib import blake2b
 from typing import BinaryIO, NamedTuple, Self, cast
 
 from behavstats.errors import SourceError
-from behavstats.events import BYTE_ORDER_MARK, Block
 from behavstats.magic import LONGEST, NoText, kind_of
+from behavstats.model.line_block import BYTE_ORDER_MARK, Block
 from behavstats.sources import (
     CHUNK_BYTES,
     DAMAGE,

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator
 
 from behavstats.errors import InvalidInput, SourceError
-from behavstats.events import Block, decode_event
-from behavstats.instants import DAY
+from behavstats.events import decode_event
+from behavstats.model.line_block import Block
+from behavstats.model.timestamps import DAY
 
 _FIRST = 1_000  # lines
 _NOW = 366 * 10_000 * DAY  # later than any timestamp: whose clock is right, is not the question

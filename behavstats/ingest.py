@@ -9,10 +9,12 @@ from functools import partial
 from typing import NamedTuple
 
 from behavstats.ahead import Ahead
-from behavstats.columns import Decoded, Gathering
+from behavstats.columns import Decoded
 from behavstats.errors import BehavstatsError, SourceError, StoreError, detached
-from behavstats.events import Block, Rejection
 from behavstats.hopeless import until_hopeless
+from behavstats.model.columns import Gathering
+from behavstats.model.line_block import Block
+from behavstats.model.page_view import Rejection
 from behavstats.second import SecondProcess
 from behavstats.sources import Source, open_source
 from behavstats.store import Step, Store

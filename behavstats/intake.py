@@ -11,15 +11,9 @@ import msgspec
 from msgspec import Meta, Raw
 
 from behavstats.errors import InvalidInput, TooLarge
-from behavstats.events import (
-    BYTE_ORDER_MARK,
-    MAX_LINE_BYTES,
-    Arrival,
-    Other,
-    PageView,
-    Rejection,
-    decode_event,
-)
+from behavstats.events import Arrival, Other, decode_event
+from behavstats.model.line_block import BYTE_ORDER_MARK, MAX_LINE_BYTES
+from behavstats.model.page_view import PageView, Rejection
 from behavstats.wire import THEIRS
 from behavstats.wording import malformed, misfit
 

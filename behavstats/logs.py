@@ -20,7 +20,7 @@ from typing import IO
 import msgspec
 
 from behavstats.gateway import Answered
-from behavstats.instants import SECOND, format_instant
+from behavstats.model.timestamps import SECOND, format_instant
 
 _MOST_WAITING = 10_000  # lines
 _ROUND = 0.05  # seconds between two writes

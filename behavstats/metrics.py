@@ -22,11 +22,11 @@ from prometheus_client.registry import Collector
 
 from behavstats import tally
 from behavstats.errors import StoreError
-from behavstats.events import PageView
 from behavstats.following import up_to_date
 from behavstats.gateway import Answered
-from behavstats.instants import SECOND
 from behavstats.intake import Intake
+from behavstats.model.page_view import PageView
+from behavstats.model.timestamps import SECOND
 from behavstats.store import Store
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

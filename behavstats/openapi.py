@@ -33,7 +33,8 @@ from behavstats.errors import (
 )
 from behavstats.intake import MAX_BODY_BYTES, MAX_MESSAGES, Batch
 from behavstats.messages import Schema, message_schemas
-from behavstats.profile import FIELDS, Details, Profile, profile, summarise
+from behavstats.model.profile import FIELDS, Details, Profile, profile
+from behavstats.model.summary import summarise
 from behavstats.wire import OTHERS, PAGES, Message, WireEvent
 
 _REF = "#/components/schemas/{name}"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from behavstats.columns import Decoded
-    from behavstats.events import Block
+    from behavstats.model.line_block import Block
 
 
 class Task:

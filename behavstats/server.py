@@ -25,13 +25,7 @@ from behavstats.api import make_app
 from behavstats.beside import end_with_parent, following
 from behavstats.bounds import bounds_of
 from behavstats.contract import is_slow
-from behavstats.errors import (
-    AddressError,
-    BehavstatsError,
-    InvalidInput,
-    StoreBusy,
-    StoreError,
-)
+from behavstats.errors import AddressError, BehavstatsError, InvalidInput, StoreBusy, StoreError
 from behavstats.gateway import Answered, Gateway
 from behavstats.groupcommit import GroupCommit
 from behavstats.logs import Log

@@ -13,8 +13,8 @@ from contextlib import ExitStack, contextmanager
 from typing import BinaryIO, NamedTuple, cast
 
 from behavstats.errors import SourceError
-from behavstats.events import BYTE_ORDER_MARK, MAX_LINE_BYTES, Block
 from behavstats.magic import only_text
+from behavstats.model.line_block import BYTE_ORDER_MARK, MAX_LINE_BYTES, Block
 
 if sys.version_info >= (3, 14):
     from compression import zstd

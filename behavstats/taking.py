@@ -16,10 +16,10 @@ from behavstats.ahead import Ahead
 from behavstats.anew import Anew, Filter
 from behavstats.columns import Decoded
 from behavstats.errors import SourceError, detached
-from behavstats.events import Block
 from behavstats.following import START, Content, Ends, Followed, Searched, opened
 from behavstats.ingest import Batch, Report
 from behavstats.magic import NoText
+from behavstats.model.line_block import Block
 from behavstats.places import Places, leads_to
 from behavstats.rotation import is_all_in, is_likely_a_copy
 from behavstats.scanning import File, Found

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from behavstats.instants import DAY, HOUR, MINUTE, SECOND
+from behavstats.model.columns import Instants
+from behavstats.model.timestamps import DAY, HOUR, MINUTE, SECOND
 
-Instants = NDArray[np.int64]
 _Characters = NDArray[np.uint8]
 
 # Where things stand in 1970-01-01T00:00:00.000+00:00, as RFC 3339 has it in section 5.6.

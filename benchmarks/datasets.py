@@ -17,7 +17,7 @@ from generate import page_names
 from heavy import PAGES, Weight, lines
 from measure import HERE, PYTHON, output
 
-from behavstats.instants import DAY, parse_instant
+from behavstats.model.timestamps import DAY, parse_instant
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from generate import DAY_MS, GAP_MS, VISIT_LENGTH, draw, page_names, pick, popularity
 
-from behavstats.instants import format_instant
+from behavstats.model.timestamps import format_instant
 
 PAGES = 5_000
 WINDOW_MS = 7 * DAY_MS

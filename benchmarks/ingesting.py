@@ -7,15 +7,7 @@ from pathlib import Path
 from bench import Bench
 from datasets import count_lines
 from measure import Pairs, in_pairs, peak_memory, size
-from peers import (
-    BEHAVSTATS,
-    CHDB,
-    DUCKDB,
-    SQLITE_UTILS,
-    SQLITE_UTILS_BATCHES,
-    Peer,
-    ingest_command,
-)
+from peers import BEHAVSTATS, CHDB, DUCKDB, SQLITE_UTILS, SQLITE_UTILS_BATCHES, Peer, ingest_command
 
 _MEGABYTE = 1_000_000
 

@@ -10,8 +10,8 @@ from statistics import median
 
 from datasets import AS_OF
 
-from behavstats.instants import parse_instant
-from behavstats.profile import profile, window
+from behavstats.model.profile import profile, window
+from behavstats.model.timestamps import parse_instant
 from behavstats.store import Store
 
 

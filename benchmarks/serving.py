@@ -15,7 +15,7 @@ from load import Gets, Load, Posts
 from measure import HERE, PYTHON, MeasureError, in_pairs, output, start
 from peers import BEHAVSTATS, ingest_command
 
-from behavstats.instants import DAY, HOUR
+from behavstats.model.timestamps import DAY, HOUR
 
 _STARTS_WITHIN, _ENDS_WITHIN = 20, 30  # seconds
 _VIEWS_OF_A_USER = 50  # in a row, for users who are to stay light

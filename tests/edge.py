@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from behavstats.instants import format_instant
+from behavstats.model.timestamps import format_instant
 from behavstats.settings import system_clock
 
 MIB = 1024 * 1024

@@ -4,7 +4,7 @@ import os
 import threading
 from contextlib import contextmanager
 
-from behavstats.events import PageView
+from behavstats.model.page_view import PageView
 from behavstats.settings import system_clock
 from behavstats.stopping import Stop
 from behavstats.watch import Watcher

@@ -4,9 +4,9 @@ import json
 
 from hypothesis import strategies as st
 
-from behavstats.events import PageView
-from behavstats.instants import DAY, HOUR, MINUTE, format_instant, parse_instant
-from behavstats.profile import summarise
+from behavstats.model.page_view import PageView
+from behavstats.model.summary import summarise
+from behavstats.model.timestamps import DAY, HOUR, MINUTE, format_instant, parse_instant
 
 AS_OF = parse_instant("2024-03-01T10:30:00Z")  # the day after a leap day
 

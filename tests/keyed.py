@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import quote
 
 from behavstats.contract import OPERATIONS, Operation
-from behavstats.instants import format_instant
 from behavstats.intake import Batch
+from behavstats.model.timestamps import format_instant
 from behavstats.settings import system_clock
 from tests.conftest import ServerProcess
 

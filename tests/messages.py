@@ -4,7 +4,7 @@ import json
 
 from hypothesis import strategies as st
 
-from behavstats.instants import DAY, HOUR, MINUTE, format_instant, parse_instant
+from behavstats.model.timestamps import DAY, HOUR, MINUTE, format_instant, parse_instant
 
 NOW = parse_instant("2026-11-15T12:00:00Z")
 

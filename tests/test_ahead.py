@@ -9,7 +9,8 @@ import pytest
 from behavstats import ahead, second
 from behavstats.ahead import Ahead
 from behavstats.columns import decode_block
-from behavstats.events import Block, PageView
+from behavstats.model.line_block import Block
+from behavstats.model.page_view import PageView
 from behavstats.second import SecondProcess
 from tests.histories import AS_OF, line, listed
 

@@ -8,7 +8,7 @@ import pytest
 
 from behavstats import anew
 from behavstats.errors import UnknownUser
-from behavstats.events import PageView
+from behavstats.model.page_view import PageView
 from behavstats.store import Store
 from tests.edge import wait_until
 from tests.followed import BAD, drain, following, lines, users

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from behavstats import following, ingest, rotation, sources, taking
-from behavstats.events import PageView
+from behavstats.model.page_view import PageView
 from behavstats.settings import system_clock
 from behavstats.sources import zstd
 from behavstats.stopping import Stop

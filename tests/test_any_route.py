@@ -5,10 +5,11 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from behavstats.events import Arrival, PageView
+from behavstats.events import Arrival
 from behavstats.ingest import ingest
-from behavstats.instants import HOUR, MINUTE, format_instant
 from behavstats.intake import open_batch, take_in
+from behavstats.model.page_view import PageView
+from behavstats.model.timestamps import HOUR, MINUTE, format_instant
 from behavstats.store import Store
 from tests.followed import drain
 from tests.histories import AS_OF

@@ -11,8 +11,8 @@ from behavstats.access import Keys, Origins
 from behavstats.admission import Admission
 from behavstats.answers import Answers
 from behavstats.api import make_app
-from behavstats.instants import format_instant
 from behavstats.metrics import Metrics
+from behavstats.model.timestamps import format_instant
 from behavstats.settings import system_clock
 from tests.conftest import user_path
 

@@ -4,7 +4,7 @@ import os
 import signal
 import time
 
-from behavstats.events import PageView
+from behavstats.model.page_view import PageView
 from behavstats.store import Store
 from tests.commands.conftest import one_line
 from tests.edge import wait_until

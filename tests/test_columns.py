@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from behavstats.columns import Gathering, decode_block, decode_plain
-from behavstats.events import Arrival, Block, decode_event, decode_lines
-from behavstats.instants import parse_instant
+from behavstats.columns import decode_block, decode_plain
+from behavstats.events import Arrival, decode_event, decode_lines
+from behavstats.model.columns import Gathering
+from behavstats.model.line_block import Block
+from behavstats.model.timestamps import parse_instant
 from tests.histories import histories, line, listed
 
 NOW = parse_instant("2026-11-15T12:00:00Z")

@@ -16,9 +16,10 @@ from behavstats.display import (
     rejects_summary,
     statistics_tables,
 )
-from behavstats.events import Rejection
 from behavstats.ingest import Report
-from behavstats.profile import Summary, window
+from behavstats.model.page_view import Rejection
+from behavstats.model.profile import window
+from behavstats.model.summary import Summary
 from behavstats.store import Group, Totals
 from behavstats.store.statistics import Statistics
 from tests.histories import AS_OF, summary_of

@@ -7,17 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from behavstats.errors import InvalidInput
-from behavstats.events import (
-    MAX_AHEAD,
-    Block,
-    PageView,
-    check_name,
-    check_user_id,
-    decode_event,
-    decode_lines,
-    encode_lines,
-)
-from behavstats.instants import parse_instant
+from behavstats.events import decode_event, decode_lines, encode_lines
+from behavstats.model.line_block import Block
+from behavstats.model.page_view import MAX_AHEAD, PageView, check_name, check_user_id
+from behavstats.model.timestamps import parse_instant
 from tests.histories import histories
 
 NOW = parse_instant("2026-11-15T12:00:00Z")

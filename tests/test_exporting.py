@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from behavstats.events import Arrival, Rejection
+from behavstats.events import Arrival
 from behavstats.exporting import exported
 from behavstats.ingest import ingest
 from behavstats.intake import take_in
+from behavstats.model.page_view import Rejection
 from tests.histories import AS_OF
 from tests.store.conftest import export
 

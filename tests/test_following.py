@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from behavstats.errors import SourceError
-from behavstats.events import MAX_LINE_BYTES
 from behavstats.following import START, Ends, opened
+from behavstats.model.line_block import MAX_LINE_BYTES
 from behavstats.sources import zstd
 
 LINES = b"".join(b'{"line": %d}\n' % number for number in range(1000))

@@ -9,9 +9,9 @@ import pytest
 
 from behavstats import gateway
 from behavstats.errors import Overloaded, StoreBusy
-from behavstats.events import PageView
 from behavstats.gateway import FAILED, INTAKE, Gateway
 from behavstats.intake import Intake
+from behavstats.model.page_view import PageView
 
 
 class Notes:

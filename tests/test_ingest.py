@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from behavstats import sources
-from behavstats.events import PageView
 from behavstats.ingest import Options, ingest, try_out
-from behavstats.profile import profile, window
+from behavstats.model.page_view import PageView
+from behavstats.model.profile import profile, window
 from behavstats.sources import zstd
 from behavstats.store import Store
 from tests import oracle

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from behavstats.errors import InvalidInput
-from behavstats.instants import format_date, format_instant, parse_instant
+from behavstats.model.timestamps import format_date, format_instant, parse_instant
 from tests import oracle
 
 GOOD = [

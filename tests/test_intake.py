@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from behavstats import intake as module
 from behavstats.errors import InvalidInput, TooLarge
-from behavstats.events import Arrival, PageView, clock_behind
-from behavstats.instants import format_instant
+from behavstats.events import Arrival, clock_behind
 from behavstats.intake import (
     MAX_INFLATED_BYTES,
     MAX_MESSAGES,
@@ -23,6 +22,8 @@ from behavstats.intake import (
     take_in,
     text_of,
 )
+from behavstats.model.page_view import PageView
+from behavstats.model.timestamps import format_instant
 from behavstats.splitting import split_batch
 from tests.edge import MIB
 from tests.messages import NOW, any_message

@@ -9,8 +9,8 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from behavstats.contract import OPERATIONS
-from behavstats.events import PageView
-from behavstats.instants import HOUR
+from behavstats.model.page_view import PageView
+from behavstats.model.timestamps import HOUR
 from behavstats.settings import system_clock
 from behavstats.store import Store
 from behavstats.store.lock import StoreLock

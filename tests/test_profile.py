@@ -5,15 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from behavstats.errors import InvalidInput
-from behavstats.instants import DAY, MINUTE, parse_instant
-from behavstats.profile import (
-    Summary,
-    Window,
-    detailed_profile,
-    merge,
-    profile,
-    window,
-)
+from behavstats.model.profile import Window, detailed_profile, profile, window
+from behavstats.model.summary import Summary, merge
+from behavstats.model.timestamps import DAY, MINUTE, parse_instant
 from tests import oracle
 from tests.histories import (
     AS_OF,

@@ -4,9 +4,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from behavstats.instants import DAY
-from behavstats.profile import TOP_PAGES, PageTally, merge, top_pages
-from behavstats.runs import foremost, joined, pack, run_of, unpack
+from behavstats.model.summary import TOP_PAGES, PageTally, merge, top_pages
+from behavstats.model.summary_vectorized import foremost, joined, pack, run_of, unpack
+from behavstats.model.timestamps import DAY
 from tests.histories import AS_OF, summary_of
 
 START = AS_OF - AS_OF % DAY

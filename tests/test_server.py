@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from behavstats.errors import UnknownUser
-from behavstats.events import PageView
-from behavstats.instants import format_instant
-from behavstats.profile import window
+from behavstats.model.page_view import PageView
+from behavstats.model.profile import window
+from behavstats.model.timestamps import format_instant
 from behavstats.settings import system_clock
 from behavstats.store import Store
 from behavstats.store.lock import StoreLock

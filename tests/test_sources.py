@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from behavstats import sources
 from behavstats.errors import SourceError
-from behavstats.events import MAX_LINE_BYTES
+from behavstats.model.line_block import MAX_LINE_BYTES
 from behavstats.sources import open_source, size_of, zstd
 
 LINES = b"".join(b'{"line": %d}\n' % number for number in range(1000))

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from behavstats.errors import UnknownUser
-from behavstats.events import PageView
+from behavstats.model.page_view import PageView
 from behavstats.scanning import Scan
 from tests.edge import wait_until
 from tests.followed import BAD, drain, following, lines, users

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from behavstats.errors import InvalidInput
-from behavstats.instants import parse_instant
+from behavstats.model.timestamps import parse_instant
 from behavstats.timestamps import parse_timestamps
 
 LAST = parse_instant("9999-12-31T23:59:59.999Z")

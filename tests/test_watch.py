@@ -10,7 +10,7 @@ import pytest
 
 from behavstats import taking, watch
 from behavstats.errors import SourceError, StoreUnavailable, UnknownUser
-from behavstats.events import MAX_LINE_BYTES
+from behavstats.model.line_block import MAX_LINE_BYTES
 from behavstats.settings import system_clock
 from behavstats.stopping import Stop
 from behavstats.store import Store

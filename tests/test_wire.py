@@ -9,17 +9,11 @@ from hypothesis import strategies as st
 
 from behavstats.columns import decode_block
 from behavstats.errors import InvalidInput
-from behavstats.events import (
-    Arrival,
-    Block,
-    Other,
-    PageView,
-    clock_behind,
-    decode_event,
-    decode_lines,
-)
-from behavstats.instants import HOUR, MINUTE, SECOND, format_instant
+from behavstats.events import Arrival, Other, clock_behind, decode_event, decode_lines
 from behavstats.intake import take_in
+from behavstats.model.line_block import Block
+from behavstats.model.page_view import PageView
+from behavstats.model.timestamps import HOUR, MINUTE, SECOND, format_instant
 from tests.histories import listed, triples
 from tests.messages import NOW, any_message, clocks, encoded
 from tests.wire_oracle import outcome

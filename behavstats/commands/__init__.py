@@ -4,14 +4,7 @@ import os
 import sys
 from io import TextIOWrapper
 
-from behavstats.commands import (  # noqa: F401  their commands
-    ingesting,
-    profiles,
-    restoring,
-    serving,
-    statistics,
-    watching,
-)
+from behavstats.commands import ingesting, profiles, restoring, serving, statistics, watching  # noqa: F401  their commands
 from behavstats.commands.common import PARTLY, UNUSABLE, USAGE, app, complain, leave
 from behavstats.errors import BehavstatsError, InvalidInput, UnknownSource, UnknownUser
 

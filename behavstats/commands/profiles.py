@@ -37,9 +37,9 @@ def profile(
     db: Database = DEFAULT_DB,
 ) -> None:
     """Print what a user did in the last days: time on site is in minutes."""
-    from behavstats.events import check_user_id
-    from behavstats.instants import parse_instant
-    from behavstats.profile import detailed_profile, profile, window
+    from behavstats.model.page_view import check_user_id
+    from behavstats.model.profile import detailed_profile, profile, window
+    from behavstats.model.timestamps import parse_instant
 
     settings = Settings(db)
     wanted = window(settings.clock() if as_of is None else parse_instant(as_of, "as_of"), days)
@@ -58,7 +58,8 @@ def profile(
 @app.command(epilog="Example: behavstats export 019mr8mf4r > user.jsonl")
 def export(user: User, db: Database = DEFAULT_DB) -> None:
     """Print all page views of a user as JSON lines, to ingest again."""
-    from behavstats.events import check_user_id, encode_lines
+    from behavstats.events import encode_lines
+    from behavstats.model.page_view import check_user_id
 
     with existing_store(Settings(db)) as store:
         for views in store.page_views(check_user_id(user)):
@@ -76,7 +77,7 @@ def forget(
 ) -> None:
     """Erase a user: the page views, and all else that is stored of them."""
     from behavstats import display
-    from behavstats.events import check_user_id
+    from behavstats.model.page_view import check_user_id
 
     check_user_id(user)
     with existing_store(Settings(db)) as store:

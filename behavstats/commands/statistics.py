@@ -3,14 +3,7 @@
 import sys
 from typing import TYPE_CHECKING
 
-from behavstats.commands.common import (
-    DEFAULT_DB,
-    Database,
-    Json,
-    app,
-    existing_store,
-    print_json,
-)
+from behavstats.commands.common import DEFAULT_DB, Database, Json, app, existing_store, print_json
 from behavstats.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,7 +28,7 @@ def stats(json: Json = False, db: Database = DEFAULT_DB) -> None:
 
 def _for_json(statistics: "Statistics") -> dict[str, object]:
     """Return statistics with their instants and pages as a profile has them."""
-    from behavstats.instants import format_instant
+    from behavstats.model.timestamps import format_instant
 
     instants = {"oldest": statistics.oldest, "newest": statistics.newest}
     return {

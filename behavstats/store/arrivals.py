@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
-from behavstats.events import PageView
+from behavstats.model.page_view import PageView
 from behavstats.store.database import json_array
 
 _FIND_TOLD = """

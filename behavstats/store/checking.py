@@ -8,8 +8,8 @@ import sqlite3
 from collections import Counter
 from collections.abc import Generator, Iterator
 
-from behavstats.instants import DAY, HOUR, format_instant, parse_instant
-from behavstats.runs import Run, joined, pack
+from behavstats.model.summary_vectorized import Run, joined, pack
+from behavstats.model.timestamps import DAY, HOUR, format_instant, parse_instant
 from behavstats.store.database import Connection
 from behavstats.store.summaries import SPANS, runs_of
 

@@ -12,7 +12,7 @@ the same time, that user has their pages as candidates from then on.
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from behavstats.instants import DAY, MINUTE
+from behavstats.model.timestamps import DAY, MINUTE
 from behavstats.settings import system_clock
 from behavstats.store.database import Access, Connection, json_array
 from behavstats.store.erased import remember

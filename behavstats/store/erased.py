@@ -12,7 +12,7 @@ from behavstats.store.database import Connection
 from behavstats.store.hashing import Hasher
 
 if TYPE_CHECKING:
-    from behavstats.columns import PageViews
+    from behavstats.model.columns import PageViews
 
 _MOST = 100_000  # users that are remembered
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from behavstats.bounds import Bounds
-from behavstats.events import OF_FILES
+from behavstats.model.page_view import OF_FILES
 from behavstats.store.rejects import blank
 
 _SHARE = 4  # of the bounds, each sender over HTTP may have one of so many parts

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from behavstats.bounds import Bounds
-from behavstats.events import Rejection
+from behavstats.model.page_view import Rejection
 from behavstats.store import database, evicting, rejects
 from behavstats.store.rejects import Group, Selection, Totals
 

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from behavstats.columns import Numbers, PageViews
-from behavstats.instants import DAY
+from behavstats.model.columns import Instants, Numbers, PageViews
+from behavstats.model.timestamps import DAY
 from behavstats.store.arrivals import is_dated_otherwise, users_dated_by_arrival
 from behavstats.store.database import Connection, json_array
 from behavstats.store.deleting import spare
 from behavstats.store.settling import SAMPLED, note_unsettled, unsettle
 from behavstats.store.summaries import MANY
 from behavstats.store.writing import add_texts, insert_rows
-from behavstats.timestamps import Instants
 
 Keys = NDArray[np.int64]
 Order = NDArray[np.intp]

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import msgspec
 
 from behavstats.errors import UnknownUser
-from behavstats.events import PageView
-from behavstats.profile import PageTally, Summary, Window, summarise
+from behavstats.model.page_view import PageView
+from behavstats.model.profile import Window
+from behavstats.model.summary import PageTally, Summary, summarise
 from behavstats.store.database import Connection, json_array
 
 # One statement is one snapshot; one row, since the interpreter's lock changes hands at each. Names
@@ -55,7 +56,10 @@ def read_summary(connection: Connection, user_id: str, window: Window) -> Summar
 
 
 def _read_long_summary(connection: Connection, user_id: str, window: Window) -> Summary:
-    from behavstats.runs import foremost, joined  # and NumPy with it, which few need
+    from behavstats.model.summary_vectorized import (  # and NumPy with it, which few need
+        foremost,
+        joined,
+    )
     from behavstats.store.summaries import runs_of
 
     connection.execute("BEGIN")  # one snapshot

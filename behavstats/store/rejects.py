@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
-from behavstats.events import Rejection
+from behavstats.model.page_view import Rejection
 from behavstats.store.database import json_array
 from behavstats.store.naming import Mention, Naming
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 
-from behavstats.instants import DAY, HOUR
+from behavstats.model.timestamps import DAY, HOUR
 from behavstats.store.database import Access, json_array
 from behavstats.store.schema import BUSY_DAYS
 

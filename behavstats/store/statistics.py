@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from behavstats.profile import TOP_PAGES
+from behavstats.model.summary import TOP_PAGES
 from behavstats.store.database import json_array
 from behavstats.store.opening import files_of
 from behavstats.store.rejects import totals

@@ -18,8 +18,9 @@ from behavstats.errors import (
     StoreUnavailable,
     UnknownUser,
 )
-from behavstats.events import PageView, Rejection
-from behavstats.profile import Summary, Window
+from behavstats.model.page_view import PageView, Rejection
+from behavstats.model.profile import Window
+from behavstats.model.summary import Summary
 from behavstats.store import database, deleting, opening, progress, rejects
 from behavstats.store.connections import Connections, Reading
 from behavstats.store.erasing import Receipt, erase_user
@@ -35,7 +36,7 @@ from behavstats.store.wal import PATIENCE_WITH_READERS
 from behavstats.store.writing import Interner, insert_page_views
 
 if TYPE_CHECKING:
-    from behavstats.columns import PageViews
+    from behavstats.model.columns import PageViews
     from behavstats.store.loading import Loading
     from behavstats.store.statistics import Statistics
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from behavstats.instants import DAY, HOUR
-from behavstats.profile import Summary
-from behavstats.runs import Run, joined, pack, run_of, unpack
+from behavstats.model.summary import Summary
+from behavstats.model.summary_vectorized import Run, joined, pack, run_of, unpack
+from behavstats.model.timestamps import DAY, HOUR
 
 SPANS = (DAY, HOUR)
 

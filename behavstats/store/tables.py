@@ -108,7 +108,7 @@ class StoredSummary(_Base, table=True):
     """A summary of the page views of a user in an hour or a day; `start` and `span` in ms.
 
     Derived from `page_view`. Where it stands, it is right; where none stands, page views are read.
-    `pages` holds the tallies, as `behavstats.runs` writes them.
+    `pages` holds the tallies, as `behavstats.model.summary_vectorized` writes them.
     """
 
     __tablename__ = "summary"

@@ -8,7 +8,7 @@ from operator import itemgetter
 from struct import unpack
 from sys import getsizeof
 
-from behavstats.events import PageView
+from behavstats.model.page_view import PageView
 from behavstats.store.arrivals import not_dated_before
 from behavstats.store.database import Connection, json_array
 from behavstats.store.deleting import spare

@@ -2,8 +2,8 @@
 
 import pytest
 
-from behavstats.events import PageView
-from behavstats.instants import MINUTE
+from behavstats.model.page_view import PageView
+from behavstats.model.timestamps import MINUTE
 from behavstats.settings import system_clock
 from tests.clients.processes import WRITE_KEY, Client, Server
 

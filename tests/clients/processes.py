@@ -12,8 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from behavstats.events import PageView, decode_event
-from behavstats.instants import format_instant
+from behavstats.events import decode_event
+from behavstats.model.page_view import PageView
+from behavstats.model.timestamps import format_instant
 from behavstats.settings import system_clock
 from tests.conftest import BEHAVSTATS, user_path
 from tests.ports import free_port

@@ -2,8 +2,8 @@
 
 import pytest
 
-from behavstats.events import PageView
-from behavstats.instants import format_instant
+from behavstats.model.page_view import PageView
+from behavstats.model.timestamps import format_instant
 from behavstats.settings import system_clock
 from tests.clients.processes import IN_BROWSERS
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from behavstats.instants import format_instant
+from behavstats.model.timestamps import format_instant
 from tests.clients.processes import IN_OLD_NODE
 
 pytestmark = pytest.mark.parametrize("client", IN_OLD_NODE, indirect=True)

@@ -2,7 +2,7 @@
 
 import re
 
-from behavstats.events import PageView
+from behavstats.model.page_view import PageView
 from tests.histories import AS_OF, line
 
 VIEWS = [PageView("ada-l", AS_OF - 60_000, "/"), PageView("ada-l", AS_OF, "/café")]

@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from behavstats.errors import BackupError
-from behavstats.events import PageView
+from behavstats.model.page_view import PageView
 from behavstats.store import Store, backup
 from tests.commands.conftest import LINES, one_line
 from tests.histories import AS_OF

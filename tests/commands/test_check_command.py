@@ -5,8 +5,8 @@ from contextlib import closing
 
 import pytest
 
-from behavstats.events import PageView
-from behavstats.instants import DAY
+from behavstats.model.page_view import PageView
+from behavstats.model.timestamps import DAY
 from behavstats.store import Store
 from tests.commands.conftest import one_line
 from tests.histories import AS_OF

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from behavstats.events import PageView
+from behavstats.model.page_view import PageView
 from tests.commands.conftest import AT, LINES, PROFILE, one_line
 from tests.conftest import BEHAVSTATS
 from tests.histories import AS_OF, line

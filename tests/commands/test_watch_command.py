@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import pytest
 
-from behavstats.events import PageView
+from behavstats.model.page_view import PageView
 from behavstats.settings import system_clock
 from behavstats.stopping import Stop
 from behavstats.store import Store

@@ -7,8 +7,8 @@ import random
 import threading
 import time
 
-from behavstats.events import PageView
-from behavstats.instants import format_instant
+from behavstats.model.page_view import PageView
+from behavstats.model.timestamps import format_instant
 from tests.conftest import user_path
 from tests.faults.waiting import wait_until
 from tests.histories import AS_OF

@@ -5,7 +5,7 @@ import random
 import threading
 import time
 
-from behavstats.events import PageView
+from behavstats.model.page_view import PageView
 from tests.faults.waiting import wait_until
 from tests.histories import AS_OF, line
 

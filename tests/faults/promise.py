@@ -4,8 +4,8 @@ import sqlite3
 from contextlib import closing
 
 from behavstats.errors import NoStore
-from behavstats.events import PageView
-from behavstats.profile import profile, window
+from behavstats.model.page_view import PageView
+from behavstats.model.profile import profile, window
 from behavstats.store import Store
 from tests import oracle
 from tests.conftest import files_of

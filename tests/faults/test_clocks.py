@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from behavstats.events import MAX_AHEAD, PageView
 from behavstats.ingest import ingest
-from behavstats.instants import DAY, HOUR, MINUTE, parse_instant
+from behavstats.model.page_view import MAX_AHEAD, PageView
+from behavstats.model.timestamps import DAY, HOUR, MINUTE, parse_instant
 from tests import oracle
 from tests.faults.clocks import FileClock
 from tests.faults.load import event

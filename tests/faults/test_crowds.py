@@ -4,8 +4,8 @@ import signal
 
 import pytest
 
-from behavstats.events import PageView
-from behavstats.instants import DAY
+from behavstats.model.page_view import PageView
+from behavstats.model.timestamps import DAY
 from tests.faults.crowd import Crowd
 from tests.faults.load import REFUSED
 from tests.faults.promise import agrees_with_the_oracle, keeps_its_promise

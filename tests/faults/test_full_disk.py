@@ -7,8 +7,8 @@ from contextlib import suppress
 import pytest
 
 from behavstats.errors import StoreUnavailable, UnknownUser
-from behavstats.events import PageView, Rejection
-from behavstats.instants import DAY, format_instant
+from behavstats.model.page_view import PageView, Rejection
+from behavstats.model.timestamps import DAY, format_instant
 from behavstats.store import Store
 from tests.commands.conftest import counts, one_line
 from tests.faults.disks import fill

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from behavstats.events import PageView
-from behavstats.instants import DAY, format_instant
+from behavstats.model.page_view import PageView
+from behavstats.model.timestamps import DAY, format_instant
 from behavstats.store import Store
 from tests.commands.conftest import WAITS, one_line
 from tests.faults.load import Load

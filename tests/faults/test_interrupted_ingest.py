@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from behavstats.events import PageView
+from behavstats.model.page_view import PageView
 from tests.commands.conftest import WAITS, counts
 from tests.conftest import BEHAVSTATS
 from tests.histories import AS_OF, line

@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from behavstats.errors import UnknownUser
-from behavstats.events import PageView
+from behavstats.model.page_view import PageView
 from behavstats.store import Store
 from tests.conftest import files_of
 from tests.histories import AS_OF

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from behavstats.events import PageView
-from behavstats.instants import DAY, HOUR
+from behavstats.model.page_view import PageView
+from behavstats.model.timestamps import DAY, HOUR
 from tests.faults.promise import agrees_with_the_oracle, keeps_its_promise
 from tests.faults.waiting import wait_until
 from tests.histories import AS_OF, line

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from behavstats.instants import DAY, HOUR
+from behavstats.model.timestamps import DAY, HOUR
 from tests.faults.load import Load
 from tests.faults.promise import Ledger, agrees_with_the_oracle
 from tests.faults.waiting import wait_until

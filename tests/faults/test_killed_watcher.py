@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from behavstats.instants import DAY, HOUR
+from behavstats.model.timestamps import DAY, HOUR
 from tests.faults.disks import fill
 from tests.faults.load import Load
 from tests.faults.pipeline import Pipeline

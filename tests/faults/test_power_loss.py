@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from behavstats.events import PageView
-from behavstats.instants import format_instant
+from behavstats.model.page_view import PageView
+from behavstats.model.timestamps import format_instant
 from behavstats.store import Store
 from tests.conftest import user_path
 from tests.faults.power import Acknowledgements, Disk, images, operations, some_of

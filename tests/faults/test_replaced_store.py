@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from behavstats.events import PageView
-from behavstats.instants import format_instant
+from behavstats.model.page_view import PageView
+from behavstats.model.timestamps import format_instant
 from behavstats.store import Store
 from tests.faults.load import Load
 from tests.faults.promise import Ledger, keeps_its_promise, stored

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from behavstats.events import PageView
+from behavstats.model.page_view import PageView
 from behavstats.settings import system_clock
 from behavstats.stopping import Stop
 from behavstats.store import Store, schema

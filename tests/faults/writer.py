@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 
-from behavstats.events import PageView
+from behavstats.model.page_view import PageView
 from tests.histories import AS_OF, line
 
 TELLS = 50  # lines

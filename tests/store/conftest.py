@@ -4,9 +4,10 @@ import pytest
 
 from behavstats.columns import decode_block
 from behavstats.errors import UnknownUser
-from behavstats.events import Block, PageView
-from behavstats.instants import DAY
-from behavstats.profile import detailed_profile, window
+from behavstats.model.line_block import Block
+from behavstats.model.page_view import PageView
+from behavstats.model.profile import detailed_profile, window
+from behavstats.model.timestamps import DAY
 from behavstats.store import loading, settling, summaries
 from tests import oracle
 from tests.histories import AS_OF, comparable_detail, expected_detail, line, triples

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from behavstats.errors import StoreUnavailable
-from behavstats.events import PageView
+from behavstats.model.page_view import PageView
 from tests.histories import AS_OF
 from tests.store.conftest import VIEW, export
 

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from behavstats.errors import UnknownUser
-from behavstats.events import PageView
-from behavstats.instants import DAY, HOUR, MINUTE
-from behavstats.profile import window
+from behavstats.model.page_view import PageView
+from behavstats.model.profile import window
+from behavstats.model.timestamps import DAY, HOUR, MINUTE
 from behavstats.store import Store
 from tests.histories import AS_OF, USERS, histories
 from tests.store.conftest import export, few_are_many, load

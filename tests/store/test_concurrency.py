@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from behavstats.events import PageView
-from behavstats.profile import window
+from behavstats.model.page_view import PageView
+from behavstats.model.profile import window
 from behavstats.store import Store
 from behavstats.store.lock import StoreLock
 from tests.histories import AS_OF

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from behavstats.columns import PageViews
 from behavstats.errors import StoreUnavailable, UnknownUser
-from behavstats.events import PageView
+from behavstats.model.columns import PageViews
+from behavstats.model.page_view import PageView
 from behavstats.store import Store
 from tests.histories import AS_OF, NAMES, USERS, listed
 from tests.store.conftest import columns, export, load

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from behavstats.errors import StoreBusy, UnknownUser
-from behavstats.events import PageView
-from behavstats.profile import window
+from behavstats.model.page_view import PageView
+from behavstats.model.profile import window
 from behavstats.store import Receipt, Store, deleting
 from tests.conftest import files_of
 from tests.histories import AS_OF, USERS

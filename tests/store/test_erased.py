@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from behavstats.events import PageView
+from behavstats.model.page_view import PageView
 from behavstats.store import Checkpoint, Step, deleting, erased
 from tests.histories import AS_OF, listed
 from tests.store.conftest import columns

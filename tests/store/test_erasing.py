@@ -8,8 +8,8 @@ from contextlib import closing, suppress
 import pytest
 
 from behavstats.errors import StoreBusy, UnknownUser
-from behavstats.events import PageView, Rejection
-from behavstats.profile import window
+from behavstats.model.page_view import PageView, Rejection
+from behavstats.model.profile import window
 from behavstats.store import Receipt, Store
 from tests.conftest import files_of
 from tests.histories import AS_OF

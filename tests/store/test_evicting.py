@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from behavstats.bounds import Bounds
-from behavstats.events import Rejection
+from behavstats.model.page_view import Rejection
 from behavstats.store import Selection, Store
 from tests.conftest import files_of
 from tests.histories import AS_OF

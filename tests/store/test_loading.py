@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from behavstats.errors import UnknownUser
-from behavstats.events import PageView
+from behavstats.model.page_view import PageView
 from behavstats.store import Store
 from behavstats.store import store as store_module
 from tests.histories import AS_OF, USERS, batches, histories

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from behavstats.errors import NoStore, NotAStore, StoreUnavailable
-from behavstats.events import PageView
-from behavstats.profile import window
+from behavstats.model.page_view import PageView
+from behavstats.model.profile import window
 from behavstats.store import Store, database
 from tests.histories import AS_OF
 from tests.store.conftest import VIEW, export

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from behavstats.errors import Overtaken, UnknownSource
-from behavstats.events import PageView, Rejection
+from behavstats.model.page_view import PageView, Rejection
 from behavstats.store import Checkpoint, Step, Store
 from behavstats.store import progress as progress_module
 from behavstats.store import store as store_module

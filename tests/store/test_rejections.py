@@ -1,6 +1,6 @@
 """Rejected lines: kept once each, read in order, cleared from every byte."""
 
-from behavstats.events import Rejection
+from behavstats.model.page_view import Rejection
 from behavstats.store import Group, Selection
 from tests.histories import AS_OF
 from tests.store.conftest import VIEW

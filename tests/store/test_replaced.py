@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from behavstats.errors import StoreAbandoned, StoreUnavailable
-from behavstats.events import PageView
-from behavstats.profile import window
+from behavstats.model.page_view import PageView
+from behavstats.model.profile import window
 from behavstats.store import Store
 from behavstats.store.lock import StoreLock
 from behavstats.store.restore import restore

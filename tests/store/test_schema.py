@@ -12,8 +12,8 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateTable
 
 from behavstats.errors import NotAStore, StoreBusy
-from behavstats.events import PageView
-from behavstats.profile import profile, window
+from behavstats.model.page_view import PageView
+from behavstats.model.profile import profile, window
 from behavstats.store import Store, schema, tables
 from tests.conftest import files_of
 from tests.histories import AS_OF

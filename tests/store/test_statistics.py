@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from behavstats.events import PageView, Rejection
+from behavstats.model.page_view import PageView, Rejection
 from behavstats.store import Store, statistics
 from tests.conftest import files_of
 from tests.histories import AS_OF

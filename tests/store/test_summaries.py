@@ -8,16 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from behavstats.errors import UnknownUser
-from behavstats.events import PageView
-from behavstats.instants import DAY, HOUR
-from behavstats.profile import window
+from behavstats.model.page_view import PageView
+from behavstats.model.profile import window
+from behavstats.model.timestamps import DAY, HOUR
 from behavstats.store import Store, reading, summaries
-from tests.histories import (
-    AS_OF,
-    USERS,
-    as_ofs,
-    histories,
-)
+from tests.histories import AS_OF, USERS, as_ofs, histories
 from tests.store.conftest import check_profile, few_are_many, load
 
 TODAY = AS_OF - AS_OF % DAY

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from behavstats.events import PageView
+from behavstats.model.page_view import PageView
 from behavstats.store import Store
 from tests.histories import AS_OF
 from tests.store.conftest import VIEW, export

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from behavstats.instants import DAY
-from behavstats.profile import TOP_PAGES, VISIT_GAP, Summary, merge
+from behavstats.model.summary import TOP_PAGES, VISIT_GAP, Summary, merge
+from behavstats.model.timestamps import DAY
 
 Integers = NDArray[np.int64]
 

@@ -5,24 +5,18 @@ of adjacent runs merge, `Summary()` is the identity, and merging is associative;
 definition serves one view, a pre-aggregated hour, a late view and a whole window.
 """
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
-from heapq import nsmallest
-from operator import attrgetter, sub
 from typing import Annotated, Any, NamedTuple, TypedDict
 
 import msgspec
 from msgspec import Meta
 
 from behavstats.errors import InvalidInput
-from behavstats.instants import DAY, MINUTE, SECOND, format_date, format_instant
-
-VISIT_GAP = 30 * MINUTE
-"""Longest gap, in ms, between two consecutive views of one visit."""
+from behavstats.model.summary import Summary, most_viewed, top_pages
+from behavstats.model.timestamps import DAY, MINUTE, SECOND, format_date, format_instant
 
 MAX_DAYS = 90
-TOP_PAGES = 10
 
 
 class Window(NamedTuple):
@@ -50,101 +44,6 @@ def window(as_of: int, days: int = 7) -> Window:
     if not 1 <= days <= MAX_DAYS:
         raise InvalidInput("invalid_days", f"days must be 1 to {MAX_DAYS}, not {days}", "days")
     return Window(as_of, days)
-
-
-class PageTally(msgspec.Struct, frozen=True, gc=False):
-    """How often a page was viewed, and when last (ms since the epoch)."""
-
-    views: int
-    last: int
-
-
-class Summary(msgspec.Struct, frozen=True):
-    """What a run of consecutive page views of one user comes to; by default, of no view.
-
-    `first` and `last` are instants, `time` the counted time on site, all in ms; `visits` counts
-    maximal runs with gaps of at most `VISIT_GAP`; `dates` maps a UTC date (days since the epoch)
-    to its views; `pages` maps a name to its tally.
-    """
-
-    first: int | None = None
-    last: int | None = None
-    views: int = 0
-    time: int = 0
-    visits: int = 0
-    dates: Mapping[int, int] = {}
-    pages: Mapping[str, PageTally] = {}
-
-
-def summarise(instants: Sequence[int], names: Sequence[str]) -> Summary:
-    """Return the summary of views in order of time: their instants (ms), and their pages' names.
-
-    The fold of `merge` over summaries of one view each, in a few passes.
-    """
-    if not instants:
-        return Summary()
-    gaps = map(sub, instants[1:], instants)
-    within_visits = [gap for gap in gaps if gap <= VISIT_GAP]
-    views = Counter(names)
-    last = dict(zip(names, instants, strict=True))  # in the same order; the last one stays
-    return Summary(
-        first=instants[0],
-        last=instants[-1],
-        views=len(instants),
-        time=sum(within_visits),
-        visits=len(instants) - len(within_visits),
-        dates=Counter([instant // DAY for instant in instants]),
-        pages=dict(zip(views, map(PageTally, views.values(), last.values()), strict=True)),
-    )
-
-
-def merge(earlier: Summary, later: Summary) -> Summary:
-    """Return the summary of two adjacent runs joined, of which `earlier` ends first.
-
-    Raises ValueError where the runs overlap in time, since their gap is not known then.
-    """
-    if earlier.last is None or later.first is None:
-        return later if earlier.last is None else earlier
-    gap = later.first - earlier.last
-    if gap < 0:
-        raise ValueError("summaries of overlapping runs do not merge")
-    same_visit = gap <= VISIT_GAP
-    dates = dict(earlier.dates)
-    for date, views in later.dates.items():
-        dates[date] = dates.get(date, 0) + views
-    pages = dict(earlier.pages)
-    for name, tally in later.pages.items():
-        before = pages.get(name)
-        pages[name] = tally if before is None else PageTally(before.views + tally.views, tally.last)
-    return Summary(
-        first=earlier.first,
-        last=later.last,
-        views=earlier.views + later.views,
-        time=earlier.time + later.time + (gap if same_visit else 0),
-        visits=earlier.visits + later.visits - (1 if same_visit else 0),
-        dates=dates,
-        pages=pages,
-    )
-
-
-def _rank(page: tuple[str, PageTally]) -> tuple[int, int, str]:
-    """Order pages: the most viewed first, then the one viewed last, then the smaller name."""
-    name, tally = page
-    return -tally.views, -tally.last, name
-
-
-def _most_viewed(pages: Mapping[str, PageTally]) -> str | None:
-    """Return the first of `top_pages`; only those that are viewed as often need to be compared."""
-    if not pages:
-        return None
-    most = max(map(attrgetter("views"), pages.values()))
-    name, _ = min((page for page in pages.items() if page[1].views == most), key=_rank)
-    return name
-
-
-def top_pages(summary: Summary) -> list[tuple[str, PageTally]]:
-    """Return the ten most viewed pages, in the order in which one would be the most viewed."""
-    return nsmallest(TOP_PAGES, summary.pages.items(), key=_rank)
 
 
 def _said(words: str) -> Meta:
@@ -227,7 +126,7 @@ def profile(user_id: str, summary: Summary, days: int = 7) -> Profile:
         _whole_minutes(summary.time),
         # A rolling window can touch days + 1 dates; its two partial ends make one day together.
         min(len(summary.dates), days),
-        _most_viewed(summary.pages),
+        most_viewed(summary.pages),
     )
     return dict(zip(_keys(days), values, strict=True))
 

@@ -1,0 +1,1 @@
+"""Definitions: page views, timestamps, summaries, profiles. Pure: no input, output or clock."""

@@ -1,0 +1,108 @@
+"""Page views in columns: arrays in place of an object for each page view."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from sys import getsizeof
+
+import numpy as np
+from numpy.typing import NDArray
+
+from behavstats.model.page_view import PageView
+
+Instants = NDArray[np.int64]
+
+
+Numbers = NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class PageViews:
+    """Page views in columns: number i is `user_ids[users[i]]`, `instants[i]`, `names[pages[i]]`.
+
+    The three arrays are of one length; instants are whole ms since the epoch, UTC. The texts of a
+    list are distinct; some of them may belong to no page view. The few that are `dated` by when
+    their message arrived stand apart.
+    """
+
+    user_ids: list[str]
+    names: list[str]
+    users: Numbers
+    instants: Instants
+    pages: Numbers
+    dated: tuple[PageView, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.instants)
+
+    @property
+    def size(self) -> int:
+        """Roughly the bytes of memory that they take."""
+        return self.nbytes + sum(map(getsizeof, self.user_ids)) + sum(map(getsizeof, self.names))
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of the arrays."""
+        return self.users.nbytes + self.instants.nbytes + self.pages.nbytes
+
+
+_ENTRY = 150  # bytes that a text takes beside itself: in a dictionary, and as it is asked for
+_DATED = 1_000  # bytes of a page view that stands apart, roughly
+
+
+class Numbering(dict[str, int]):
+    """Numbers texts in the order in which they are first met."""
+
+    def __missing__(self, text: str) -> int:
+        number = self[text] = len(self)
+        return number
+
+    def numbers(self, texts: Sequence[str]) -> Numbers:
+        return np.fromiter(map(self.__getitem__, texts), np.int32, len(texts))
+
+
+class Gathering:
+    """Page views of many blocks, put together one after the other; each text is held once.
+
+    `size` is what they take in memory, in bytes, roughly.
+    """
+
+    def __init__(self) -> None:
+        self._user_ids, self._names = Numbering(), Numbering()
+        self._users = [np.empty(0, np.int32)]
+        self._instants = [np.empty(0, np.int64)]
+        self._pages = [np.empty(0, np.int32)]
+        self._dated: list[PageView] = []
+        self._length = 0
+        self.size = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def add(self, views: PageViews) -> None:
+        """Add page views behind those that are there."""
+        users = self._renumbered(self._user_ids, views.user_ids)
+        pages = self._renumbered(self._names, views.names)
+        self._users.append(users[views.users])
+        self._instants.append(views.instants)
+        self._pages.append(pages[views.pages])
+        self._dated += views.dated
+        self._length += len(views)
+        self.size += views.nbytes + _DATED * len(views.dated)
+
+    def page_views(self) -> PageViews:
+        """Return all that was added."""
+        return PageViews(
+            users=np.concatenate(self._users),
+            instants=np.concatenate(self._instants),
+            pages=np.concatenate(self._pages),
+            user_ids=[*self._user_ids],
+            names=[*self._names],
+            dated=tuple(self._dated),
+        )
+
+    def _renumbered(self, numbering: Numbering, texts: list[str]) -> Numbers:
+        known = len(numbering)
+        numbers = numbering.numbers(texts)
+        new = np.flatnonzero(numbers >= known).tolist()
+        self.size += sum(getsizeof(texts[number]) + _ENTRY for number in new)
+        return numbers
