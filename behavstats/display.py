@@ -16,7 +16,7 @@ from behavstats.model.page_view import Rejection
 from behavstats.model.profile import Window, detailed_profile, profile
 from behavstats.model.summary import Summary, top_pages
 from behavstats.model.timestamps import DAY, SECOND, format_date, format_instant
-from behavstats.sources import Source
+from behavstats.sources.files import Source
 from behavstats.store import Group, Receipt, SourceProgress, Totals
 
 if TYPE_CHECKING:

@@ -17,20 +17,19 @@ from hashlib import blake2b
 from typing import BinaryIO, NamedTuple, Self, cast
 
 from behavstats.errors import SourceError
-from behavstats.magic import LONGEST, NoText, kind_of
 from behavstats.model.line_block import BYTE_ORDER_MARK, Block
-from behavstats.sources import (
+from behavstats.sources.compression import (
     CHUNK_BYTES,
     DAMAGE,
     MAGIC_BYTES,
-    blocks_of,
     chunks,
     damaged,
     decompressed,
-    leading_nuls,
-    stored_name,
     unreadable,
 )
+from behavstats.sources.file_type import LONGEST, NoText, kind_of
+from behavstats.sources.files import leading_nuls, stored_name
+from behavstats.sources.line_blocks import blocks_of
 from behavstats.store import Checkpoint, SourceProgress, Step
 
 FINGERPRINT_BYTES = 1024

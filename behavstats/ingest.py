@@ -16,7 +16,7 @@ from behavstats.model.columns import Gathering
 from behavstats.model.line_block import Block
 from behavstats.model.page_view import Rejection
 from behavstats.second import SecondProcess
-from behavstats.sources import Source, open_source
+from behavstats.sources.files import Source, open_source
 from behavstats.store import Step, Store
 
 _EXAMPLES = 5

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from behavstats.errors import InvalidInput, SourceError
 from behavstats.following import check_regular
 from behavstats.rotation import begins_alike, is_rotated, unpacked, unrotated
-from behavstats.sources import unreadable
+from behavstats.sources.compression import unreadable
 from behavstats.store import files_of
 
 File = tuple[int, int]

@@ -18,13 +18,14 @@ from behavstats.columns import Decoded
 from behavstats.errors import SourceError, detached
 from behavstats.following import START, Content, Ends, Followed, Searched, opened
 from behavstats.ingest import Batch, Report
-from behavstats.magic import NoText
 from behavstats.model.line_block import Block
 from behavstats.places import Places, leads_to
 from behavstats.rotation import is_all_in, is_likely_a_copy
 from behavstats.scanning import File, Found
 from behavstats.second import SecondProcess
-from behavstats.sources import DAMAGE, stored_name
+from behavstats.sources.compression import DAMAGE
+from behavstats.sources.file_type import NoText
+from behavstats.sources.files import stored_name
 from behavstats.store import Checkpoint, SourceProgress, Store
 
 _SHARE = 64 * 1024 * 1024  # bytes of a large file, before others have their turn

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from behavstats import following, ingest, rotation, sources, taking
+from behavstats import following, ingest, rotation, taking
 from behavstats.model.page_view import PageView
 from behavstats.settings import system_clock
-from behavstats.sources import zstd
+from behavstats.sources import files as sources
+from behavstats.sources.compression import zstd
 from behavstats.stopping import Stop
 from behavstats.store import Store
 from behavstats.store import store as store_module

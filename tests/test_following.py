@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from behavstats.errors import SourceError
 from behavstats.following import START, Ends, opened
 from behavstats.model.line_block import MAX_LINE_BYTES
-from behavstats.sources import zstd
+from behavstats.sources.compression import zstd
 
 LINES = b"".join(b'{"line": %d}\n' % number for number in range(1000))
 

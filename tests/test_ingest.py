@@ -5,11 +5,11 @@ import gzip
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from behavstats import sources
 from behavstats.ingest import Options, ingest, try_out
 from behavstats.model.page_view import PageView
 from behavstats.model.profile import profile, window
-from behavstats.sources import zstd
+from behavstats.sources import files as sources
+from behavstats.sources.compression import zstd
 from behavstats.store import Store
 from tests import oracle
 from tests.histories import AS_OF, USERS, as_ofs, histories, line, triples

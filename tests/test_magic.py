@@ -13,8 +13,8 @@ import pytest
 
 from behavstats.errors import SourceError
 from behavstats.ingest import ingest
-from behavstats.magic import NoText, kind_of, only_text
-from behavstats.sources import zstd
+from behavstats.sources.compression import zstd
+from behavstats.sources.file_type import NoText, kind_of, only_text
 from tests.followed import drain
 from tests.histories import AS_OF, line
 from tests.store.conftest import VIEW

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from behavstats.rotation import is_rotated, unrotated
-from behavstats.sources import zstd
+from behavstats.sources.compression import zstd
 from tests.edge import wait_until
 from tests.followed import BAD, drain, following, lines, sources, users
 

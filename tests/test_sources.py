@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from behavstats import sources
 from behavstats.errors import SourceError
 from behavstats.model.line_block import MAX_LINE_BYTES
-from behavstats.sources import open_source, size_of, zstd
+from behavstats.sources import line_blocks
+from behavstats.sources.compression import zstd
+from behavstats.sources.files import open_source, size_of
 
 LINES = b"".join(b'{"line": %d}\n' % number for number in range(1000))
 
@@ -157,10 +158,10 @@ def test_lines_come_out_as_they_went_in_whatever_the_chunks(lines, size):
         chunk[start : start + size] for chunk in chunks for start in range(0, len(chunk), size)
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "_BLOCK_LINES", 3)
-        patch.setattr(sources, "_BLOCK_BYTES", 16)
-        patch.setattr(sources, "BYTE_ORDER_MARK", b"\0no mark")
-        blocks = list(sources.blocks_of("name", pieces))
+        patch.setattr(line_blocks, "_BLOCK_LINES", 3)
+        patch.setattr(line_blocks, "_BLOCK_BYTES", 16)
+        patch.setattr(line_blocks, "BYTE_ORDER_MARK", b"\0no mark")
+        blocks = list(line_blocks.blocks_of("name", pieces))
     assert text_of(blocks) == data
     offset = 0
     for block in blocks:

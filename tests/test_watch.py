@@ -166,7 +166,7 @@ def test_a_large_file_leaves_others_their_turn(store, folder, monkeypatch):
     """Also those that come while it is taken."""
     monkeypatch.setattr(taking, "_SHARE", 1_000)
     monkeypatch.setattr(taking, "_SCAN_AGAIN", 0.0)
-    monkeypatch.setattr("behavstats.sources._BLOCK_LINES", 10)
+    monkeypatch.setattr("behavstats.sources.line_blocks._BLOCK_LINES", 10)
     (folder / "a").write_bytes(lines(*range(500)))
     appeared = []
     scan = watch.Scan.files

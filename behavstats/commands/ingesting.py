@@ -138,7 +138,7 @@ def rejects(
 ) -> None:
     """List the rejected lines, print them for repair, clear the list."""
     _check_options(jsonl, clear, json, up_to, everything)
-    from behavstats.sources import stored_name
+    from behavstats.sources.files import stored_name
     from behavstats.store import Selection
 
     chosen = Selection(source, None if source is None else stored_name(source), reason)
@@ -198,7 +198,7 @@ def _size_of_all(files: list[str]) -> int | None:
 
     Raises SourceError if none can: then there is nothing to make a store for.
     """
-    from behavstats.sources import size_of
+    from behavstats.sources.files import size_of
 
     sizes, problems = [], []
     for file in files:

@@ -82,7 +82,7 @@ def sources(
     """List the files that were followed, and how far they were taken."""
     from behavstats import display
     from behavstats.following import up_to_date
-    from behavstats.sources import stored_name
+    from behavstats.sources.files import stored_name
 
     with existing_store(Settings(db)) as store:
         if forget_source is not None:

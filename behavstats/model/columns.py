@@ -53,10 +53,12 @@ class Numbering(dict[str, int]):
     """Numbers texts in the order in which they are first met."""
 
     def __missing__(self, text: str) -> int:
+        """Give the next number to a text that has none."""
         number = self[text] = len(self)
         return number
 
     def numbers(self, texts: Sequence[str]) -> Numbers:
+        """Return the number of each text."""
         return np.fromiter(map(self.__getitem__, texts), np.int32, len(texts))
 
 

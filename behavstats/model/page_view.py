@@ -79,6 +79,7 @@ def _check_text(field: str, text: str, most: int) -> str:
 
 
 def check_instant(instant: int, now: int) -> int:
+    """Return `instant`, or raise InvalidInput if it is over 24 hours ahead of `now`; both in ms."""
     if instant > now + MAX_AHEAD:
         message = "timestamp is more than 24 hours ahead of the clock"
         raise InvalidInput("invalid_timestamp", message, "timestamp")

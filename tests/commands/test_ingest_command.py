@@ -5,7 +5,7 @@ import json
 import os
 from pathlib import Path
 
-from behavstats.sources import zstd
+from behavstats.sources.compression import zstd
 from tests.commands.conftest import LINES, counts, one_line
 
 
