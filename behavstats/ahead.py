@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from behavstats.columns import Decoded
+from behavstats.decode.vectorized import Decoded
 from behavstats.model.line_block import Block
 from behavstats.second import SecondProcess, Task
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from behavstats.columns import Decoded
+from behavstats.decode.vectorized import Decoded
 from behavstats.model.page_view import Rejection
 from behavstats.places import Places
 from behavstats.scanning import File

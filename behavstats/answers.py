@@ -22,8 +22,8 @@ from behavstats.contract import (
     Project,
     SegmentIntegration,
 )
+from behavstats.decode.segment import Arrival, clock_behind
 from behavstats.errors import InvalidInput, TooLarge
-from behavstats.events import Arrival, clock_behind
 from behavstats.gateway import INTAKE
 from behavstats.intake import (
     MAX_BODY_BYTES,

@@ -12,11 +12,11 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from behavstats.access import KEY_IN_QUERY, Need
+from behavstats.decode.wire import INSTANT, KINDS, PAGES, USER_ID, Message, WireEvent
 from behavstats.docs import TYPES
 from behavstats.errors import BehavstatsError, NothingThere, UnknownUser
 from behavstats.intake import Batch
 from behavstats.model.profile import MAX_DAYS, Profile
-from behavstats.wire import INSTANT, KINDS, PAGES, USER_ID, Message, WireEvent
 
 
 def _said(words: str) -> Meta:

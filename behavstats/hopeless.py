@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
+from behavstats.decode.event import decode_event
 from behavstats.errors import InvalidInput, SourceError
-from behavstats.events import decode_event
 from behavstats.model.line_block import Block
 from behavstats.model.timestamps import DAY
 

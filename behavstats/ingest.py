@@ -9,7 +9,7 @@ from functools import partial
 from typing import NamedTuple
 
 from behavstats.ahead import Ahead
-from behavstats.columns import Decoded
+from behavstats.decode.vectorized import Decoded
 from behavstats.errors import BehavstatsError, SourceError, StoreError, detached
 from behavstats.hopeless import until_hopeless
 from behavstats.model.columns import Gathering

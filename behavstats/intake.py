@@ -10,12 +10,13 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 from msgspec import Meta, Raw
 
+from behavstats.decode.event import decode_event
+from behavstats.decode.json_errors import malformed, misfit
+from behavstats.decode.segment import Arrival, Other
+from behavstats.decode.wire import THEIRS
 from behavstats.errors import InvalidInput, TooLarge
-from behavstats.events import Arrival, Other, decode_event
 from behavstats.model.line_block import BYTE_ORDER_MARK, MAX_LINE_BYTES
 from behavstats.model.page_view import PageView, Rejection
-from behavstats.wire import THEIRS
-from behavstats.wording import malformed, misfit
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 MAX_INFLATED_BYTES = 16 * 1024 * 1024
@@ -195,7 +196,7 @@ def _decoded_batch(text: bytes) -> Batch:
 
 def _split(text: bytes) -> Batch:
     """Decode what is around the messages alone."""
-    from behavstats.splitting import split_batch
+    from behavstats.decode.json_splitter import split_batch
 
     split = split_batch(text, MAX_MESSAGES)
     batch = _decoded_batch(split.around)
@@ -286,7 +287,7 @@ def _plain(texts: list[bytes], arrival: Arrival) -> Sequence[PageView | None]:
     is_plain = len(texts) >= _WORTH_COLUMNS and not (arrival.behind or arrival.kind)
     if not is_plain or max(map(len, texts)) > MAX_LINE_BYTES:
         return [None] * len(texts)
-    from behavstats.columns import decode_plain  # and NumPy with it
+    from behavstats.decode.vectorized import decode_plain  # and NumPy with it
 
     return decode_plain(texts, arrival.instant)
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from behavstats.wire import NAME, OTHERS, PAGES, THEIRS, TIMESTAMP, USER_ID
+from behavstats.decode.wire import NAME, OTHERS, PAGES, THEIRS, TIMESTAMP, USER_ID
 
 Schema = dict[str, Any]
 

@@ -22,6 +22,7 @@ from behavstats.contract import (
     Project,
     SegmentIntegration,
 )
+from behavstats.decode.wire import OTHERS, PAGES, Message, WireEvent
 from behavstats.errors import (
     AccessDenied,
     BehavstatsError,
@@ -35,7 +36,6 @@ from behavstats.intake import MAX_BODY_BYTES, MAX_MESSAGES, Batch
 from behavstats.messages import Schema, message_schemas
 from behavstats.model.profile import FIELDS, Details, Profile, profile
 from behavstats.model.summary import summarise
-from behavstats.wire import OTHERS, PAGES, Message, WireEvent
 
 _REF = "#/components/schemas/{name}"
 _TYPES = (WireEvent, Message, Batch, Done, Counted, Erased, Failure, Project, Details)

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection, Pipe
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from behavstats.columns import Decoded
+    from behavstats.decode.vectorized import Decoded
     from behavstats.model.line_block import Block
 
 
@@ -29,7 +29,7 @@ class Task:
 
     def decode(self) -> None:
         """Decode it here."""
-        from behavstats.columns import decode_block
+        from behavstats.decode.vectorized import decode_block
 
         if self.question is not None:
             self.finish(decode_block(*self.question))
@@ -136,7 +136,7 @@ def cores() -> int:
 
 def _serve(connection: Connection) -> None:
     """Answer blocks until the other end is closed, be it that its process was killed."""
-    from behavstats.columns import decode_block
+    from behavstats.decode.vectorized import decode_block
 
     answer = None  # at first: ready
     try:

@@ -14,7 +14,7 @@ from contextlib import closing
 
 from behavstats.ahead import Ahead
 from behavstats.anew import Anew, Filter
-from behavstats.columns import Decoded
+from behavstats.decode.vectorized import Decoded
 from behavstats.errors import SourceError, detached
 from behavstats.following import START, Content, Ends, Followed, Searched, opened
 from behavstats.ingest import Batch, Report

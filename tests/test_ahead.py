@@ -8,7 +8,7 @@ import pytest
 
 from behavstats import ahead, second
 from behavstats.ahead import Ahead
-from behavstats.columns import decode_block
+from behavstats.decode.vectorized import decode_block
 from behavstats.model.line_block import Block
 from behavstats.model.page_view import PageView
 from behavstats.second import SecondProcess

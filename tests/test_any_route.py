@@ -5,7 +5,7 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from behavstats.events import Arrival
+from behavstats.decode.segment import Arrival
 from behavstats.ingest import ingest
 from behavstats.intake import open_batch, take_in
 from behavstats.model.page_view import PageView

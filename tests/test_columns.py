@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from behavstats.columns import decode_block, decode_plain
-from behavstats.events import Arrival, decode_event, decode_lines
+from behavstats.decode.event import decode_event
+from behavstats.decode.lines import decode_lines
+from behavstats.decode.segment import Arrival
+from behavstats.decode.vectorized import decode_block, decode_plain
 from behavstats.model.columns import Gathering
 from behavstats.model.line_block import Block
 from behavstats.model.timestamps import parse_instant
@@ -130,7 +132,7 @@ def test_one_bad_line_costs_its_neighbours_nothing(bad, monkeypatch):
         looked_at.extend(chosen)
         return decode_lines(block, now, chosen)
 
-    monkeypatch.setattr("behavstats.columns.decode_lines", spy)
+    monkeypatch.setattr("behavstats.decode.vectorized.decode_lines", spy)
     decode_block(block(b"\n".join([body(), body(), bad, body()])), NOW)
     assert looked_at in ([], [2])  # not even that one, if it is good but for its looks
 

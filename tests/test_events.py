@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from behavstats.decode.event import decode_event
+from behavstats.decode.lines import decode_lines, encode_lines
 from behavstats.errors import InvalidInput
-from behavstats.events import decode_event, decode_lines, encode_lines
 from behavstats.model.line_block import Block
 from behavstats.model.page_view import MAX_AHEAD, PageView, check_name, check_user_id
 from behavstats.model.timestamps import parse_instant

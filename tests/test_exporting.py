@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from behavstats.events import Arrival
+from behavstats.decode.segment import Arrival
 from behavstats.exporting import exported
 from behavstats.ingest import ingest
 from behavstats.intake import take_in

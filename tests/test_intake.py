@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from behavstats import intake as module
+from behavstats.decode.json_splitter import split_batch
+from behavstats.decode.segment import Arrival, clock_behind
 from behavstats.errors import InvalidInput, TooLarge
-from behavstats.events import Arrival, clock_behind
 from behavstats.intake import (
     MAX_INFLATED_BYTES,
     MAX_MESSAGES,
@@ -24,7 +25,6 @@ from behavstats.intake import (
 )
 from behavstats.model.page_view import PageView
 from behavstats.model.timestamps import format_instant
-from behavstats.splitting import split_batch
 from tests.edge import MIB
 from tests.messages import NOW, any_message
 
@@ -170,7 +170,7 @@ def test_a_batch_is_split_as_the_decoder_splits_it(messages, more, is_first, ind
     around = {"batch": messages} | more if is_first else more | {"batch": messages}
     text = json.dumps(around, indent=indent, ensure_ascii=False).encode()
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("behavstats.splitting._AT_ONCE", at_once % len(text) + 1)
+        patched.setattr("behavstats.decode.json_splitter._AT_ONCE", at_once % len(text) + 1)
         split = split_batch(text, MAX_MESSAGES)
     assert [json.loads(message) for message in split.messages] == messages
     assert json.loads(split.around) == around | {"batch": []}

@@ -15,8 +15,8 @@ from behavstats.admission import Admission
 from behavstats.answers import Answers
 from behavstats.api import make_app
 from behavstats.contract import is_slow
+from behavstats.decode.segment import Arrival
 from behavstats.errors import InvalidInput, StoreBusy, StoreUnavailable, detached
-from behavstats.events import Arrival
 from behavstats.gateway import Gateway
 from behavstats.groupcommit import GroupCommit
 from behavstats.ingest import ingest

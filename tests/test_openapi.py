@@ -12,13 +12,13 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from behavstats.access import Need
 from behavstats.contract import ALIASES, OPERATIONS, Counted, Done, Erased, Failure, Project
-from behavstats.events import Arrival
+from behavstats.decode.segment import Arrival
+from behavstats.decode.wire import KINDS, Message, WireEvent
 from behavstats.intake import MAX_MESSAGES, Batch, open_batch, take_in
 from behavstats.model.profile import FIELDS, MAX_DAYS, detailed_profile, window
 from behavstats.model.summary import summarise
 from behavstats.model.timestamps import parse_instant
 from behavstats.openapi import document, encoded
-from behavstats.wire import KINDS, Message, WireEvent
 from tests.histories import AS_OF
 from tests.keyed import SECRET_KEY, bearer, named, running
 

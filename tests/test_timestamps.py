@@ -4,9 +4,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from behavstats.decode.timestamps_vectorized import parse_timestamps
 from behavstats.errors import InvalidInput
 from behavstats.model.timestamps import parse_instant
-from behavstats.timestamps import parse_timestamps
 
 LAST = parse_instant("9999-12-31T23:59:59.999Z")
 GOOD = "2024-02-29T23:59:59.999Z"

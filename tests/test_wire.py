@@ -7,9 +7,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from behavstats.columns import decode_block
+from behavstats.decode.event import decode_event
+from behavstats.decode.lines import decode_lines
+from behavstats.decode.segment import Arrival, Other, clock_behind
+from behavstats.decode.vectorized import decode_block
 from behavstats.errors import InvalidInput
-from behavstats.events import Arrival, Other, clock_behind, decode_event, decode_lines
 from behavstats.intake import take_in
 from behavstats.model.line_block import Block
 from behavstats.model.page_view import PageView

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from behavstats.decode.event import decode_event
+from behavstats.decode.segment import Arrival
 from behavstats.errors import InvalidInput
-from behavstats.events import Arrival, decode_event
 from behavstats.intake import open_batch
 from tests.messages import NOW
 from tests.test_decoders import BODIES

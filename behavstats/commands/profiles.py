@@ -58,7 +58,7 @@ def profile(
 @app.command(epilog="Example: behavstats export 019mr8mf4r > user.jsonl")
 def export(user: User, db: Database = DEFAULT_DB) -> None:
     """Print all page views of a user as JSON lines, to ingest again."""
-    from behavstats.events import encode_lines
+    from behavstats.decode.lines import encode_lines
     from behavstats.model.page_view import check_user_id
 
     with existing_store(Settings(db)) as store:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from behavstats.events import decode_event
+from behavstats.decode.event import decode_event
 from behavstats.model.page_view import PageView
 from behavstats.model.timestamps import format_instant
 from behavstats.settings import system_clock

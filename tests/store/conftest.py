@@ -2,7 +2,7 @@
 
 import pytest
 
-from behavstats.columns import decode_block
+from behavstats.decode.vectorized import decode_block
 from behavstats.errors import UnknownUser
 from behavstats.model.line_block import Block
 from behavstats.model.page_view import PageView

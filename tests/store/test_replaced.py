@@ -43,7 +43,7 @@ def crashed(db, *views, before=""):
     """Add page views in a process that is killed: those after the first are in the log alone."""
     code = (
         "import os, sys; from pathlib import Path\n"
-        "from behavstats.events import PageView; from behavstats.store import Store\n"
+        "from behavstats.decode.event import PageView; from behavstats.store import Store\n"
         f"store = Store.create(Path({str(db)!r}), 10); store.add([PageView('first', 1, '/')])\n"
         f"{before}\n"
         f"for view in {[(view.user_id, view.instant, view.name) for view in views]!r}:\n"
@@ -266,7 +266,7 @@ def test_a_process_that_ends_leaves_a_file_alone_that_was_copied_over_its_own(db
     backup = tmp_path / "backup.db"
     code = (
         "import shutil, sys; from pathlib import Path\n"
-        "from behavstats.events import PageView; from behavstats.store import Store\n"
+        "from behavstats.decode.event import PageView; from behavstats.store import Store\n"
         f"store = Store.create(Path({str(db)!r}), 10); store.add([PageView('u', 1, '/')])\n"
         f"store.back_up(Path({str(backup)!r}), force=True); store.add([PageView('u', 2, '/')])\n"
         f"shutil.copy({str(backup)!r}, {str(db)!r})\n"

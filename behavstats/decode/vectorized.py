@@ -12,8 +12,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from behavstats.decode.lines import Lines, decode_lines
+from behavstats.decode.timestamps_vectorized import parse_timestamps
+from behavstats.decode.wire import Message, WireEvent, may_be_ours
 from behavstats.errors import InvalidInput
-from behavstats.events import Lines, decode_lines
 from behavstats.model.columns import Instants, Numbering, Numbers, PageViews
 from behavstats.model.line_block import Block
 from behavstats.model.page_view import (
@@ -25,8 +27,6 @@ from behavstats.model.page_view import (
     check_name,
     check_user_id,
 )
-from behavstats.timestamps import parse_timestamps
-from behavstats.wire import Message, WireEvent, may_be_ours
 
 
 class Decoded(NamedTuple):

@@ -1,0 +1,1 @@
+"""Decoding: lines and messages to page views, one at a time or in columns."""

@@ -1,0 +1,101 @@
+"""Decoding one event: a JSON object to a page view, or to what it is instead."""
+
+from contextlib import suppress
+
+import msgspec
+
+from behavstats.decode.json_errors import Misfit, malformed, misfit, must_be, type_of
+from behavstats.decode.segment import Arrival, Other, from_message
+from behavstats.decode.wire import OTHERS, PAGES, THEIRS, Message, Typed, WireEvent, may_be_ours
+from behavstats.errors import InvalidInput
+from behavstats.model.page_view import PageView, check_instant, check_name, check_user_id
+from behavstats.model.timestamps import parse_instant
+
+_decoder = msgspec.json.Decoder(WireEvent)
+_message_decoder = msgspec.json.Decoder(Message)
+_typed_decoder = msgspec.json.Decoder(Typed)
+_raw_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_any_decoder = msgspec.json.Decoder(msgspec.defstruct("_Any", ()))
+
+
+def decode_event(body: bytes, now: int, arrival: Arrival | None = None) -> PageView | Other:
+    """Return the page view that one JSON object holds, in our own format or as a Segment message.
+
+    `now` is the clock, in ms. What a message's clock tells is corrected, or completed, by when and
+    how it arrived, if that is known. Raises InvalidInput, whose code is one of `invalid_utf8`,
+    `invalid_json`, `too_deep`, `not_an_object`, `missing_key`, `wrong_type`, `invalid_user_id`,
+    `invalid_name`, `invalid_timestamp` and `invalid_type`, and which names the field where there is
+    one.
+    """
+    kind = arrival.kind if arrival else None
+    try:
+        body.decode()  # msgspec passes over the bytes of keys that it skips
+        event = _as_other(body, kind) if kind in OTHERS else _decoded(body, kind)
+    except UnicodeDecodeError as error:
+        at = f"byte {error.start:,}"
+        raise InvalidInput("invalid_utf8", f"the text is not UTF-8 ({at})") from None
+    except RecursionError:
+        raise InvalidInput("too_deep", "the JSON is nested too deep") from None
+    except msgspec.DecodeError as error:
+        raise InvalidInput("invalid_json", malformed(error, body)) from None
+    if isinstance(event, Other):
+        return event
+    if isinstance(event, Message):
+        return from_message(event, now, arrival)
+    instant = check_instant(parse_instant(event.timestamp), now)
+    return PageView(check_user_id(event.user_id), instant, check_name(event.name))
+
+
+def _as_other(body: bytes, kind: str) -> Other:
+    """Return a message that is no page view: nothing in it has to be right, but that it is JSON."""
+    try:
+        _any_decoder.decode(body)
+    except msgspec.ValidationError:
+        raise InvalidInput("not_an_object", "the JSON is not an object") from None
+    return Other(kind)
+
+
+def _decoded(body: bytes, assumed: str | None) -> WireEvent | Message | Other:
+    """Return what JSON holds, in the format that its keys mark; InvalidInput if it fits neither."""
+    if not may_be_ours(body):
+        message = _as_message(body)
+        if message is not None and message.is_marked:
+            return message
+    try:
+        return _decoder.decode(body)
+    except msgspec.ValidationError as error:
+        found = misfit(error)
+    try:
+        values = _raw_decoder.decode(body)
+    except msgspec.ValidationError:
+        raise InvalidInput("not_an_object", "the JSON is not an object") from None
+    if "user_id" not in values and any(key in values for key in THEIRS):
+        try:
+            return _message_decoder.decode(body)
+        except msgspec.ValidationError as error:
+            return _other_than_a_page(body, assumed, misfit(error))
+    for key in WireEvent.__struct_fields__:
+        if key not in values:
+            raise InvalidInput("missing_key", f"{key} is missing", key)
+        if (is_a := type_of(bytes(values[key]))) != "str":
+            raise InvalidInput("wrong_type", must_be(key, "str", is_a), key)
+    raise InvalidInput("wrong_type", *found)
+
+
+def _as_message(body: bytes) -> Message | None:
+    try:
+        return _message_decoder.decode(body)
+    except msgspec.ValidationError:
+        return None
+
+
+def _other_than_a_page(body: bytes, assumed: str | None, found: Misfit) -> Other:
+    """Return a message that is no page view: of that, nothing but its kind has to be right.
+
+    Of a page view, say in InvalidInput which value is none that it could be.
+    """
+    with suppress(msgspec.ValidationError):
+        kind = _typed_decoder.decode(body).kind(assumed)
+        if kind not in PAGES:
+            return Other(kind)
+    raise InvalidInput("wrong_type", *found)
