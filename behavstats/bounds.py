@@ -2,24 +2,11 @@
 
 import os
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from behavstats.errors import InvalidInput
+from behavstats.store.base import _DAY, _MIB, Bounds
 
-_MIB = 1024 * 1024
-_DAY = 24 * 60 * 60 * 1000  # ms
 _PREFIX = "BEHAVSTATS_REJECTS_MAX_"
-
-
-class Bounds(NamedTuple):
-    """How many rejected lines are kept, how many bytes of their texts, and for how many ms.
-
-    Beyond that, the oldest go first.
-    """
-
-    lines: int = 100_000
-    bytes: int = 64 * _MIB
-    age: int = 90 * _DAY
 
 
 def bounds_of(environment: Mapping[str, str] = os.environ) -> Bounds:

@@ -10,7 +10,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from behavstats.bounds import Bounds
 from behavstats.ingest import Report
 from behavstats.model.page_view import Rejection
 from behavstats.model.profile import Window, detailed_profile, profile
@@ -18,9 +17,10 @@ from behavstats.model.summary import Summary, top_pages
 from behavstats.model.timestamps import DAY, SECOND, format_date, format_instant
 from behavstats.sources.files import Source
 from behavstats.store import Group, Receipt, SourceProgress, Totals
+from behavstats.store.base import Bounds
 
 if TYPE_CHECKING:
-    from behavstats.store.statistics import Statistics
+    from behavstats.store.base import Statistics
 
 _UNWRAPPED = 100_000  # columns of a console that is not a terminal
 _LONGEST_BAR = 30

@@ -196,7 +196,7 @@ def _look_after(store: Store, clock: Callable[[], int]) -> None:
     The rejected lines are kept within their bounds, too, beyond which time alone may lead. What is
     wrong is said once, and again where it is something else.
     """
-    import behavstats.store.summaries  # noqa: F401  NumPy, now, and not while others wait
+    import behavstats.store.sqlite.rollups  # noqa: F401  NumPy, now, and not while others wait
 
     trouble = ""
     while True:

@@ -18,7 +18,7 @@ from behavstats.sources import files as sources
 from behavstats.sources.compression import zstd
 from behavstats.stopping import Stop
 from behavstats.store import Store
-from behavstats.store import store as store_module
+from behavstats.store.sqlite import store as store_module
 from behavstats.watch import Watcher
 from tests.histories import AS_OF, line
 

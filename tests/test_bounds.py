@@ -2,8 +2,9 @@
 
 import pytest
 
-from behavstats.bounds import Bounds, bounds_of
+from behavstats.bounds import bounds_of
 from behavstats.errors import InvalidInput
+from behavstats.store.base import Bounds
 
 
 def test_there_are_bounds_without_any_setting():

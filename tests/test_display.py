@@ -5,7 +5,6 @@ import re
 
 import pytest
 
-from behavstats.bounds import Bounds
 from behavstats.display import (
     IngestProgress,
     console,
@@ -21,7 +20,7 @@ from behavstats.model.page_view import Rejection
 from behavstats.model.profile import window
 from behavstats.model.summary import Summary
 from behavstats.store import Group, Totals
-from behavstats.store.statistics import Statistics
+from behavstats.store.base import Bounds, Statistics
 from tests.histories import AS_OF, summary_of
 
 

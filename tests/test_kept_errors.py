@@ -22,7 +22,7 @@ from behavstats.groupcommit import GroupCommit
 from behavstats.ingest import ingest
 from behavstats.intake import take_in
 from behavstats.metrics import Metrics
-from behavstats.store.database import translated
+from behavstats.store.sqlite.connection import translated
 from tests.edge import MIB, wait_until
 from tests.messages import NOW
 from tests.test_gateway import Notes, scope

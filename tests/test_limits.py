@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from behavstats.store.lock import StoreLock
+from behavstats.store.sqlite.lock import StoreLock
 from tests.edge import (
     MIB,
     answer_of,

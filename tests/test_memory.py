@@ -3,7 +3,7 @@
 import gzip
 import threading
 
-from behavstats.store.lock import StoreLock
+from behavstats.store.sqlite.lock import StoreLock
 from tests.edge import MIB, peak_of, worker_of
 
 

@@ -13,7 +13,7 @@ from behavstats.model.page_view import PageView
 from behavstats.model.timestamps import HOUR
 from behavstats.settings import system_clock
 from behavstats.store import Store
-from behavstats.store.lock import StoreLock
+from behavstats.store.sqlite.lock import StoreLock
 from tests.edge import batch, ours, page
 
 METHODS = {"GET", "POST", "DELETE", "HEAD", "OPTIONS", "other"}

@@ -21,7 +21,7 @@ from behavstats.model.profile import window
 from behavstats.model.timestamps import format_instant
 from behavstats.settings import system_clock
 from behavstats.store import Store
-from behavstats.store.lock import StoreLock
+from behavstats.store.sqlite.lock import StoreLock
 from tests.commands.conftest import WAITS
 from tests.conftest import BEHAVSTATS, files_of, user_path
 from tests.edge import is_waited_for, wait_until
@@ -208,7 +208,7 @@ def test_forget_and_posts_of_the_same_user_in_two_processes_do_not_mix(serve, db
     Each name holds its user and a number that only grows. Once `forget` has returned, no name is
     seen that was answered for before it was called.
     """
-    monkeypatch.setattr("behavstats.store.wal.PATIENCE_WITH_READERS", 30.0)
+    monkeypatch.setattr("behavstats.store.sqlite.wal.PATIENCE_WITH_READERS", 30.0)
     server = serve()
     numbers = itertools.count()
     answered = -1

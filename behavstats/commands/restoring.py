@@ -20,9 +20,9 @@ def restore(
     that uses it goes on with the new one by itself. Users who were erased since the backup was made
     are in it again: erase them once more.
     """
-    from behavstats.store.lock import StoreLock
-    from behavstats.store.opening import resolved
-    from behavstats.store.restore import restore
+    from behavstats.store.sqlite.files import resolved
+    from behavstats.store.sqlite.lock import StoreLock
+    from behavstats.store.sqlite.restore import restore
 
     settings = Settings(db)
     path = resolved(settings.db)

@@ -7,7 +7,7 @@ from behavstats.commands.common import DEFAULT_DB, Database, Json, app, existing
 from behavstats.settings import Settings
 
 if TYPE_CHECKING:
-    from behavstats.store.statistics import Statistics
+    from behavstats.store.base import Statistics
 
 
 @app.command(epilog="Example: behavstats stats --json")

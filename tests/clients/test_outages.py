@@ -2,7 +2,7 @@
 
 import pytest
 
-from behavstats.store.lock import StoreLock
+from behavstats.store.sqlite.lock import StoreLock
 from tests.clients.processes import IN_NODE, IN_PYTHON, Server, wait_until
 
 # A beacon is sent once, and nobody hears what became of it.

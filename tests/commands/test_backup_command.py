@@ -9,7 +9,8 @@ import pytest
 
 from behavstats.errors import BackupError
 from behavstats.model.page_view import PageView
-from behavstats.store import Store, backup
+from behavstats.store import Store
+from behavstats.store.sqlite import backup
 from tests.commands.conftest import LINES, one_line
 from tests.histories import AS_OF
 from tests.store.conftest import VIEW, export

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from behavstats.errors import BackupError, StoreBusy, StoreUnavailable
-from behavstats.store import Store, restore, schema
-from behavstats.store.lock import StoreLock
+from behavstats.store import Store
+from behavstats.store.sqlite import migrations, restore
+from behavstats.store.sqlite.lock import StoreLock
 from tests.commands.conftest import LINES, VIEWS, one_line
 from tests.store.conftest import VIEW, export
 
@@ -87,7 +88,7 @@ def _cut(path):
 
 def _newer(path):
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
+        connection.execute(f"PRAGMA user_version = {migrations.VERSION + 1}")
 
 
 def _wrong(path):

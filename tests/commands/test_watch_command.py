@@ -16,7 +16,7 @@ from behavstats.model.page_view import PageView
 from behavstats.settings import system_clock
 from behavstats.stopping import Stop
 from behavstats.store import Store
-from behavstats.store.lock import StoreLock
+from behavstats.store.sqlite.lock import StoreLock
 from behavstats.watch import Watcher
 from tests.commands.conftest import one_line
 from tests.conftest import BEHAVSTATS

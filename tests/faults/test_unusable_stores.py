@@ -13,7 +13,8 @@ import pytest
 from behavstats.model.page_view import PageView
 from behavstats.settings import system_clock
 from behavstats.stopping import Stop
-from behavstats.store import Store, schema
+from behavstats.store import Store
+from behavstats.store.sqlite import migrations
 from behavstats.watch import Watcher
 from tests.commands.conftest import LINES, counts, one_line
 from tests.faults.permissions import as_anybody
@@ -111,7 +112,7 @@ def test_another_programs_database_is_refused(db, refused, command, mode):
 def test_a_store_of_a_newer_version_is_refused(filled, refused, command):
     """What this program does not know it cannot keep right."""
     with closing(sqlite3.connect(filled)) as connection:
-        connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
+        connection.execute(f"PRAGMA user_version = {migrations.VERSION + 1}")
     assert "was written by a newer behavstats" in refused(command)
     assert refused.left == []
 

@@ -8,7 +8,8 @@ from behavstats.model.line_block import Block
 from behavstats.model.page_view import PageView
 from behavstats.model.profile import detailed_profile, window
 from behavstats.model.timestamps import DAY
-from behavstats.store import loading, settling, summaries
+from behavstats.store.sqlite import bulk_load as loading
+from behavstats.store.sqlite import rollup_refresh, rollups
 from tests import oracle
 from tests.histories import AS_OF, comparable_detail, expected_detail, line, triples
 
@@ -30,8 +31,8 @@ def few_are_many(monkeypatch):
     The modules are imported above: one that was imported while another is patched would keep a
     patched value for good.
     """
-    monkeypatch.setattr(summaries, "MANY", 3)
-    monkeypatch.setattr(settling, "SAMPLED", 1)
+    monkeypatch.setattr(rollups, "MANY", 3)
+    monkeypatch.setattr(rollup_refresh, "SAMPLED", 1)
     monkeypatch.setattr(loading, "SAMPLED", 1)
 
 

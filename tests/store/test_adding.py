@@ -34,7 +34,7 @@ def test_a_large_batch_is_stored_whole(store):
 
 def test_more_texts_than_are_remembered_keep_their_keys(store, monkeypatch):
     """The cache of keys is bounded, and nothing depends on it."""
-    monkeypatch.setattr("behavstats.store.writing._REMEMBERED", 500)
+    monkeypatch.setattr("behavstats.store.sqlite.insert._REMEMBERED", 500)
     views = [PageView(f"u{number}", AS_OF, f"/{number}") for number in range(10)]
     for _ in range(2):
         for view in views:

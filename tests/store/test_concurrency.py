@@ -7,7 +7,7 @@ import pytest
 from behavstats.model.page_view import PageView
 from behavstats.model.profile import window
 from behavstats.store import Store
-from behavstats.store.lock import StoreLock
+from behavstats.store.sqlite.lock import StoreLock
 from tests.histories import AS_OF
 from tests.store.conftest import VIEW, export
 

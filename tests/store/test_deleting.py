@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from behavstats.errors import StoreBusy, UnknownUser
 from behavstats.model.page_view import PageView
 from behavstats.model.profile import window
-from behavstats.store import Receipt, Store, deleting
+from behavstats.store import Receipt, Store
+from behavstats.store.sqlite import deletion
 from tests.conftest import files_of
 from tests.histories import AS_OF, USERS
 from tests.store.conftest import columns, export, few_are_many
@@ -27,9 +28,9 @@ class Cut(BaseException):
 @pytest.fixture
 def small_steps(monkeypatch):
     """A transaction deletes three rows, or erases three names, or looks at three page views."""
-    monkeypatch.setattr(deleting, "_ROWS_AT_ONCE", ROWS)
-    monkeypatch.setattr(deleting, "_NAMES_AT_ONCE", ROWS)
-    monkeypatch.setattr(deleting, "_LOOKED_AT_ONCE", ROWS)
+    monkeypatch.setattr(deletion, "_ROWS_AT_ONCE", ROWS)
+    monkeypatch.setattr(deletion, "_NAMES_AT_ONCE", ROWS)
+    monkeypatch.setattr(deletion, "_LOOKED_AT_ONCE", ROWS)
 
 
 def between_steps(monkeypatch, act):
@@ -90,8 +91,8 @@ def test_no_transaction_of_an_erasure_holds_more_than_so_many_rows(store, db, mo
     assert store.forget(SECRET) == Receipt(SECRET, views, views, 0)
     # A page view that is deleted makes its page a candidate; each transaction counts what it did,
     # and the first one of a log advances the state of the store.
-    assert max(changes) <= 2 * deleting._ROWS_AT_ONCE + 2
-    assert len(changes) > views / deleting._ROWS_AT_ONCE
+    assert max(changes) <= 2 * deletion._ROWS_AT_ONCE + 2
+    assert len(changes) > views / deletion._ROWS_AT_ONCE
 
 
 @pytest.mark.usefixtures("small_steps")
@@ -189,10 +190,10 @@ def test_an_erasure_that_was_cut_off_is_finished_by_whoever_settles_or_checks(
         cut_after(cutting, 2)
         with pytest.raises(Cut):
             store.forget(SECRET)
-    now = deleting.system_clock()
+    now = deletion.system_clock()
     finish(store)
     assert store.counts()[0] == 7
-    monkeypatch.setattr(deleting, "system_clock", lambda: now + deleting._ABANDONED + 1_000)
+    monkeypatch.setattr(deletion, "system_clock", lambda: now + deletion._ABANDONED + 1_000)
     finish(store)
     assert store.counts()[0] == 0
     assert names(db) == set()
@@ -203,7 +204,7 @@ def test_an_erasure_that_was_cut_off_is_finished_by_whoever_settles_or_checks(
 def test_the_lock_is_free_while_an_erasure_waits_for_a_reader(store, db, monkeypatch):
     """Others post meanwhile, until the reader has gone."""
     a_heavy_user(store)
-    monkeypatch.setattr("behavstats.store.wal.PATIENCE_WITH_READERS", 60)
+    monkeypatch.setattr("behavstats.store.sqlite.wal.PATIENCE_WITH_READERS", 60)
     receipts = []
     with closing(sqlite3.connect(db, isolation_level=None)) as reader:
         reader.execute("BEGIN")
@@ -222,7 +223,7 @@ def test_the_lock_is_free_while_an_erasure_waits_for_a_reader(store, db, monkeyp
 def test_a_receipt_that_could_not_be_given_is_given_to_who_asks_again(store, db, monkeypatch):
     """A reader was in the way, so that bytes were left in the WAL."""
     a_heavy_user(store)
-    monkeypatch.setattr("behavstats.store.wal.PATIENCE_WITH_READERS", 0.05)
+    monkeypatch.setattr("behavstats.store.sqlite.wal.PATIENCE_WITH_READERS", 0.05)
     with closing(sqlite3.connect(db, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM page_view").fetchone()
@@ -263,7 +264,7 @@ def test_whatever_happens_between_the_steps_names_go_with_the_last_who_viewed_th
             with pytest.MonkeyPatch.context() as patched:
                 few_are_many(patched)
                 for limit in ("_ROWS_AT_ONCE", "_NAMES_AT_ONCE", "_LOOKED_AT_ONCE"):
-                    patched.setattr(deleting, limit, 2)
+                    patched.setattr(deletion, limit, 2)
                 if what == "add":
                     store.add(views)
                 elif what == "load":

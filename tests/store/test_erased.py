@@ -6,7 +6,9 @@ from contextlib import closing
 import pytest
 
 from behavstats.model.page_view import PageView
-from behavstats.store import Checkpoint, Step, deleting, erased
+from behavstats.store import Checkpoint, Step
+from behavstats.store.sqlite import deletion as deleting
+from behavstats.store.sqlite import erased_users
 from tests.histories import AS_OF, listed
 from tests.store.conftest import columns
 
@@ -107,7 +109,7 @@ def test_a_user_who_is_erased_again_is_remembered_by_the_later_erasure(store, db
 
 def test_no_more_than_so_many_erased_users_are_remembered(store, db, monkeypatch):
     """The oldest go first."""
-    monkeypatch.setattr(erased, "_MOST", 2)
+    monkeypatch.setattr(erased_users, "_MOST", 2)
     follow(store)
     users = ["a", "b", "c", "d"]
     for number, user in enumerate(users):

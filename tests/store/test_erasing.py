@@ -53,7 +53,7 @@ def test_a_receipt_counts_what_was_erased(store):
 @pytest.mark.parametrize("large", [100_000, 10_000_000])
 def test_nothing_is_left_in_the_log_however_it_was_written_over(store, db, monkeypatch, large):
     """Neither in what it holds, nor behind that."""
-    monkeypatch.setattr("behavstats.store.store._LARGE_WAL", large)
+    monkeypatch.setattr("behavstats.store.sqlite.store._LARGE_WAL", large)
     for number in range(200):
         store.add([PageView(f"{number:03}-{SECRET}", AS_OF, "/"), PageView(SECRET, number, "/")])
     assert found_in(db, SECRET)
@@ -72,7 +72,7 @@ def test_no_byte_of_a_forgotten_user_is_left_however_the_store_grew(db, seed, mo
     SQLite moves cells from page to page as its trees grow and shrink; copies of them stay in
     unused space, also with secure_delete. None of a forgotten user may.
     """
-    monkeypatch.setattr("behavstats.store.store._LARGE_WAL_OF_MANY", 400_000)
+    monkeypatch.setattr("behavstats.store.sqlite.store._LARGE_WAL_OF_MANY", 400_000)
     rng = random.Random(seed)
     users = [f"{rng.getrandbits(64):016x}" for _ in range(5_000)]
     victims = rng.sample(users, 80)
@@ -193,7 +193,7 @@ def test_a_reader_in_the_way_is_reported(store, db, monkeypatch, by_asking):
     with closing(sqlite3.connect(db, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM page_view").fetchone()
-        monkeypatch.setattr("behavstats.store.wal.PATIENCE_WITH_READERS", 0.05)
+        monkeypatch.setattr("behavstats.store.sqlite.wal.PATIENCE_WITH_READERS", 0.05)
         with pytest.raises(StoreBusy, match=r"1 page views were deleted.*ask again") as busy:
             store.forget(SECRET)
         assert SECRET not in str(busy.value)  # which the server logs

@@ -6,9 +6,9 @@ from contextlib import closing
 
 import pytest
 
-from behavstats.bounds import Bounds
 from behavstats.model.page_view import Rejection
 from behavstats.store import Selection, Store
+from behavstats.store.base import Bounds
 from tests.conftest import files_of
 from tests.histories import AS_OF
 from tests.store.conftest import VIEW
@@ -113,8 +113,8 @@ def test_one_line_that_is_over_the_bounds_is_not_kept(db):
 
 def test_of_many_rejected_lines_page_views_are_stored_first_and_all_is_kept(db, monkeypatch):
     """In several transactions, since others wait meanwhile."""
-    monkeypatch.setattr("behavstats.store.rejects._MOST_LINES", 7)
-    monkeypatch.setattr("behavstats.store.rejects._MOST_BYTES", 500)
+    monkeypatch.setattr("behavstats.store.base._MOST_LINES", 7)
+    monkeypatch.setattr("behavstats.store.base._MOST_BYTES", 500)
     held = []
     with opened(db) as store:
         insert = store.rejected.insert
@@ -152,9 +152,9 @@ def test_lines_that_an_older_version_kept_are_counted(db):
         store.add([], lines(7, arrived=None))
     with closing(sqlite3.connect(db, isolation_level=None)) as connection:
         connection.execute("DROP TABLE reject_sender")
-        from behavstats.store import schema
+        from behavstats.store.sqlite import migrations
 
-        for statement in schema._REJECTS[-2:]:
+        for statement in migrations._REJECTS[-2:]:
             connection.execute(statement)
     with opened(db, lines=5) as store:
         trim(store)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from behavstats.errors import UnknownUser
 from behavstats.model.page_view import PageView
 from behavstats.store import Store
-from behavstats.store import store as store_module
+from behavstats.store.sqlite import store as store_module
 from tests.histories import AS_OF, USERS, batches, histories
 from tests.store.conftest import columns, export, load
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from behavstats.errors import StoreBusy, StoreUnavailable
-from behavstats.store.lock import StoreLock
+from behavstats.store.sqlite.lock import StoreLock
 from tests.edge import is_waited_for, wait_until
 
 

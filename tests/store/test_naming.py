@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from behavstats.store.naming import Mention, Naming
+from behavstats.store.sqlite.user_mentions import Mention, Naming
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ import pytest
 from behavstats.errors import NoStore, NotAStore, StoreUnavailable
 from behavstats.model.page_view import PageView
 from behavstats.model.profile import window
-from behavstats.store import Store, database
+from behavstats.store import Store
+from behavstats.store.sqlite.migrations import VERSION
 from tests.histories import AS_OF
 from tests.store.conftest import VIEW, export
 
@@ -44,7 +45,7 @@ def _another_programs_database(path):
 def _newer_store(path):
     Store.create(path, patience=1).close()
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute(f"PRAGMA user_version = {database.VERSION + 1}")
+        connection.execute(f"PRAGMA user_version = {VERSION + 1}")
     Path(f"{path}-lock").unlink()
     Path(f"{path}-turn").unlink()
 

@@ -8,8 +8,8 @@ import pytest
 from behavstats.errors import Overtaken, UnknownSource
 from behavstats.model.page_view import PageView, Rejection
 from behavstats.store import Checkpoint, Step, Store
-from behavstats.store import progress as progress_module
-from behavstats.store import store as store_module
+from behavstats.store.sqlite import offset_queries as progress_module
+from behavstats.store.sqlite import store as store_module
 from tests.conftest import files_of
 from tests.histories import AS_OF
 from tests.store.conftest import VIEW, columns, export

@@ -14,8 +14,8 @@ from behavstats.errors import StoreAbandoned, StoreUnavailable
 from behavstats.model.page_view import PageView
 from behavstats.model.profile import window
 from behavstats.store import Store
-from behavstats.store.lock import StoreLock
-from behavstats.store.restore import restore
+from behavstats.store.sqlite.lock import StoreLock
+from behavstats.store.sqlite.restore import restore
 from tests.conftest import files_of
 from tests.histories import AS_OF
 from tests.store.conftest import VIEW, export

@@ -14,7 +14,8 @@ from sqlalchemy.schema import CreateTable
 from behavstats.errors import NotAStore, StoreBusy
 from behavstats.model.page_view import PageView
 from behavstats.model.profile import profile, window
-from behavstats.store import Store, schema, tables
+from behavstats.store import Store
+from behavstats.store.sqlite import migrations, tables
 from tests.conftest import files_of
 from tests.histories import AS_OF
 from tests.store.conftest import VIEW, export
@@ -47,7 +48,7 @@ def old(request, db):
 
 def test_there_is_a_file_of_each_older_version():
     """So that what follows tests them all."""
-    names = [f"version-{version}.db.gz" for version in range(1, schema.VERSION)]
+    names = [f"version-{version}.db.gz" for version in range(1, migrations.VERSION)]
     assert [path.name for path in FILES] == names
 
 
@@ -97,7 +98,7 @@ def test_a_store_that_a_newer_program_has_led_on_is_not_written_to(store):
     """As this one does not know what to keep right."""
     store.add([VIEW])
     with closing(sqlite3.connect(store.path)) as newer:
-        newer.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
+        newer.execute(f"PRAGMA user_version = {migrations.VERSION + 1}")
     for _ in range(2):
         with pytest.raises(NotAStore, match="version"):
             store.add([VIEW])
@@ -106,8 +107,8 @@ def test_a_store_that_a_newer_program_has_led_on_is_not_written_to(store):
 def test_leading_on_sorts_nothing():
     """Of a large store, that would take all memory."""
     with closing(sqlite3.connect(":memory:")) as connection:
-        schema.migrate(connection, 0)
-        query = "EXPLAIN QUERY PLAN " + schema.NOTE_BUSY_DAYS.format(many=1024)
+        migrations.migrate(connection, 0)
+        query = "EXPLAIN QUERY PLAN " + migrations.NOTE_BUSY_DAYS.format(many=1024)
         plan = [row[3] for row in connection.execute(query)]
     assert not any("TEMP B-TREE" in step for step in plan)
 
@@ -115,7 +116,8 @@ def test_leading_on_sorts_nothing():
 def test_several_processes_may_open_an_old_store_at_once(old):
     """One of them leads it on; all of them find it led."""
     code = (
-        "from pathlib import Path; from behavstats.store import Store, store as module\n"
+        "from pathlib import Path; from behavstats.store import Store\n"
+        "from behavstats.store.sqlite import store as module\n"
         "module.PATIENCE_WITH_READERS = 60\n"  # with one that looks what version it is
         f"with Store.open(Path({str(old)!r}), 60) as store: print(*store.counts())"
     )

@@ -5,7 +5,8 @@ from collections import Counter
 import pytest
 
 from behavstats.model.page_view import PageView, Rejection
-from behavstats.store import Store, statistics
+from behavstats.store import Store
+from behavstats.store.sqlite import statistics
 from tests.conftest import files_of
 from tests.histories import AS_OF
 

@@ -11,7 +11,8 @@ from behavstats.errors import UnknownUser
 from behavstats.model.page_view import PageView
 from behavstats.model.profile import window
 from behavstats.model.timestamps import DAY, HOUR
-from behavstats.store import Store, reading, summaries
+from behavstats.store import Store
+from behavstats.store.sqlite import queries, rollups
 from tests.histories import AS_OF, USERS, as_ofs, histories
 from tests.store.conftest import check_profile, few_are_many, load
 
@@ -55,7 +56,7 @@ def test_a_profile_out_of_summaries_is_what_the_oracle_says(tmp_path_factory, st
                 check_profile(store, views, user_id, as_of, days)
 
 
-def busy_hours(user, hours, views=summaries.MANY):
+def busy_hours(user, hours, views=rollups.MANY):
     """Page views of whole hours up to now, so many in each."""
     return [
         PageView(user, AS_OF - hour * HOUR - n * (HOUR // views), f"/{n % 37}")
@@ -124,18 +125,18 @@ def test_a_user_who_becomes_busy_post_by_post_is_noticed(store):
 def test_reading_a_busy_user_touches_few_page_views(busy, monkeypatch):
     """Those of the hours that the window cuts, and none of the summarised ones between."""
     read = []
-    read_run = summaries._read_run
+    read_run = rollups._read_run
 
     def spy(*arguments):
         read.append(read_run(*arguments))
         return read[-1]
 
-    monkeypatch.setattr(summaries, "_read_run", spy)
+    monkeypatch.setattr(rollups, "_read_run", spy)
     summary = busy.summary("busy", window(AS_OF + DAY, 7))
-    assert summary.views == 3 * summaries.MANY
+    assert summary.views == 3 * rollups.MANY
     assert sum(run.summary.views for run in read) == 0
     summary = busy.summary("busy", window(AS_OF - HOUR // 2, 7))
-    assert sum(run.summary.views for run in read) < 2 * summaries.MANY
+    assert sum(run.summary.views for run in read) < 2 * rollups.MANY
 
 
 def statements(store, user, wanted):
@@ -160,7 +161,7 @@ def test_a_busy_user_is_read_with_few_statements(busy):
 
 
 @pytest.mark.parametrize(
-    "query", [reading._WINDOW, reading._NAMES, summaries._SUMMARIES, summaries._PAGE_VIEWS]
+    "query", [queries._WINDOW, queries._NAMES, rollups._SUMMARIES, rollups._PAGE_VIEWS]
 )
 def test_no_statement_of_a_read_goes_through_a_whole_table(store, query):
     """Each table is searched by its key."""

@@ -36,7 +36,7 @@ def test_the_writer_has_the_pragmas_that_durability_rests_on(store):
 
 def test_a_wal_that_grows_large_is_copied_and_written_over(store, db, monkeypatch):
     """So that it does not grow with what is ingested, and has its length already."""
-    monkeypatch.setattr("behavstats.store.store._LARGE_WAL", 100_000)
+    monkeypatch.setattr("behavstats.store.sqlite.store._LARGE_WAL", 100_000)
     sizes, of_store = [], []
     for start in range(0, 20_000, 100):
         store.add([PageView("u", AS_OF + start + number, "/") for number in range(100)])
@@ -49,7 +49,7 @@ def test_a_wal_that_grows_large_is_copied_and_written_over(store, db, monkeypatc
 
 def test_a_wal_that_grew_for_a_batch_does_not_stay_so(store, db, monkeypatch):
     """The next one who sends little has it emptied, and cut."""
-    monkeypatch.setattr("behavstats.store.store._LARGE_WAL", 100_000)
+    monkeypatch.setattr("behavstats.store.sqlite.store._LARGE_WAL", 100_000)
     wal = Path(f"{db}-wal")
     store.add([VIEW])  # the first commit of a connection empties what others may have left
     store.add([PageView(f"u{number}", AS_OF, "/") for number in range(20_000)])

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from behavstats.model.summary import TOP_PAGES
-from behavstats.store.database import json_array
-from behavstats.store.opening import files_of
-from behavstats.store.rejects import totals
+from behavstats.store.base import Statistics
+from behavstats.store.sqlite.connection import json_array
+from behavstats.store.sqlite.files import files_of
+from behavstats.store.sqlite.rejected_lines import totals
 
 _AT_ONCE = 50_000  # page views in one read: some hundredths of a second
 _NAMED_AT_ONCE = 1_000
@@ -40,22 +41,6 @@ _NAMES = "SELECT id, name FROM page WHERE id IN (SELECT value FROM json_each(?))
 
 _Ranked = tuple[int, str]
 """The views of a page, negative, and its name: the smallest is the first."""
-
-
-class Statistics(NamedTuple):
-    """What a store holds; the oldest and the newest instant in ms since the epoch.
-
-    `top_pages` are the ten most viewed pages and their views; of two with as many, the smaller name
-    comes first. `size` is that of the store's files, in bytes.
-    """
-
-    users: int
-    page_views: int
-    oldest: int | None
-    newest: int | None
-    top_pages: list[tuple[str, int]]
-    rejected_lines: int
-    size: int
 
 
 class _Chunk(NamedTuple):

@@ -8,7 +8,7 @@ from behavstats.errors import UnknownUser
 from behavstats.model.page_view import PageView
 from behavstats.model.profile import Window
 from behavstats.model.summary import PageTally, Summary, summarise
-from behavstats.store.database import Connection, json_array
+from behavstats.store.sqlite.connection import Connection, json_array
 
 # One statement is one snapshot; one row, since the interpreter's lock changes hands at each. Names
 # hold no NUL. Of a user who has summaries, only that.
@@ -60,7 +60,7 @@ def _read_long_summary(connection: Connection, user_id: str, window: Window) -> 
         foremost,
         joined,
     )
-    from behavstats.store.summaries import runs_of
+    from behavstats.store.sqlite.rollups import runs_of
 
     connection.execute("BEGIN")  # one snapshot
     try:

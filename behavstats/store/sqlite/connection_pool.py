@@ -12,11 +12,18 @@ from contextlib import suppress
 from pathlib import Path
 
 from behavstats.errors import BehavstatsError, StoreUnavailable
-from behavstats.store import database
-from behavstats.store.chain import check_log
-from behavstats.store.guard import Guard, Loss
-from behavstats.store.schema import VERSION
-from behavstats.store.wal import Wal
+from behavstats.store.sqlite import files, migrations
+from behavstats.store.sqlite.connection import (
+    Connection,
+    connect,
+    connect_writer,
+    translated,
+    translation,
+)
+from behavstats.store.sqlite.file_guard import Guard, Loss
+from behavstats.store.sqlite.log_chain import check_log
+from behavstats.store.sqlite.migrations import VERSION
+from behavstats.store.sqlite.wal import Wal
 
 _NOT_TO_BE_CLOSED = {Loss.OVERWRITTEN, Loss.LOG_REPLACED}
 _LOOK_AGAIN = 0.05  # seconds after which a read looks again whether the files are the same
@@ -31,13 +38,13 @@ class Connections:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.writer: database.Connection | None = None
+        self.writer: Connection | None = None
         self.wal = Wal(path)
         self.guard = Guard(path)
         self.openings = 0
-        self.idle: list[database.Connection] = []  # connections that read, while they do not
-        self._readers: list[database.Connection] = []  # all that read
-        self._kept: set[database.Connection | None] = {None}
+        self.idle: list[Connection] = []  # connections that read, while they do not
+        self._readers: list[Connection] = []  # all that read
+        self._kept: set[Connection | None] = {None}
         self.look_at = 0.0
 
     def look(self) -> None:
@@ -45,17 +52,17 @@ class Connections:
         self.guard.check()
         self.look_at = time.monotonic() + _LOOK_AGAIN
 
-    def open_reader(self) -> database.Connection:
+    def open_reader(self) -> Connection:
         """Return a new connection that can only read; StoreError if the files are lost."""
         self.guard.check()
         self.guard.note_store()
-        with database.translated(self.path):
-            connection = database.connect(self.path, "ro")
+        with translated(self.path):
+            connection = connect(self.path, "ro")
             self._readers.append(connection)
             self._note_files_of(connection)
         return connection
 
-    def open_writer(self) -> database.Connection:
+    def open_writer(self) -> Connection:
         """Return the connection that writes, on files that are there; StoreError if they are not.
 
         Files that were replaced are opened, where that is sound.
@@ -65,18 +72,18 @@ class Connections:
         if self.writer is None:
             self.guard.check()
             self.guard.note_store()
-            self.writer = database.connect_writer(self.path)
+            self.writer = connect_writer(self.path)
             self.openings += 1
             self._note_files_of(self.writer)
         return self.writer
 
-    def note_anew(self, connection: database.Connection) -> None:
+    def note_anew(self, connection: Connection) -> None:
         """Take the files of a connection, which is the only one, for those that are open."""
         self.guard = Guard(self.path)
         self.wal.let_go()
         self._note_files_of(connection)
 
-    def empty_log(self, connection: database.Connection) -> None:
+    def empty_log(self, connection: Connection) -> None:
         """Copy the log into the store and empty it, under the lock; StoreError if it is lost."""
         self.guard.check_content(connection)
         self.wal.empty(connection)
@@ -108,7 +115,7 @@ class Connections:
             self._readers, self.idle, self.writer = [], [], None
         self._close_all()
 
-    def _note_files_of(self, connection: database.Connection) -> None:
+    def _note_files_of(self, connection: Connection) -> None:
         connection.execute("SELECT 1 FROM sqlite_schema").fetchone()  # which opens the log
         self.guard.note()
         self.guard.check()
@@ -144,7 +151,7 @@ class Connections:
         SQLite makes no checkpoint as it closes a file that is not at its path any more, and leaves
         what lies beside that path.
         """
-        database.check_file(self.path)
+        files.check_file(self.path)
         check_log(self.path)
         if loss is Loss.REPLACED:  # what is left of the old one: the new one must not take it
             for path in self.guard.leftovers():
@@ -154,7 +161,7 @@ class Connections:
         self.guard = Guard(self.path)
         self.openings += 1
         with Reading(self) as connection:
-            version = database.check_version(connection, self.path)
+            version = migrations.check_version(connection, self.path)
         if version != VERSION:
             raise StoreUnavailable(f"{self.path} was replaced by a store of another version")
 
@@ -186,7 +193,7 @@ class Reading:
         self._connections = connections
         self._idle = connections.idle
 
-    def __enter__(self) -> database.Connection:
+    def __enter__(self) -> Connection:
         connections = self._connections
         if time.monotonic() >= connections.look_at:
             connections.look()
@@ -205,4 +212,4 @@ class Reading:
         if error is not None and not isinstance(error, BehavstatsError):
             connections.explain(error)
         if isinstance(error, sqlite3.Error):
-            raise database.translation(error, connections.path) from error
+            raise translation(error, connections.path) from error

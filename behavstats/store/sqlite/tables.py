@@ -188,7 +188,8 @@ class Progress(_Base, table=True):
 class StoredStore(_Base, table=True):
     """The store itself, in one row: the epoch of this copy, and the key of its digests.
 
-    `state` and `follows` say which write-ahead log belongs to it; see `behavstats.store.chain`.
+    `state` and `follows` say which write-ahead log belongs to it; see
+    `behavstats.store.sqlite.log_chain`.
     """
 
     __tablename__ = "store"

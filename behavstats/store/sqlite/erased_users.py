@@ -8,8 +8,8 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from behavstats.store.database import Connection
-from behavstats.store.hashing import Hasher
+from behavstats.store.sqlite.connection import Connection
+from behavstats.store.sqlite.hashing import Hasher
 
 if TYPE_CHECKING:
     from behavstats.model.columns import PageViews

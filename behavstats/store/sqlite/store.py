@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from behavstats.bounds import Bounds
 from behavstats.errors import (
     NoStore,
     SourceError,
@@ -21,24 +20,25 @@ from behavstats.errors import (
 from behavstats.model.page_view import PageView, Rejection
 from behavstats.model.profile import Window
 from behavstats.model.summary import Summary
-from behavstats.store import database, deleting, opening, progress, rejects
-from behavstats.store.connections import Connections, Reading
-from behavstats.store.erasing import Receipt, erase_user
-from behavstats.store.keeping import RejectedLines
-from behavstats.store.lock import StoreLock
-from behavstats.store.offsets import SourceOffsets
-from behavstats.store.progress import Step
-from behavstats.store.reading import read_page_views, read_summary
-from behavstats.store.rejects import Selection
-from behavstats.store.schema import VERSION
-from behavstats.store.settling import is_unsettled, settle, unsettle_all
-from behavstats.store.wal import PATIENCE_WITH_READERS
-from behavstats.store.writing import Interner, insert_page_views
+from behavstats.store import base
+from behavstats.store.base import Bounds, Receipt, Selection, Step
+from behavstats.store.sqlite import deletion, files, migrations, offset_queries
+from behavstats.store.sqlite.connection import Access, Connection, translated
+from behavstats.store.sqlite.connection_pool import Connections, Reading
+from behavstats.store.sqlite.erasure import erase_user
+from behavstats.store.sqlite.insert import Interner, insert_page_views
+from behavstats.store.sqlite.lock import StoreLock
+from behavstats.store.sqlite.migrations import VERSION
+from behavstats.store.sqlite.offsets import SourceOffsets
+from behavstats.store.sqlite.queries import read_page_views, read_summary
+from behavstats.store.sqlite.retention import RejectedLines
+from behavstats.store.sqlite.rollup_refresh import is_unsettled, settle, unsettle_all
+from behavstats.store.sqlite.wal import PATIENCE_WITH_READERS
 
 if TYPE_CHECKING:
     from behavstats.model.columns import PageViews
-    from behavstats.store.loading import Loading
-    from behavstats.store.statistics import Statistics
+    from behavstats.store.base import Statistics
+    from behavstats.store.sqlite.bulk_load import Loading
 
 _LOADED_AT_ONCE = 50_000  # page views; others wait for a twentieth of a second then
 _COUNTS = "SELECT (SELECT count(*) FROM page_view), (SELECT count(*) FROM summary)"
@@ -91,10 +91,10 @@ class Store:
         are kept. Raises NoStore if there is none, and makes
         nothing; NotAStore if it is something else.
         """
-        path = opening.resolved(path)
-        database.check_file(path)
+        path = files.resolved(path)
+        files.check_file(path)
         lock = StoreLock(path, patience, on_wait)
-        opening.check_log(path, lock)
+        files.check_log(path, lock)
         store = cls(path, patience, lock, bounds)
         with ExitStack() as on_failure:
             on_failure.callback(store.close)
@@ -104,7 +104,7 @@ class Store:
                 with store._turn() as connection:
                     connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
             with store._reading() as connection:
-                version = database.check_version(connection, path)
+                version = migrations.check_version(connection, path)
             if version == 0:
                 raise NoStore(path)
             if version < VERSION:
@@ -121,15 +121,15 @@ class Store:
         bounds: Bounds = _DEFAULT_BOUNDS,
     ) -> Self:
         """Open the store at `path`, making it if there is none."""
-        path = opening.resolved(path)
+        path = files.resolved(path)
         if not path.parent.is_dir():
             raise StoreUnavailable(f"the store {path} cannot be made: no folder {path.parent}")
         try:
             return cls.open(path, patience, on_wait, bounds)
         except NoStore:
-            with StoreLock(path, patience, on_wait).held(), database.translated(path):
-                opening.clear_leftovers(path)
-                opening.make(path)
+            with StoreLock(path, patience, on_wait).held(), translated(path):
+                files.clear_leftovers(path)
+                migrations.make(path)
             return cls.open(path, patience, on_wait, bounds)
 
     def __enter__(self) -> Self:
@@ -162,7 +162,7 @@ class Store:
         In one transaction, unless there are many rejected lines: these follow in more of them.
         Returns how many of the page views were not there yet.
         """
-        first, *more = rejects.pieces(rejections) or [[]]
+        first, *more = base.pieces(rejections) or [[]]
         with self._turn() as connection:
             with self._transaction(connection):
                 added = insert_page_views(connection, self._users, self._pages, views)
@@ -187,7 +187,7 @@ class Store:
         hold the rejected lines, and the very last how far files were taken; Overtaken if that is
         known better.
         """
-        from behavstats.store.loading import Loading  # and NumPy with it
+        from behavstats.store.sqlite.bulk_load import Loading  # and NumPy with it
 
         loading = Loading(views)
         with ExitStack() as held:
@@ -195,7 +195,7 @@ class Store:
             held.callback(self._remembering.remove, loading)
             order = loading.ordered(held.enter_context(self._reading()))
             end = len(order) or min(1, len(rejections) + len(steps))  # there may be only these
-            *before, last = rejects.pieces(rejections) or [[]]
+            *before, last = base.pieces(rejections) or [[]]
             for start in range(0, end, _LOADED_AT_ONCE):
                 rows = order[start : start + _LOADED_AT_ONCE]
                 is_last = start + _LOADED_AT_ONCE >= end
@@ -208,7 +208,7 @@ class Store:
                         added = loading.insert(connection, rows)
                         if is_last:
                             self.rejected.insert(connection, last)
-                            progress.advance(connection, steps)
+                            offset_queries.advance(connection, steps)
                     self._wal.empty_if_longer(connection, _LARGE_WAL_OF_MANY)
                 yield len(rows), added
 
@@ -229,7 +229,7 @@ class Store:
         whether there may be more to do.
         """
         deadline = time.monotonic() + seconds
-        deleting.finish_abandoned(self._access())
+        deletion.finish_abandoned(self._access())
         with self._reading() as connection:  # nobody waits for the lock if there is nothing to do
             if not is_unsettled(connection):
                 return False
@@ -241,10 +241,10 @@ class Store:
 
     def check(self) -> Iterator[str]:
         """Yield what is wrong with the store, a line for each difference; none if it is sound."""
-        from behavstats.store.checking import check
+        from behavstats.store.sqlite.integrity import check
 
         with suppress(StoreBusy, StoreUnavailable):  # else, it is for the next who writes
-            deleting.finish_abandoned(self._access())
+            deletion.finish_abandoned(self._access())
         with self._reading() as connection, closing(check(connection)) as differences:
             yield from differences
 
@@ -261,7 +261,7 @@ class Store:
 
     def statistics(self) -> "Statistics":
         """Count what the store holds; looks at every page view, which takes a while."""
-        from behavstats.store.statistics import read_statistics  # and NumPy with it
+        from behavstats.store.sqlite.statistics import read_statistics  # and NumPy with it
 
         with self._reading() as connection:
             return read_statistics(connection, self.path)
@@ -308,14 +308,14 @@ class Store:
 
     def back_up(self, to: Path, *, force: bool) -> None:
         """Copy the store, as it is now; BackupError if it cannot, or must not without `force`."""
-        from behavstats.store.backup import back_up
+        from behavstats.store.sqlite.backup import back_up
 
         with self._reading() as connection:
             back_up(connection, self.path, to, force=force)
 
     def check_not_of(self, path: str) -> None:
         """Raise SourceError for a path that leads to one of the store's own files."""
-        if opening.is_of(self.path, path):
+        if files.is_of(self.path, path):
             raise SourceError(f"{path}: belongs to the store itself")
 
     def checkpoint(self) -> None:
@@ -341,7 +341,7 @@ class Store:
             connection.execute("DELETE FROM page_view WHERE false")  # BEGIN takes any file
 
     @property
-    def _writer(self) -> database.Connection | None:
+    def _writer(self) -> Connection | None:
         return self._connections.writer
 
     def _reading(self) -> Reading:
@@ -349,9 +349,9 @@ class Store:
         return Reading(self._connections)
 
     @contextmanager
-    def _turn(self) -> Iterator[database.Connection]:
+    def _turn(self) -> Iterator[Connection]:
         """Hold the store's lock, and lend the connection that writes."""
-        with self._lock.held(), database.translated(self.path):
+        with self._lock.held(), translated(self.path):
             connection = self._connections.open_writer()
             if self._openings != self._connections.openings:
                 self._openings = self._connections.openings
@@ -363,16 +363,16 @@ class Store:
                 raise
 
     @contextmanager
-    def _writing(self) -> Iterator[database.Connection]:
+    def _writing(self) -> Iterator[Connection]:
         """Lend the connection that writes for a transaction, with the store's lock held."""
         with self._turn() as connection:
             with self._transaction(connection):
                 yield connection
             self._wal.empty_if_longer(connection, _LARGE_WAL)
 
-    def _access(self) -> database.Access:
+    def _access(self) -> Access:
         overwrite = partial(self._wal.overwrite, self._turn)
-        return database.Access(self._reading, self._writing, self._forget_keys, overwrite)
+        return Access(self._reading, self._writing, self._forget_keys, overwrite)
 
     @contextmanager
     def _transaction(self, connection: sqlite3.Connection) -> Iterator[None]:
@@ -386,7 +386,7 @@ class Store:
                 # bytes in the WAL if it could not be emptied then.
                 self._forget_keys()
                 self._wal.is_due = True
-                database.check_still_ours(connection, self.path)
+                migrations.check_still_ours(connection, self.path)
                 self._data_version = data_version
             yield
             guard.seal(connection)
@@ -406,11 +406,11 @@ class Store:
         """
         self._connections.close_idle()
         with self._turn() as connection:
-            version = database.check_version(connection, self.path)
+            version = migrations.check_version(connection, self.path)
             if version == VERSION:  # another process was first
                 return
             patience = min(self._patience, PATIENCE_WITH_READERS)
-            opening.lead_on(connection, self.path, version, patience)
+            migrations.lead_on(connection, self.path, version, patience)
             self._connections.note_anew(connection)
 
     def _forget_keys(self) -> None:

@@ -2,10 +2,10 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from behavstats.errors import Overtaken, UnknownSource
-from behavstats.store import erased
+from behavstats.store.base import Checkpoint, SourceProgress, Step
+from behavstats.store.sqlite import erased_users
 
 _COLUMNS = """
 progress.id, source.name, device, inode, "offset", lines, head, tail, tail_length, rejected, size,
@@ -56,66 +56,6 @@ UPDATE progress SET device = NULL, inode = NULL, size = "offset", modified = NUL
 _LONG_GONE = """
 SELECT id FROM progress WHERE device IS NULL ORDER BY taken DESC, id DESC LIMIT -1 OFFSET ?
 """
-
-
-class Checkpoint(NamedTuple):
-    """A place in a file's content: all `lines` before `offset` (bytes) are dealt with.
-
-    `head` is a digest of the content's beginning, `tail` one of the `tail_length` bytes before the
-    offset: by these a file is known again.
-    """
-
-    offset: int
-    lines: int
-    head: bytes
-    tail: bytes
-    tail_length: int
-
-
-class SourceProgress(NamedTuple):
-    """How far a file was taken, as the store has it.
-
-    `name` is None once it was erased; `device` and `inode`, once its content is in no file any
-    more. `size` in bytes of the content, `taken` in ms since the epoch. `modified` in ns, of a
-    compressed file that was taken to its end. `is_again` says that the file, or one beside it, was
-    known before it was taken from its beginning; `anew` when that was (ms), if it is a surprise.
-    """
-
-    id: int
-    name: str | None
-    device: int | None
-    inode: int | None
-    checkpoint: Checkpoint
-    rejected: int
-    size: int
-    modified: int | None
-    taken: int
-    is_again: bool = False
-    anew: int | None = None
-
-    @property
-    def lag(self) -> int:
-        """The bytes that are there and were not taken yet, as far as that was known."""
-        return max(0, self.size - self.checkpoint.offset)
-
-
-class Step(NamedTuple):
-    """How far a file was taken now; `expected` is the offset before, None if there was none.
-
-    Then, `is_again` and `anew` are written down as well (see `SourceProgress`).
-    """
-
-    name: str
-    device: int
-    inode: int
-    expected: int | None
-    checkpoint: Checkpoint
-    rejected: int
-    size: int
-    modified: int | None
-    taken: int
-    is_again: bool = False
-    anew: int | None = None
 
 
 def advance(connection: sqlite3.Connection, steps: Sequence[Step]) -> None:
@@ -257,7 +197,7 @@ def _delete(connection: sqlite3.Connection, progress: Sequence[int]) -> None:
         connection.execute("DELETE FROM begun_again WHERE progress = ?", (one,))
         connection.execute("DELETE FROM progress WHERE id = ?", (one,))
     if progress:
-        erased.drop_needless(connection)
+        erased_users.drop_needless(connection)
 
 
 def _delete_asked(connection: sqlite3.Connection, source: int) -> None:

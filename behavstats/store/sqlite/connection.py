@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from behavstats.errors import NoStore, NotAStore, StoreBusy, StoreError, StoreUnavailable
-from behavstats.store.hashing import Hasher
-from behavstats.store.schema import APPLICATION_ID, VERSION
+from behavstats.errors import NotAStore, StoreBusy, StoreError, StoreUnavailable
+from behavstats.store.sqlite.hashing import Hasher
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -22,8 +21,6 @@ BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 BUSY_TIMEOUT = 5.0
 """Seconds for which SQLite itself waits; rarely needed, since writers take turns before."""
 _OLDEST_SQLITE = (3, 38)  # RETURNING, and JSON built in
-_SMALLEST_PAGE = 512  # bytes
-_MAGIC = 16  # bytes, at the beginning of each file of SQLite
 
 # Temporary tables and journals stay in memory: no copy of anything outside the store's files.
 _PRAGMAS = ("PRAGMA temp_store = MEMORY",)
@@ -89,85 +86,6 @@ def engine(path: Path) -> "Engine":
     from sqlmodel import create_engine
 
     return create_engine("sqlite://", creator=lambda: connect(path, "ro"), poolclass=NullPool)
-
-
-def check_file(path: Path) -> None:
-    """Raise NoStore if there is no file, NotAStore if it is something else than a store.
-
-    Looks at the file's first page alone, without a lock and without its WAL, so that it leaves no
-    trace beside another program's database. (Through SQLite all the same: a file that we open and
-    close ourselves takes the locks of all its connections in this process with it.) An empty file
-    passes: a store whose making was interrupted; so does one that SQLite will make empty again.
-    """
-    if not path.exists():
-        raise NoStore(path)
-    if not path.is_file():
-        raise NotAStore(f"{path} is not a file")
-    if 0 < path.stat().st_size < _SMALLEST_PAGE:  # which SQLite takes for an empty file
-        raise NotAStore(f"{path} is not a behavstats store")
-    with translated(path):
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None
-        )
-        with closing(connection):
-            # The file may be shorter than its first page says: the rest is still in the WAL.
-            connection.execute("PRAGMA writable_schema = ON")
-            try:
-                if check_version(connection, path) == 0:  # another process may be making it
-                    return
-            except sqlite3.DatabaseError:
-                if _is_half_made(path):
-                    return
-                raise
-            (page,) = connection.execute("PRAGMA page_size").fetchone()
-    # SQLite notices where whole pages are missing; of a part of one, it would read zeros.
-    if path.stat().st_size % page and not _has_log(path):
-        raise StoreUnavailable(f"the store {path} cannot be used: the file was cut short")
-
-
-def _is_half_made(path: Path) -> bool:
-    """Return whether the power failed while the very first page was written: SQLite will undo it.
-
-    The journal is on the disk by then, and of the page anything but its first bytes. Nobody has
-    such a file open, so that we may.
-    """
-    journal = Path(f"{path}-journal")
-    with path.open("rb") as file:
-        return file.read(_MAGIC) == bytes(_MAGIC) and journal.exists()
-
-
-def _has_log(path: Path) -> bool:
-    """Return whether there is a log out of which SQLite makes whole what a power cut tore."""
-    logs = (Path(f"{path}{suffix}") for suffix in ("-wal", "-journal"))
-    return any(log.exists() and log.stat().st_size > 0 for log in logs)
-
-
-def check_version(connection: sqlite3.Connection, path: Path) -> int:
-    """Return the version of the store, 0 for an empty file; NotAStore if it is not one of ours."""
-    connection.execute("BEGIN")  # to see all of it at one moment: another process may be making it
-    try:
-        (application_id,) = connection.execute("PRAGMA application_id").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        ours = application_id == APPLICATION_ID
-        foreign = not ours and connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-    if ours:
-        if version > VERSION:
-            message = f"{path} was written by a newer behavstats (store version {version})"
-            raise NotAStore(message)
-        return int(version)
-    if application_id or foreign:
-        raise NotAStore(f"{path} is a database of another program")
-    return 0
-
-
-def check_still_ours(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise NotAStore if a newer program has led the store on since it was opened."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version != VERSION:
-        raise NotAStore(f"{path} is of version {version} now, which this program is not")
 
 
 def json_array(values: Iterable[str] | Iterable[int]) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 from tempfile import mkstemp
 
 from behavstats.errors import BackupError
-from behavstats.store import chain
-from behavstats.store.opening import is_of
+from behavstats.store.sqlite import log_chain
+from behavstats.store.sqlite.files import is_of
 
 _PAGES = 4_096  # copied at once; Ctrl-C is heard in between
 
@@ -78,7 +78,7 @@ def _renew(part: str, to: Path) -> None:
             # Nobody else has it open: no shared memory is made for its log.
             copy.execute("PRAGMA locking_mode = EXCLUSIVE")
             copy.execute("PRAGMA synchronous = OFF")
-            copy.execute(chain.RENEW)
+            copy.execute(log_chain.RENEW)
             copy.execute("PRAGMA journal_mode = DELETE")
         except sqlite3.DatabaseError as error:
             raise BackupError(to, error) from None

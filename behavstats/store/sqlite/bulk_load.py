@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from behavstats.model.columns import Instants, Numbers, PageViews
 from behavstats.model.timestamps import DAY
-from behavstats.store.arrivals import is_dated_otherwise, users_dated_by_arrival
-from behavstats.store.database import Connection, json_array
-from behavstats.store.deleting import spare
-from behavstats.store.settling import SAMPLED, note_unsettled, unsettle
-from behavstats.store.summaries import MANY
-from behavstats.store.writing import add_texts, insert_rows
+from behavstats.store.sqlite.arrival_keys import is_dated_otherwise, users_dated_by_arrival
+from behavstats.store.sqlite.connection import Connection, json_array
+from behavstats.store.sqlite.deletion import spare
+from behavstats.store.sqlite.insert import add_texts, insert_rows
+from behavstats.store.sqlite.rollup_refresh import SAMPLED, note_unsettled, unsettle
+from behavstats.store.sqlite.rollups import MANY
 
 Keys = NDArray[np.int64]
 Order = NDArray[np.intp]

@@ -9,20 +9,18 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from behavstats.model.page_view import Rejection
-from behavstats.store.database import json_array
-from behavstats.store.naming import Mention, Naming
+from behavstats.store.base import Group, Selection, Totals
+from behavstats.store.sqlite.connection import json_array
+from behavstats.store.sqlite.user_mentions import Mention, Naming
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 _CHUNK = 64  # lines of at most 1 MiB: what is held in memory at once
 _NAMED_AT_ONCE = 1_000
-# What is inserted in one transaction: others wait meanwhile.
-_MOST_LINES = 1_000
-_MOST_BYTES = 512 * 1024
 
 _FIND = "SELECT id, arrived FROM rejected_line WHERE digest = ?"
 _INSERT = """
@@ -71,50 +69,6 @@ _SELECTED_IDS = f"""
 SELECT id {_SELECTED} AND id > :after AND (:whole OR length = length(text)) ORDER BY id LIMIT :most
 """
 _ALL = (1 << 63) - 1
-
-
-class Selection(NamedTuple):
-    """Of the rejected lines, those of a source (by one of two names) and a reason, if given."""
-
-    source: str | None = None
-    path: str | None = None
-    reason: str | None = None
-
-
-class Group(NamedTuple):
-    """Rejected lines of one source with one reason; when the first and last arrived, in ms.
-
-    None where that is not known.
-    """
-
-    source: str
-    reason: str
-    lines: int
-    first: int | None
-    last: int | None
-
-
-class Totals(NamedTuple):
-    """What is kept, and what was dropped since an instant in ms: lines, and bytes of their text."""
-
-    lines: int
-    bytes: int
-    dropped_lines: int
-    dropped_bytes: int
-    since: int | None
-
-
-def pieces(rejections: Sequence[Rejection]) -> list[list[Rejection]]:
-    """Cut what is to be kept into pieces that a transaction may insert without being long."""
-    cut: list[list[Rejection]] = []
-    size = 0
-    for rejection in rejections:
-        size += len(rejection.text)
-        if not cut or len(cut[-1]) >= _MOST_LINES or size > _MOST_BYTES:
-            cut.append([])
-            size = len(rejection.text)
-        cut[-1].append(rejection)
-    return cut
 
 
 def insert_rejections(connection: sqlite3.Connection, rejections: Sequence[Rejection]) -> None:
@@ -238,7 +192,7 @@ def read_rejections(engine: "Engine", selection: Selection) -> Iterator[tuple[in
     """Yield the rejected lines of a selection with their numbers, as they came; in short reads."""
     from sqlmodel import Session, col, select
 
-    from behavstats.store.tables import RejectedLine
+    from behavstats.store.sqlite.tables import RejectedLine
 
     lines = select(RejectedLine).where(col(RejectedLine.text).is_not(None))
     if selection.source is not None:

@@ -9,10 +9,10 @@ from struct import unpack
 from sys import getsizeof
 
 from behavstats.model.page_view import PageView
-from behavstats.store.arrivals import not_dated_before
-from behavstats.store.database import Connection, json_array
-from behavstats.store.deleting import spare
-from behavstats.store.settling import unsettle
+from behavstats.store.sqlite.arrival_keys import not_dated_before
+from behavstats.store.sqlite.connection import Connection, json_array
+from behavstats.store.sqlite.deletion import spare
+from behavstats.store.sqlite.rollup_refresh import unsettle
 
 _ROWS = 100  # in one INSERT: twice as fast as one; more gain nothing
 _COLUMNS = 3

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from behavstats.model.timestamps import DAY, HOUR
-from behavstats.store.database import Access, json_array
-from behavstats.store.schema import BUSY_DAYS
+from behavstats.store.sqlite.connection import Access, json_array
+from behavstats.store.sqlite.migrations import BUSY_DAYS
 
 SAMPLED = 1021
 """Of the page views, those whose instant this divides; a prime, for instants in whole seconds."""
@@ -90,7 +90,7 @@ def unsettle_all(store: Access) -> None:
 
     Until `settle` was there, page views are read, which is slower.
     """
-    from behavstats.store.summaries import MANY
+    from behavstats.store.sqlite.rollups import MANY
 
     more = True
     while more:
@@ -116,7 +116,7 @@ def settle(connection: sqlite3.Connection, seconds: float) -> bool:
     days = connection.execute(_NOTED).fetchall()
     if not days:
         return False
-    from behavstats.store.summaries import settle_day  # and NumPy with it
+    from behavstats.store.sqlite.rollups import settle_day  # and NumPy with it
 
     deadline = time.monotonic() + seconds
     for day in days:

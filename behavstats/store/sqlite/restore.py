@@ -11,11 +11,12 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from behavstats.errors import BackupError, BehavstatsError
-from behavstats.store import chain, database, opening
-from behavstats.store.backup import sync
-from behavstats.store.lock import StoreLock
-from behavstats.store.store import Store
-from behavstats.store.wal import Wal
+from behavstats.store.sqlite import files, log_chain
+from behavstats.store.sqlite.backup import sync
+from behavstats.store.sqlite.connection import connect_writer
+from behavstats.store.sqlite.lock import StoreLock
+from behavstats.store.sqlite.store import Store
+from behavstats.store.sqlite.wal import Wal
 
 _PATIENCE = 5.0  # seconds for the copy's own lock, which nobody else wants
 
@@ -63,7 +64,7 @@ def _check_alone(backup: Path, path: Path) -> None:
         raise _failed(backup, "there is no such file")
     if not backup.is_file():
         raise _failed(backup, "it is no regular file")
-    if opening.is_of(path, backup):
+    if files.is_of(path, backup):
         raise _failed(backup, "it belongs to the store itself")
     for log in (f"{backup}-wal", f"{backup}-journal"):
         if os.path.exists(log) and os.path.getsize(log):
@@ -83,9 +84,9 @@ def _made_ready(copy: Path, backup: Path) -> tuple[int, int]:
         raise
     except BehavstatsError as error:
         raise _failed(backup, str(error).replace(str(copy), str(backup))) from None
-    with closing(database.connect_writer(copy)) as connection:
+    with closing(connect_writer(copy)) as connection:
         (users,) = connection.execute(_USERS).fetchone()
-        connection.execute(chain.RENEW)
+        connection.execute(log_chain.RENEW)
     sync(copy)
     return users, page_views
 
@@ -132,7 +133,7 @@ def _make_alike(copy: Path, path: Path) -> None:
 
 def _empty_log(path: Path) -> None:
     """Copy the store's log into it, if that is its own."""
-    database.check_file(path)
-    chain.check_log(path)
-    with closing(database.connect_writer(path)) as connection:
+    files.check_file(path)
+    log_chain.check_log(path)
+    with closing(connect_writer(path)) as connection:
         Wal(path).empty(connection)

@@ -14,9 +14,9 @@ from typing import TypeVar
 
 from behavstats.model.timestamps import DAY, MINUTE
 from behavstats.settings import system_clock
-from behavstats.store.database import Access, Connection, json_array
-from behavstats.store.erased import remember
-from behavstats.store.settling import drop_some
+from behavstats.store.sqlite.connection import Access, Connection, json_array
+from behavstats.store.sqlite.erased_users import remember
+from behavstats.store.sqlite.rollup_refresh import drop_some
 
 # What a transaction deletes, or blanks, takes some ms.
 _ROWS_AT_ONCE = 1_000

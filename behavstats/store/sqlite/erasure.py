@@ -1,23 +1,13 @@
 """Erasing a user: page views, what names the user, and the bytes that all of it leaves behind."""
 
-from typing import NamedTuple
-
 from behavstats.errors import UnknownUser
-from behavstats.store.database import Access
-from behavstats.store.deleting import begin, counts, finish, is_known, note_told
-from behavstats.store.keeping import RejectedLines
-from behavstats.store.naming import Naming
+from behavstats.store.base import Receipt
+from behavstats.store.sqlite.connection import Access
+from behavstats.store.sqlite.deletion import begin, counts, finish, is_known, note_told
+from behavstats.store.sqlite.retention import RejectedLines
+from behavstats.store.sqlite.user_mentions import Naming
 
 _FOLLOWED = "SELECT id, name FROM source WHERE name IS NOT NULL"
-
-
-class Receipt(NamedTuple):
-    """What was erased of a user: how many page views, page names and rejected lines."""
-
-    user_id: str
-    page_views: int
-    page_names: int
-    rejected_lines: int
 
 
 def erase_user(store: Access, rejected: RejectedLines, user_id: str) -> Receipt:

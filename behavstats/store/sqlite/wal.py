@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from behavstats.errors import StoreBusy
-from behavstats.store.database import BUSY_TIMEOUT
+from behavstats.store.sqlite.connection import BUSY_TIMEOUT
 
 PATIENCE_WITH_READERS = 2.0
 """Seconds for which readers are waited for."""

@@ -10,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 
 from behavstats.errors import StoreAbandoned, StoreError, StoreUnavailable
-from behavstats.store.chain import ADVANCE, NOTHING, READ, state_of_file
+from behavstats.store.sqlite.log_chain import ADVANCE, NOTHING, READ, state_of_file
 
 _File = tuple[int, int]  # device and inode
 _Version = tuple[int, int]  # when it was changed, and its size

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from behavstats.bounds import Bounds
 from behavstats.model.page_view import Rejection
-from behavstats.store import database, evicting, rejects
-from behavstats.store.rejects import Group, Selection, Totals
+from behavstats.store import base
+from behavstats.store.base import Bounds, Group, Selection, Totals
+from behavstats.store.sqlite import eviction, rejected_lines
+from behavstats.store.sqlite.connection import engine, translated
 
 _AT_ONCE = 0.01  # seconds in a transaction that goes on with what is to be blanked
 _BLANKED_AT_ONCE = 8  # lines, of at most 1 MiB
@@ -43,7 +44,7 @@ class RejectedLines:
 
     def add(self, rejections: Sequence[Rejection]) -> None:
         """Keep rejected lines, durable on return."""
-        for piece in rejects.pieces(rejections):
+        for piece in base.pieces(rejections):
             with self._writing() as connection:
                 self.insert(connection, piece)
             if self._evicted >= _MOST_BLANKED:  # else a large file would make the store grow
@@ -51,9 +52,9 @@ class RejectedLines:
 
     def insert(self, connection: sqlite3.Connection, piece: Sequence[Rejection]) -> None:
         """Keep a piece of rejected lines within the open write transaction, evicting others."""
-        rejects.insert_rejections(connection, piece)
+        rejected_lines.insert_rejections(connection, piece)
         for _ in range(_EVICTING):
-            evicted = evicting.evict(connection, self.bounds)
+            evicted = eviction.evict(connection, self.bounds)
             if not evicted:
                 break
             self._evicted += evicted
@@ -61,18 +62,18 @@ class RejectedLines:
 
     def read(self, selection: Selection) -> Iterator[tuple[int, Rejection]]:
         """Yield lines with their numbers, in the order in which they came."""
-        with database.translated(self._path):
-            yield from rejects.read_rejections(database.engine(self._path), selection)
+        with translated(self._path):
+            yield from rejected_lines.read_rejections(engine(self._path), selection)
 
     def totals(self) -> Totals:
         """Return how much is kept, and how much was dropped."""
         with self._reading() as connection:
-            return rejects.totals(connection)
+            return rejected_lines.totals(connection)
 
     def groups(self, selection: Selection) -> list[Group]:
         """Return how many there are by source and reason."""
         with self._reading() as connection:
-            return rejects.groups(connection, selection)
+            return rejected_lines.groups(connection, selection)
 
     def clear(self, selection: Selection, up_to: int | None, *, whole: bool) -> int:
         """Blank lines up to a number, or all; return how many.
@@ -80,8 +81,8 @@ class RejectedLines:
         Unless `whole`, those stay of which only the beginning is kept.
         """
         with self._reading() as connection:
-            ids = rejects.selected_ids(connection, selection, up_to, whole=whole)
-        return self._blank(ids, rejects.blank)
+            ids = rejected_lines.selected_ids(connection, selection, up_to, whole=whole)
+        return self._blank(ids, rejected_lines.blank)
 
     def find(
         self, user_id: str, after: int = 0, rounds: int = _ROUNDS
@@ -95,8 +96,8 @@ class RejectedLines:
         given = False
         for _ in range(rounds):
             with self._reading() as connection:
-                up_to = rejects.last_id(connection)
-                for some, as_user in rejects.lines_naming(connection, user_id, after, up_to):
+                up_to = rejected_lines.last_id(connection)
+                for some, as_user in rejected_lines.lines_naming(connection, user_id, after, up_to):
                     ids += some
                     given = given or as_user
             if up_to == after:
@@ -106,14 +107,14 @@ class RejectedLines:
 
     def erase(self, ids: Sequence[int]) -> int:
         """Blank lines that name somebody; return how many there were."""
-        return self._blank(ids, rejects.blank)
+        return self._blank(ids, rejected_lines.blank)
 
     def erase_sources(self, user_id: str) -> None:
         """Blank the names of sources that name a user; their lines stay."""
         with self._reading() as connection:
-            last = rejects.last_id(connection)
-            ids = rejects.lines_of_sources_naming(connection, user_id, 0, last)
-        self._blank(ids, rejects.blank_sources)
+            last = rejected_lines.last_id(connection)
+            ids = rejected_lines.lines_of_sources_naming(connection, user_id, 0, last)
+        self._blank(ids, rejected_lines.blank_sources)
 
     def trim(self, now: int, seconds: float) -> bool:
         """Blank what is beyond the bounds at an instant in ms, and delete rows that are blank.
@@ -122,7 +123,7 @@ class RejectedLines:
         """
         deadline = time.monotonic() + seconds
         for step in (
-            lambda connection: evicting.evict(connection, self.bounds),
+            lambda connection: eviction.evict(connection, self.bounds),
             self._expiring(now),
         ):
             while self._is_due(now):
@@ -136,21 +137,21 @@ class RejectedLines:
         return self._may_hold_runs and self._delete_runs(deadline)
 
     def _expiring(self, now: int) -> Callable[[sqlite3.Connection], int]:
-        return lambda connection: evicting.expire(connection, self.bounds, now)
+        return lambda connection: eviction.expire(connection, self.bounds, now)
 
     def _is_due(self, now: int) -> bool:
         with self._reading() as connection:  # nobody waits for the lock if there is nothing to do
-            return evicting.is_due(connection, self.bounds, now)
+            return eviction.is_due(connection, self.bounds, now)
 
     def _delete_runs(self, deadline: float) -> bool:
         """Delete rows in the middle of blank ones; return whether there may be more."""
         with self._reading() as connection:
-            runs = [*evicting.runs(connection)]
+            runs = [*eviction.runs(connection)]
         for run in runs:
             deleted = True
             while deleted:
                 with self._writing() as connection:
-                    deleted = evicting.delete_some(connection, run) > 0
+                    deleted = eviction.delete_some(connection, run) > 0
                 if time.monotonic() >= deadline:
                     return True
         self._may_hold_runs = False

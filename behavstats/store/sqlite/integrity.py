@@ -10,8 +10,8 @@ from collections.abc import Generator, Iterator
 
 from behavstats.model.summary_vectorized import Run, joined, pack
 from behavstats.model.timestamps import DAY, HOUR, format_instant, parse_instant
-from behavstats.store.database import Connection
-from behavstats.store.summaries import SPANS, runs_of
+from behavstats.store.sqlite.connection import Connection
+from behavstats.store.sqlite.rollups import SPANS, runs_of
 
 _LATEST = parse_instant("9999-12-31T23:59:59Z")
 _NAMES_OF_SPANS = {HOUR: "hour", DAY: "day"}

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
 from behavstats.model.page_view import PageView
-from behavstats.store.database import json_array
+from behavstats.store.sqlite.connection import json_array
 
 _FIND_TOLD = """
 SELECT 1 FROM page_view JOIN page ON page.id = page_view.page
