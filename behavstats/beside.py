@@ -21,7 +21,7 @@ from behavstats.settings import Settings
 from behavstats.stopping import Stop
 
 if TYPE_CHECKING:
-    from behavstats.tally import Tally
+    from behavstats.ingest.shared_counts import Tally
 
 _AGAIN = 2.0  # seconds after which a follower that has ended is started again
 _SECONDS_TO_FINISH = 10.0  # once nobody is left who could wait longer
@@ -101,8 +101,8 @@ def _follow(settings: Settings, paths: Sequence[str], tally: "Tally") -> None:
     os.setpgrp()  # Ctrl-C at a terminal is for the server, which tells this process
     stop = Stop()
     stop.on_signals()
+    from behavstats.ingest.shared_counts import Counting
     from behavstats.store import Store
-    from behavstats.tally import Counting
     from behavstats.watch import PATIENCE, Watcher, log_to_standard_error
 
     threading.Thread(target=end_with_parent, name="end-with-parent", daemon=True).start()

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from behavstats.ingest import Report
+from behavstats.ingest.report import Report
 from behavstats.model.page_view import Rejection
 from behavstats.model.profile import Window, detailed_profile, profile
 from behavstats.model.summary import Summary, top_pages

@@ -20,10 +20,10 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from behavstats import tally
 from behavstats.errors import StoreError
 from behavstats.following import up_to_date
 from behavstats.gateway import Answered
+from behavstats.ingest import shared_counts
 from behavstats.intake import Intake
 from behavstats.model.page_view import PageView
 from behavstats.model.timestamps import SECOND
@@ -121,13 +121,13 @@ class Metrics:
             more = count - self._seen[name, label]
             self._seen[name, label] = count
             match name:
-                case tally.ADDED:
+                case shared_counts.ADDED:
                     self._added.inc(more)
-                case tally.DUPLICATES:
+                case shared_counts.DUPLICATES:
                     self._duplicates.inc(more)
-                case tally.REJECTED:
+                case shared_counts.REJECTED:
                     self._rejected.labels(label).inc(more)
-                case tally.OTHERS:
+                case shared_counts.OTHERS:
                     self._others.labels(label).inc(more)
 
 

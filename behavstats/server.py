@@ -28,11 +28,11 @@ from behavstats.contract import is_slow
 from behavstats.errors import AddressError, BehavstatsError, InvalidInput, StoreBusy, StoreError
 from behavstats.gateway import Answered, Gateway
 from behavstats.groupcommit import GroupCommit
+from behavstats.ingest.shared_counts import Tally
 from behavstats.logs import Log
 from behavstats.metrics import Metrics
 from behavstats.settings import Settings
 from behavstats.store import Store
-from behavstats.tally import Tally
 
 _HANDLERS = {name: {"()": "behavstats.logs.Log"} for name in ("console", "access")}
 

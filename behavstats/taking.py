@@ -12,17 +12,18 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 
-from behavstats.ahead import Ahead
 from behavstats.anew import Anew, Filter
 from behavstats.decode.vectorized import Decoded
 from behavstats.errors import SourceError, detached
 from behavstats.following import START, Content, Ends, Followed, Searched, opened
-from behavstats.ingest import Batch, Report
+from behavstats.ingest.batch import Batch
+from behavstats.ingest.decode_process import SecondProcess
+from behavstats.ingest.prefetch import Ahead
+from behavstats.ingest.report import Report
 from behavstats.model.line_block import Block
 from behavstats.places import Places, leads_to
 from behavstats.rotation import is_all_in, is_likely_a_copy
 from behavstats.scanning import File, Found
-from behavstats.second import SecondProcess
 from behavstats.sources.compression import DAMAGE
 from behavstats.sources.file_type import NoText
 from behavstats.sources.files import stored_name

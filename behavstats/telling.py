@@ -4,7 +4,7 @@ import logging
 import time
 from collections import Counter
 
-from behavstats.ingest import Report
+from behavstats.ingest.report import Report
 
 _SECONDS = 10.0  # between two lines of the log
 

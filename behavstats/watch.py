@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from behavstats.errors import Overtaken, StoreBusy, StoreUnavailable
 from behavstats.following import Followed
-from behavstats.ingest import Report
+from behavstats.ingest.report import Report
 from behavstats.scanning import File, Scan
 from behavstats.stopping import Stop
 from behavstats.store import Store

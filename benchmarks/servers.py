@@ -13,9 +13,9 @@ import bottle
 
 from behavstats import server
 from behavstats.gateway import Answered, Gateway
+from behavstats.ingest.shared_counts import Tally
 from behavstats.intake import Intake
 from behavstats.settings import Settings
-from behavstats.tally import Tally
 
 
 def bare_app(_settings: Settings, _tally: Tally) -> Gateway:

@@ -6,12 +6,12 @@ import time
 
 import pytest
 
-from behavstats import ahead, second
-from behavstats.ahead import Ahead
 from behavstats.decode.vectorized import decode_block
+from behavstats.ingest import decode_process, prefetch
+from behavstats.ingest.decode_process import SecondProcess
+from behavstats.ingest.prefetch import Ahead
 from behavstats.model.line_block import Block
 from behavstats.model.page_view import PageView
-from behavstats.second import SecondProcess
 from tests.histories import AS_OF, line, listed
 
 CLOCK = AS_OF + 1_000
@@ -19,8 +19,8 @@ CLOCK = AS_OF + 1_000
 
 @pytest.fixture(autouse=True)
 def _every_block_is_worth_a_process(monkeypatch):
-    monkeypatch.setattr(ahead, "_WORTH_A_PROCESS", 1)
-    monkeypatch.setattr(second, "cores", lambda: 2)
+    monkeypatch.setattr(prefetch, "_WORTH_A_PROCESS", 1)
+    monkeypatch.setattr(decode_process, "cores", lambda: 2)
 
 
 def blocks(count):
@@ -90,7 +90,7 @@ def test_a_second_process_that_is_killed_loses_nothing():
 
 def test_a_second_process_that_cannot_be_started_is_done_without(monkeypatch):
     """As where no more processes are allowed."""
-    monkeypatch.setattr(second.sys, "executable", "/nowhere/python")
+    monkeypatch.setattr(decode_process.sys, "executable", "/nowhere/python")
     with SecondProcess() as other:
         decoding = Ahead(blocks(30), lambda: CLOCK, other)
         assert seen(decoding) == expected(30)
@@ -98,7 +98,7 @@ def test_a_second_process_that_cannot_be_started_is_done_without(monkeypatch):
 
 def test_a_second_process_that_fails_at_once_is_done_without(monkeypatch):
     """As where it does not find its modules."""
-    monkeypatch.setattr(second.sys, "executable", "/bin/false")
+    monkeypatch.setattr(decode_process.sys, "executable", "/bin/false")
     with SecondProcess() as other:
         decoding = Ahead(blocks(30), lambda: CLOCK, other)
         assert seen(decoding) == expected(30)
@@ -126,7 +126,7 @@ def test_at_its_end_the_second_process_is_gone():
 
 def test_with_one_core_there_is_no_second_process(monkeypatch):
     """It would only take turns with the first."""
-    monkeypatch.setattr(second, "cores", lambda: 1)
+    monkeypatch.setattr(decode_process, "cores", lambda: 1)
     with SecondProcess() as other:
         decoding = Ahead(blocks(5), lambda: CLOCK, other)
         assert seen(decoding) == expected(5)

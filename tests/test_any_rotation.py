@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from behavstats import following, ingest, rotation, taking
+from behavstats import following, rotation, taking
+from behavstats.ingest import batch
 from behavstats.model.page_view import PageView
 from behavstats.settings import system_clock
 from behavstats.sources import files as sources
@@ -276,7 +277,7 @@ def test_each_line_that_was_whole_at_a_scan_is_there_exactly_once(tmp_path_facto
             patch.setattr(module, "FINGERPRINT_BYTES", 64)
         patch.setattr(taking, "_COST", 0)
         patch.setattr(store_module, "_LOADED_AT_ONCE", 2)
-        patch.setattr(ingest, "_MOST_VIEWS", 3)
+        patch.setattr(batch, "_MOST_VIEWS", 3)
         patch.setattr(sources, "_BLOCK_LINES", 2)
         for op, *how in steps:
             op.__func__(folder, *how)
@@ -331,7 +332,7 @@ def test_of_a_compressed_file_all_is_taken_after_a_kill_in_the_midst(
     tmp_path, monkeypatch, transaction, committed
 ):
     """Not before its last line was stored does it count as taken."""
-    monkeypatch.setattr(ingest, "_MOST_VIEWS", 3)
+    monkeypatch.setattr(batch, "_MOST_VIEWS", 3)
     monkeypatch.setattr(sources, "_BLOCK_LINES", 2)
     folder = Folder(tmp_path)
     lines = b"".join(folder.line(good=number % 4 > 0) for number in range(20))

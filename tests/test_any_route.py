@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from behavstats.decode.segment import Arrival
-from behavstats.ingest import ingest
+from behavstats.ingest.pipeline import ingest
 from behavstats.intake import open_batch, take_in
 from behavstats.model.page_view import PageView
 from behavstats.model.timestamps import HOUR, MINUTE, format_instant

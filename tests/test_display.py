@@ -15,7 +15,7 @@ from behavstats.display import (
     rejects_summary,
     statistics_tables,
 )
-from behavstats.ingest import Report
+from behavstats.ingest.report import Report
 from behavstats.model.page_view import Rejection
 from behavstats.model.profile import window
 from behavstats.model.summary import Summary

@@ -6,7 +6,7 @@ import pytest
 
 from behavstats.decode.segment import Arrival
 from behavstats.exporting import exported
-from behavstats.ingest import ingest
+from behavstats.ingest.pipeline import ingest
 from behavstats.intake import take_in
 from behavstats.model.page_view import Rejection
 from tests.histories import AS_OF

@@ -5,7 +5,7 @@ import gzip
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from behavstats.ingest import Options, ingest, try_out
+from behavstats.ingest.pipeline import Options, ingest, try_out
 from behavstats.model.page_view import PageView
 from behavstats.model.profile import profile, window
 from behavstats.sources import files as sources

@@ -19,7 +19,7 @@ from behavstats.decode.segment import Arrival
 from behavstats.errors import InvalidInput, StoreBusy, StoreUnavailable, detached
 from behavstats.gateway import Gateway
 from behavstats.groupcommit import GroupCommit
-from behavstats.ingest import ingest
+from behavstats.ingest.pipeline import ingest
 from behavstats.intake import take_in
 from behavstats.metrics import Metrics
 from behavstats.store.sqlite.connection import translated

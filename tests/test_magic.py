@@ -12,7 +12,7 @@ from contextlib import closing
 import pytest
 
 from behavstats.errors import SourceError
-from behavstats.ingest import ingest
+from behavstats.ingest.pipeline import ingest
 from behavstats.sources.compression import zstd
 from behavstats.sources.file_type import NoText, kind_of, only_text
 from tests.followed import drain

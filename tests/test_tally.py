@@ -3,8 +3,8 @@
 import multiprocessing
 from collections import Counter
 
-from behavstats.ingest import Report
-from behavstats.tally import Counting, Tally
+from behavstats.ingest.report import Report
+from behavstats.ingest.shared_counts import Counting, Tally
 
 
 def count(tally):

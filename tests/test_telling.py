@@ -4,7 +4,7 @@ import logging
 from collections import Counter
 
 from behavstats import telling
-from behavstats.ingest import Report
+from behavstats.ingest.report import Report
 from behavstats.telling import Telling, summary
 
 

@@ -14,7 +14,7 @@ from behavstats.commands.usage import Application, Group
 from behavstats.settings import Settings
 
 if TYPE_CHECKING:
-    from behavstats.ingest import Report
+    from behavstats.ingest.report import Report
     from behavstats.store import Store
 
 DONE, PARTLY, USAGE, UNUSABLE, INTERRUPTED = 0, 1, 2, 3, 130

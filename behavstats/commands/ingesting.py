@@ -30,7 +30,8 @@ from behavstats.errors import InvalidInput, SourceError
 from behavstats.settings import Settings
 
 if TYPE_CHECKING:
-    from behavstats.ingest import Options, Report
+    from behavstats.ingest.pipeline import Options
+    from behavstats.ingest.report import Report
     from behavstats.store import Selection, Store
 
 _LARGE = 16 * 1024 * 1024  # bytes to ingest
@@ -56,13 +57,13 @@ def ingest(
     db: Database = DEFAULT_DB,
 ) -> None:
     """Read page views from files, or from standard input, into the store."""
-    from behavstats.second import SecondProcess
+    from behavstats.ingest.decode_process import SecondProcess
 
     size = _size_of_all(files)
     second = SecondProcess()
     if size is not None and size >= _LARGE:
         second.start()  # before imports that take as long as its own
-    from behavstats.ingest import Options, try_out
+    from behavstats.ingest.pipeline import Options, try_out
 
     gc.disable()  # nothing here makes cycles, and looking for them takes 2 % of the time
     settings, options = Settings(db), Options(force, max_rejects, second)
@@ -77,7 +78,7 @@ def ingest(
 
 def _ingest(files: list[str], settings: Settings, options: "Options", size: int | None) -> "Report":
     from behavstats import display
-    from behavstats.ingest import ingest
+    from behavstats.ingest.pipeline import ingest
     from behavstats.store import Store
 
     bounds = bounds_of()

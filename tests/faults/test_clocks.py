@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from behavstats.ingest import ingest
+from behavstats.ingest.pipeline import ingest
 from behavstats.model.page_view import MAX_AHEAD, PageView
 from behavstats.model.timestamps import DAY, HOUR, MINUTE, parse_instant
 from tests import oracle

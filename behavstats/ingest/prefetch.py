@@ -4,8 +4,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from behavstats.decode.vectorized import Decoded
+from behavstats.ingest.decode_process import SecondProcess, Task
 from behavstats.model.line_block import Block
-from behavstats.second import SecondProcess, Task
 
 _WORTH_A_PROCESS = 1024 * 1024  # bytes of a block
 _AHEAD = 12 * 1024 * 1024  # bytes of blocks, or of what they were decoded to

@@ -72,7 +72,13 @@ class SecondProcess:
         # terminal is for this process to deal with. -P: what lies in the current folder is data.
         with self._theirs as theirs, suppress(OSError):
             self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-P", "-m", "behavstats.second", str(theirs.fileno())],
+                [
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "behavstats.ingest.decode_process",
+                    str(theirs.fileno()),
+                ],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -1,30 +1,21 @@
 """Ingesting: the blocks of sources, decoded, into the store; returns a report."""
 
 import time
-from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
-from behavstats.ahead import Ahead
 from behavstats.decode.vectorized import Decoded
-from behavstats.errors import BehavstatsError, SourceError, StoreError, detached
-from behavstats.hopeless import until_hopeless
-from behavstats.model.columns import Gathering
+from behavstats.errors import SourceError, StoreError, detached
+from behavstats.ingest.batch import Batch
+from behavstats.ingest.decode_process import SecondProcess
+from behavstats.ingest.early_stop import until_hopeless
+from behavstats.ingest.prefetch import Ahead
+from behavstats.ingest.report import Report
 from behavstats.model.line_block import Block
-from behavstats.model.page_view import Rejection
-from behavstats.second import SecondProcess
 from behavstats.sources.files import Source, open_source
-from behavstats.store import Step, Store
-
-_EXAMPLES = 5
-
-# A batch ends where it reaches one of these. The larger it is, the fewer pages of the store it
-# touches for each page view.
-_MOST_VIEWS = 1_000_000
-_MOST_BYTES = 28 * 1024 * 1024  # of memory, roughly
+from behavstats.store import Store
 
 
 class Options(NamedTuple):
@@ -37,51 +28,6 @@ class Options(NamedTuple):
     force: bool = False
     most_rejects: int | None = None
     second: SecondProcess | None = None
-
-
-@dataclass(slots=True)
-class Report:
-    """What an ingest did.
-
-    `read` lines are `added`, `duplicates`, `others` (messages that are no page views, by kind) or
-    `rejected` (by reason); all of that is stored. `left_out` were neither: page views, and lines,
-    of users who were erased, in files that are taken anew. `failures` are sources that could not
-    be read, and last what the store could not do, if that ended it.
-    """
-
-    added: int = 0
-    duplicates: int = 0
-    others: Counter[str] = field(default_factory=Counter)
-    rejected: Counter[str] = field(default_factory=Counter)
-    examples: list[Rejection] = field(default_factory=list)
-    failures: list[BehavstatsError] = field(default_factory=list)
-    left_out: int = 0
-    seconds: float = 0.0
-    interrupted: bool = False
-
-    @property
-    def read(self) -> int:
-        """How many lines were read and dealt with, blank ones apart."""
-        return self.added + self.duplicates + self.others.total() + self.rejected.total()
-
-    def note_rejected(self, rejections: Sequence[Rejection]) -> None:
-        """Count rejected lines; the first of all are examples."""
-        self.rejected.update(rejection.reason for rejection in rejections)
-        self.examples += rejections[: _EXAMPLES - len(self.examples)]
-
-    def values(self, *, is_stored: bool) -> dict[str, object]:
-        """Return the report as values that JSON has; what is not stored has no duplicates."""
-        stored = {"added": self.added, "duplicates": self.duplicates}
-        return {
-            "read": self.read,
-            **(stored if is_stored else {"page_views": self.added}),
-            "dry_run": not is_stored,
-            "others": dict(self.others),
-            "rejected": dict(self.rejected),
-            "failures": [*map(str, self.failures)],
-            "seconds": round(self.seconds, 3),
-            "interrupted": self.interrupted,
-        }
 
 
 _USUAL = Options()
@@ -220,50 +166,3 @@ def _batches(decoded: Iterable[Decoded]) -> Iterator["Batch"]:
             yield batch
             batch = Batch()
     yield batch
-
-
-class Batch:
-    """What was decoded of some blocks, to be stored together."""
-
-    def __init__(self) -> None:
-        """At first, there is nothing in it."""
-        self._views = Gathering()
-        self._rejections: list[Rejection] = []
-        self._rejected = 0  # bytes, roughly
-        self._others = Counter[str]()
-
-    def add(self, part: Decoded) -> None:
-        """Add what a block was decoded to."""
-        self._views.add(part.views)
-        self._rejections += part.rejections
-        self._rejected += sum(rejection.size for rejection in part.rejections)
-        self._others += part.others
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing in it to be stored or counted."""
-        return not (self._views.size or self._rejections or self._others)
-
-    @property
-    def is_full(self) -> bool:
-        """Whether it should be stored now; a larger one would take too much memory."""
-        size = self._views.size + self._rejected
-        return len(self._views) >= _MOST_VIEWS or size >= _MOST_BYTES
-
-    def store(self, store: Store, report: Report, steps: Sequence[Step] = ()) -> Iterator[None]:
-        """Store it; yield after each part of it, which is counted then.
-
-        The last transaction holds the rejected lines and the `steps` of the files it comes from.
-        """
-        views, rejections = self._views.page_views(), self._rejections
-        if views.dated:
-            added = store.add(views.dated)
-            report.added += added
-            report.duplicates += len(views.dated) - added
-        for stored, added in store.load(views, rejections, steps):
-            report.added += added
-            report.duplicates += stored - added
-            yield
-        report.others += self._others
-        report.note_rejected(rejections)
-        yield

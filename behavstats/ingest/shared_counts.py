@@ -4,7 +4,7 @@ import ctypes
 from collections.abc import Iterator, Mapping
 from multiprocessing.sharedctypes import RawArray
 
-from behavstats.ingest import Report
+from behavstats.ingest.report import Report
 
 _MOST = 64  # counts; there are a dozen reasons and half a dozen kinds
 _ELSE = "else"

@@ -1,0 +1,1 @@
+"""Ingesting: sources are decoded, and stored in batches."""

@@ -1,0 +1,55 @@
+"""What an ingest did, in counts and examples."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from behavstats.errors import BehavstatsError
+from behavstats.model.page_view import Rejection
+
+_EXAMPLES = 5
+
+
+@dataclass(slots=True)
+class Report:
+    """What an ingest did.
+
+    `read` lines are `added`, `duplicates`, `others` (messages that are no page views, by kind) or
+    `rejected` (by reason); all of that is stored. `left_out` were neither: page views, and lines,
+    of users who were erased, in files that are taken anew. `failures` are sources that could not
+    be read, and last what the store could not do, if that ended it.
+    """
+
+    added: int = 0
+    duplicates: int = 0
+    others: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    examples: list[Rejection] = field(default_factory=list)
+    failures: list[BehavstatsError] = field(default_factory=list)
+    left_out: int = 0
+    seconds: float = 0.0
+    interrupted: bool = False
+
+    @property
+    def read(self) -> int:
+        """How many lines were read and dealt with, blank ones apart."""
+        return self.added + self.duplicates + self.others.total() + self.rejected.total()
+
+    def note_rejected(self, rejections: Sequence[Rejection]) -> None:
+        """Count rejected lines; the first of all are examples."""
+        self.rejected.update(rejection.reason for rejection in rejections)
+        self.examples += rejections[: _EXAMPLES - len(self.examples)]
+
+    def values(self, *, is_stored: bool) -> dict[str, object]:
+        """Return the report as values that JSON has; what is not stored has no duplicates."""
+        stored = {"added": self.added, "duplicates": self.duplicates}
+        return {
+            "read": self.read,
+            **(stored if is_stored else {"page_views": self.added}),
+            "dry_run": not is_stored,
+            "others": dict(self.others),
+            "rejected": dict(self.rejected),
+            "failures": [*map(str, self.failures)],
+            "seconds": round(self.seconds, 3),
+            "interrupted": self.interrupted,
+        }
