@@ -91,7 +91,7 @@ class _Follower:
 
 
 def _check(settings: Settings, paths: Sequence[str]) -> None:
-    from behavstats.scanning import Scan
+    from behavstats.watch.discovery import Scan
 
     Scan(paths, settings.db, lambda *_: None).check(waits=True)
 
@@ -103,7 +103,7 @@ def _follow(settings: Settings, paths: Sequence[str], tally: "Tally") -> None:
     stop.on_signals()
     from behavstats.ingest.shared_counts import Counting
     from behavstats.store import Store
-    from behavstats.watch import PATIENCE, Watcher, log_to_standard_error
+    from behavstats.watch.watcher import PATIENCE, Watcher, log_to_standard_error
 
     threading.Thread(target=end_with_parent, name="end-with-parent", daemon=True).start()
     log_to_standard_error()

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 
 from behavstats.display import console, printable
-from behavstats.following import Followed
+from behavstats.watch.tailed_file import Followed
 
 _MOST_FILES = 1_000  # that are remembered; those that were taken last
 _MOST_SHOWN = 15

@@ -21,13 +21,13 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from behavstats.errors import StoreError
-from behavstats.following import up_to_date
 from behavstats.gateway import Answered
 from behavstats.ingest import shared_counts
 from behavstats.intake import Intake
 from behavstats.model.page_view import PageView
 from behavstats.model.timestamps import SECOND
 from behavstats.store import Store
+from behavstats.watch.tailed_file import up_to_date
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

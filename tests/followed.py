@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from behavstats.model.page_view import PageView
 from behavstats.settings import system_clock
 from behavstats.stopping import Stop
-from behavstats.watch import Watcher
+from behavstats.watch.watcher import Watcher
 from tests.histories import AS_OF, line
 
 BAD = b'{"bad": 1}\n'

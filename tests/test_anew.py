@@ -6,10 +6,10 @@ import os
 
 import pytest
 
-from behavstats import anew
 from behavstats.errors import UnknownUser
 from behavstats.model.page_view import PageView
 from behavstats.store import Store
+from behavstats.watch import restarted_files
 from tests.edge import wait_until
 from tests.followed import BAD, drain, following, lines, users
 from tests.histories import AS_OF, line
@@ -185,7 +185,7 @@ def test_a_log_that_is_cut_while_it_is_followed_is_taken_anew_and_that_is_said(
     store, folder, caplog, monkeypatch
 ):
     """After some seconds: until then, a copy may appear."""
-    monkeypatch.setattr(anew, "_PATIENCE", 0.1)
+    monkeypatch.setattr(restarted_files, "_PATIENCE", 0.1)
     log = folder / "log"
     log.write_bytes(lines(1))
     with following(store, log):

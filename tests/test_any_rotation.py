@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from behavstats import following, rotation, taking
 from behavstats.ingest import batch
 from behavstats.model.page_view import PageView
 from behavstats.settings import system_clock
@@ -20,7 +19,9 @@ from behavstats.sources.compression import zstd
 from behavstats.stopping import Stop
 from behavstats.store import Store
 from behavstats.store.sqlite import store as store_module
-from behavstats.watch import Watcher
+from behavstats.watch import rotation, tailer
+from behavstats.watch import tailed_file as following
+from behavstats.watch.watcher import Watcher
 from tests.histories import AS_OF, line
 
 NAMES = ("a.jsonl", "b.jsonl", "sub/c")
@@ -275,7 +276,7 @@ def test_each_line_that_was_whole_at_a_scan_is_there_exactly_once(tmp_path_facto
     with pytest.MonkeyPatch.context() as patch:
         for module in (following, rotation):
             patch.setattr(module, "FINGERPRINT_BYTES", 64)
-        patch.setattr(taking, "_COST", 0)
+        patch.setattr(tailer, "_COST", 0)
         patch.setattr(store_module, "_LOADED_AT_ONCE", 2)
         patch.setattr(batch, "_MOST_VIEWS", 3)
         patch.setattr(sources, "_BLOCK_LINES", 2)

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from behavstats.errors import SourceError
-from behavstats.following import START, Ends, opened
 from behavstats.model.line_block import MAX_LINE_BYTES
 from behavstats.sources.compression import zstd
+from behavstats.watch.tailed_file import START, Ends, opened
 
 LINES = b"".join(b'{"line": %d}\n' % number for number in range(1000))
 

@@ -3,8 +3,8 @@
 import io
 
 from behavstats.display import console
-from behavstats.following import START, Followed
 from behavstats.live import LiveFiles, live
+from behavstats.watch.tailed_file import START, Followed
 
 
 def followed(name, *, reached=0, size=0, rejected=0):

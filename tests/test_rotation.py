@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from behavstats.rotation import is_rotated, unrotated
 from behavstats.sources.compression import zstd
+from behavstats.watch.rotation import is_rotated, unrotated
 from tests.edge import wait_until
 from tests.followed import BAD, drain, following, lines, sources, users
 

@@ -9,7 +9,7 @@ from behavstats.errors import InvalidInput, SourceError
 from behavstats.settings import system_clock
 from behavstats.stopping import Stop
 from behavstats.store import files_of
-from behavstats.watch import Watcher
+from behavstats.watch.watcher import Watcher
 from tests.edge import wait_until
 from tests.followed import drain, following, lines, users
 

@@ -7,7 +7,7 @@ import pytest
 
 from behavstats.errors import UnknownUser
 from behavstats.model.page_view import PageView
-from behavstats.scanning import Scan
+from behavstats.watch.discovery import Scan
 from tests.edge import wait_until
 from tests.followed import BAD, drain, following, lines, users
 from tests.histories import AS_OF, line

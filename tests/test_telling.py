@@ -3,9 +3,9 @@
 import logging
 from collections import Counter
 
-from behavstats import telling
 from behavstats.ingest.report import Report
-from behavstats.telling import Telling, summary
+from behavstats.watch import progress_log as telling
+from behavstats.watch.progress_log import Telling, summary
 
 
 def test_what_was_taken_is_said_once_for_some_seconds(caplog, monkeypatch):

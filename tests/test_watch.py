@@ -8,13 +8,13 @@ import time
 
 import pytest
 
-from behavstats import taking, watch
 from behavstats.errors import SourceError, StoreUnavailable, UnknownUser
 from behavstats.model.line_block import MAX_LINE_BYTES
 from behavstats.settings import system_clock
 from behavstats.stopping import Stop
 from behavstats.store import Store
-from behavstats.watch import Watcher
+from behavstats.watch import tailer, watcher
+from behavstats.watch.watcher import Watcher
 from tests.edge import wait_until
 from tests.followed import BAD, drain, following, good, lines, sources, users
 
@@ -103,7 +103,7 @@ def test_hidden_files_and_those_of_the_store_are_not_taken(folder):
 
 def test_a_folder_may_disappear_and_come_back(store, folder, caplog, monkeypatch):
     """What was taken is not taken again."""
-    monkeypatch.setattr(watch, "_POLL", 0.2)
+    monkeypatch.setattr(watcher, "_POLL", 0.2)
     caplog.set_level(logging.INFO)
     (folder / "a").write_bytes(lines(1) + BAD)
     with following(store, folder):
@@ -164,8 +164,8 @@ def test_thousands_of_files_are_followed(store, folder):
 
 def test_a_large_file_leaves_others_their_turn(store, folder, monkeypatch):
     """Also those that come while it is taken."""
-    monkeypatch.setattr(taking, "_SHARE", 1_000)
-    monkeypatch.setattr(taking, "_SCAN_AGAIN", 0.0)
+    monkeypatch.setattr(tailer, "_SHARE", 1_000)
+    monkeypatch.setattr(tailer, "_SCAN_AGAIN", 0.0)
     monkeypatch.setattr("behavstats.sources.line_blocks._BLOCK_LINES", 10)
     (folder / "a").write_bytes(lines(*range(500)))
     appeared = []
@@ -244,7 +244,7 @@ def test_where_no_changes_are_told_of_they_are_looked_for(store, folder, monkeyp
         yield
 
     monkeypatch.setattr("watchfiles.watch", refuse)
-    monkeypatch.setattr(watch, "_POLL", 0.1)
+    monkeypatch.setattr(watcher, "_POLL", 0.1)
     with following(store, folder):
         (folder / "a").write_bytes(lines(1))
         wait_until(lambda: users(store) == {1})

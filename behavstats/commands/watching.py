@@ -47,7 +47,7 @@ def watch(
     stop.on_signals()  # before imports that take a while
     from behavstats.live import live
     from behavstats.store import Store
-    from behavstats.watch import PATIENCE, Watcher, log_to_standard_error
+    from behavstats.watch.watcher import PATIENCE, Watcher, log_to_standard_error
 
     settings, bounds = Settings(db), bounds_of()
     Store.create(settings.db, settings.patience, say_that_it_waits).close()
@@ -81,8 +81,8 @@ def sources(
 ) -> None:
     """List the files that were followed, and how far they were taken."""
     from behavstats import display
-    from behavstats.following import up_to_date
     from behavstats.sources.files import stored_name
+    from behavstats.watch.tailed_file import up_to_date
 
     with existing_store(Settings(db)) as store:
         if forget_source is not None:

@@ -17,7 +17,7 @@ from behavstats.settings import system_clock
 from behavstats.stopping import Stop
 from behavstats.store import Store
 from behavstats.store.sqlite.lock import StoreLock
-from behavstats.watch import Watcher
+from behavstats.watch.watcher import Watcher
 from tests.commands.conftest import one_line
 from tests.conftest import BEHAVSTATS
 from tests.edge import is_waited_for, wait_until

@@ -15,7 +15,7 @@ from behavstats.settings import system_clock
 from behavstats.stopping import Stop
 from behavstats.store import Store
 from behavstats.store.sqlite import migrations
-from behavstats.watch import Watcher
+from behavstats.watch.watcher import Watcher
 from tests.commands.conftest import LINES, counts, one_line
 from tests.faults.permissions import as_anybody
 from tests.histories import AS_OF

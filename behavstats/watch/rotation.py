@@ -6,8 +6,8 @@ from contextlib import suppress
 from functools import lru_cache
 
 from behavstats.errors import SourceError
-from behavstats.following import FINGERPRINT_BYTES, Content, opened
 from behavstats.store import Checkpoint
+from behavstats.watch.tailed_file import FINGERPRINT_BYTES, Content, opened
 
 _MONTH = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 # What rotation puts into a name: a number, a date, or both, of the styles of logrotate, logback,

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from behavstats.errors import InvalidInput, SourceError
-from behavstats.following import check_regular
-from behavstats.rotation import begins_alike, is_rotated, unpacked, unrotated
 from behavstats.sources.compression import unreadable
 from behavstats.store import files_of
+from behavstats.watch.rotation import begins_alike, is_rotated, unpacked, unrotated
+from behavstats.watch.tailed_file import check_regular
 
 File = tuple[int, int]
 """A file by its device and inode."""

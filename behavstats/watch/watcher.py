@@ -7,13 +7,13 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 
 from behavstats.errors import Overtaken, StoreBusy, StoreUnavailable
-from behavstats.following import Followed
 from behavstats.ingest.report import Report
-from behavstats.scanning import File, Scan
 from behavstats.stopping import Stop
 from behavstats.store import Store
-from behavstats.taking import Taker
-from behavstats.telling import Telling, summary
+from behavstats.watch.discovery import File, Scan
+from behavstats.watch.progress_log import Telling, summary
+from behavstats.watch.tailed_file import Followed
+from behavstats.watch.tailer import Taker
 
 _POLL = 1.0  # seconds between two scans of all: not of every change there is a word
 _SHARE_OF_SCANS = 0.1  # of the time

@@ -12,22 +12,22 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 
-from behavstats.anew import Anew, Filter
 from behavstats.decode.vectorized import Decoded
 from behavstats.errors import SourceError, detached
-from behavstats.following import START, Content, Ends, Followed, Searched, opened
 from behavstats.ingest.batch import Batch
 from behavstats.ingest.decode_process import SecondProcess
 from behavstats.ingest.prefetch import Ahead
 from behavstats.ingest.report import Report
 from behavstats.model.line_block import Block
-from behavstats.places import Places, leads_to
-from behavstats.rotation import is_all_in, is_likely_a_copy
-from behavstats.scanning import File, Found
 from behavstats.sources.compression import DAMAGE
 from behavstats.sources.file_type import NoText
 from behavstats.sources.files import stored_name
 from behavstats.store import Checkpoint, SourceProgress, Store
+from behavstats.watch.discovery import File, Found
+from behavstats.watch.locations import Places, leads_to
+from behavstats.watch.restarted_files import Anew, Filter
+from behavstats.watch.rotation import is_all_in, is_likely_a_copy
+from behavstats.watch.tailed_file import START, Content, Ends, Followed, Searched, opened
 
 _SHARE = 64 * 1024 * 1024  # bytes of a large file, before others have their turn
 _SCAN_AGAIN = 1.0  # seconds of a round, after which it looks what else is new

@@ -16,9 +16,9 @@ import msgspec
 
 from behavstats.decode.vectorized import Decoded
 from behavstats.model.page_view import Rejection
-from behavstats.places import Places
-from behavstats.scanning import File
 from behavstats.store import Erasures, SourceProgress, Store
+from behavstats.watch.discovery import File
+from behavstats.watch.locations import Places
 
 _PATIENCE = 5.0  # seconds in which a copy of what a file held may appear: it may be compressed
 _MOST_CONTINUED = 10_000  # that are remembered

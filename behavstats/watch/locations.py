@@ -6,8 +6,8 @@ The store has their names; but one may have been erased, since it told a user, o
 import os
 from collections.abc import Iterable
 
-from behavstats.scanning import File, Found
 from behavstats.store import SourceProgress
+from behavstats.watch.discovery import File, Found
 
 
 class Places:

@@ -1,0 +1,1 @@
+"""Watching: files and folders are followed, each line taken exactly once."""
