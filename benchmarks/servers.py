@@ -2,8 +2,8 @@
 
     servers.py behavstats|bare DB PORT
 
-Both are started by `behavstats.server.serve`: for the bare routes, only the application that its
-worker process loads is another one.
+Both are started by `behavstats.daemon.supervisor.serve`: for the bare routes, only the application
+that its worker process loads is another one.
 """
 
 import sys
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import bottle
 
-from behavstats import server
+from behavstats.daemon import supervisor
 from behavstats.gateway import Answered, Gateway
 from behavstats.ingest.shared_counts import Tally
 from behavstats.intake import Intake
@@ -51,11 +51,11 @@ class _Nobody:
 def main(kind: str, db: str, port: str) -> None:
     """Serve until told to stop."""
     if kind == "bare":
-        if not hasattr(server, "_load"):
-            sys.exit("behavstats.server has no _load any more, which the bare routes stand in for")
-        server._load = bare_app
+        if not hasattr(supervisor, "load"):
+            sys.exit("the supervisor has no load any more, which the bare routes stand in for")
+        supervisor.load = bare_app
     settings = Settings(Path(db), host="127.0.0.1", port=int(port), patience=5.0)
-    server.serve(settings)
+    supervisor.serve(settings)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from behavstats.model.page_view import PageView
 from behavstats.settings import system_clock
-from behavstats.stopping import Stop
+from behavstats.shutdown import Stop
 from behavstats.watch.watcher import Watcher
 from tests.histories import AS_OF, line
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from behavstats.ingest import batch
 from behavstats.model.page_view import PageView
 from behavstats.settings import system_clock
-from behavstats.sources import files as sources
+from behavstats.shutdown import Stop
+from behavstats.sources import line_blocks
 from behavstats.sources.compression import zstd
-from behavstats.stopping import Stop
 from behavstats.store import Store
 from behavstats.store.sqlite import store as store_module
 from behavstats.watch import rotation, tailer
@@ -279,7 +279,7 @@ def test_each_line_that_was_whole_at_a_scan_is_there_exactly_once(tmp_path_facto
         patch.setattr(tailer, "_COST", 0)
         patch.setattr(store_module, "_LOADED_AT_ONCE", 2)
         patch.setattr(batch, "_MOST_VIEWS", 3)
-        patch.setattr(sources, "_BLOCK_LINES", 2)
+        patch.setattr(line_blocks, "_BLOCK_LINES", 2)
         for op, *how in steps:
             op.__func__(folder, *how)
         folder.scan()
@@ -334,7 +334,7 @@ def test_of_a_compressed_file_all_is_taken_after_a_kill_in_the_midst(
 ):
     """Not before its last line was stored does it count as taken."""
     monkeypatch.setattr(batch, "_MOST_VIEWS", 3)
-    monkeypatch.setattr(sources, "_BLOCK_LINES", 2)
+    monkeypatch.setattr(line_blocks, "_BLOCK_LINES", 2)
     folder = Folder(tmp_path)
     lines = b"".join(folder.line(good=number % 4 > 0) for number in range(20))
     path = folder.path / "a.gz"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from behavstats.ingest.pipeline import Options, ingest, try_out
 from behavstats.model.page_view import PageView
 from behavstats.model.profile import profile, window
-from behavstats.sources import files as sources
+from behavstats.sources import line_blocks
 from behavstats.sources.compression import zstd
 from behavstats.store import Store
 from tests import oracle
@@ -155,7 +155,7 @@ def test_very_many_bad_lines_are_stored_in_parts(store, tmp_path, monkeypatch):
         return load(store, views, rejections, steps)
 
     monkeypatch.setattr(Store, "load", spy)
-    monkeypatch.setattr(sources, "_BLOCK_LINES", 5_000)
+    monkeypatch.setattr(line_blocks, "_BLOCK_LINES", 5_000)
     path = tmp_path / "events.jsonl"
     path.write_bytes(b"x\n" * 60_000)
     report = ingest([str(path)], store, clock, options=Options(force=True))

@@ -75,7 +75,7 @@ def test_who_sends_too_slowly_is_told_so_and_the_connection_is_closed(serve):
 
 def test_a_connection_on_which_nothing_comes_is_closed(serve):
     """Before the first request, in the middle of its head, and after an answer."""
-    server = serve(limits=("server._MS_FOR_HEADERS=5000",))
+    server = serve(limits=("daemon.supervisor._MS_FOR_HEADERS=5000",))
     with ExitStack() as connections:
         idle = {}
         for sent in (b"", b"GET /heal", head("GET", "/healthz")):
@@ -321,7 +321,9 @@ def test_more_than_may_wait_for_the_store_is_refused_and_what_waits_is_stored(se
 
 def test_a_connection_beyond_the_cap_is_answered_as_soon_as_another_closes(serve):
     """It waits in front of the server until then, and takes none of its memory."""
-    server = serve(limits=("server._MOST_CONNECTIONS=4", "server._MS_FOR_HEADERS=2000"))
+    server = serve(
+        limits=("daemon.supervisor.MOST_CONNECTIONS=4", "daemon.supervisor._MS_FOR_HEADERS=2000")
+    )
     with ExitStack() as connections:
         for _ in range(4):
             connections.enter_context(connect(server))
@@ -367,7 +369,7 @@ def test_a_connection_that_pipelines_gets_every_answer_in_order(server):
 
 def test_who_does_not_read_what_they_asked_for_is_disconnected(serve):
     """Else their answers would be kept, and their connections, for as long as they like."""
-    server = serve(limits=("server._MS_TO_READ=5000",))
+    server = serve(limits=("daemon.sockets._MS_TO_READ=5000",))
     assert posts(server, 10)  # by then, it has found the socket on which it listens
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -7,7 +7,7 @@ import pytest
 
 from behavstats.errors import InvalidInput, SourceError
 from behavstats.settings import system_clock
-from behavstats.stopping import Stop
+from behavstats.shutdown import Stop
 from behavstats.store import files_of
 from behavstats.watch.watcher import Watcher
 from tests.edge import wait_until

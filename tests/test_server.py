@@ -97,7 +97,7 @@ def test_a_signal_ends_it_cleanly_and_no_acknowledged_page_view_is_lost(serve, d
 
 def test_requests_under_way_are_answered_before_it_ends(serve, db):
     """A post that waits for its turn when the signal comes is stored, and its client hears so."""
-    server = serve(limits=("patience=60", "server._SECONDS_TO_FINISH=60"))
+    server = serve(limits=("patience=60", "daemon.supervisor._SECONDS_TO_FINISH=60"))
     answers = []
     now = format_instant(system_clock())
     with StoreLock(db, patience=5).held():
@@ -271,7 +271,7 @@ def test_after_delete_the_user_is_in_no_byte_while_the_server_runs(serve, db, cl
 
 def test_a_client_that_never_finishes_does_not_keep_it_from_ending(serve):
     """It is waited for, but not for ever; what others posted is there."""
-    server = serve("--host", "localhost", limits=("server._SECONDS_TO_FINISH=2",))
+    server = serve("--host", "localhost", limits=("daemon.supervisor._SECONDS_TO_FINISH=2",))
     with socket.create_connection(("127.0.0.1", server.port)) as stalled:
         stalled.sendall(b"POST /v1/page HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
         assert server.post("u", "/", format_instant(system_clock())) == 200

@@ -11,7 +11,7 @@ import pytest
 from behavstats.errors import SourceError, StoreUnavailable, UnknownUser
 from behavstats.model.line_block import MAX_LINE_BYTES
 from behavstats.settings import system_clock
-from behavstats.stopping import Stop
+from behavstats.shutdown import Stop
 from behavstats.store import Store
 from behavstats.watch import tailer, watcher
 from behavstats.watch.watcher import Watcher
@@ -169,7 +169,7 @@ def test_a_large_file_leaves_others_their_turn(store, folder, monkeypatch):
     monkeypatch.setattr("behavstats.sources.line_blocks._BLOCK_LINES", 10)
     (folder / "a").write_bytes(lines(*range(500)))
     appeared = []
-    scan = watch.Scan.files
+    scan = watcher.Scan.files
 
     def scan_and_add(self):
         if self._whole and not appeared:
@@ -177,7 +177,7 @@ def test_a_large_file_leaves_others_their_turn(store, folder, monkeypatch):
             appeared.append(True)
         return scan(self)
 
-    monkeypatch.setattr(watch.Scan, "files", scan_and_add)
+    monkeypatch.setattr(watcher.Scan, "files", scan_and_add)
     report = drain(store, folder)
     assert report.added == 501
 

@@ -165,7 +165,7 @@ def serve(
     """
     write_keys = [*(write_key or ()), *_keys_of(write_key_file, _WRITE_KEYS)]
     secret_keys = [*(secret_key or ()), *_keys_of(secret_key_file, _SECRET_KEYS)]
-    from behavstats.server import serve
+    from behavstats.daemon.supervisor import serve
 
     serve(
         Settings(

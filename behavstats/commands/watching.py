@@ -19,7 +19,7 @@ from behavstats.commands.common import (
 )
 from behavstats.errors import StoreBusy
 from behavstats.settings import Settings
-from behavstats.stopping import Stop
+from behavstats.shutdown import Stop
 
 
 @app.command(epilog="Example: behavstats watch /var/log/events more.jsonl")

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from behavstats.errors import Overtaken, StoreBusy, StoreUnavailable
 from behavstats.ingest.report import Report
-from behavstats.stopping import Stop
+from behavstats.shutdown import Stop
 from behavstats.store import Store
 from behavstats.watch.discovery import File, Scan
 from behavstats.watch.progress_log import Telling, summary

@@ -14,7 +14,7 @@ import pytest
 
 from behavstats.model.page_view import PageView
 from behavstats.settings import system_clock
-from behavstats.stopping import Stop
+from behavstats.shutdown import Stop
 from behavstats.store import Store
 from behavstats.store.sqlite.lock import StoreLock
 from behavstats.watch.watcher import Watcher

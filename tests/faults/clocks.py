@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from behavstats.server import serve
+from behavstats.daemon.supervisor import serve
 from behavstats.settings import Settings
 
 

@@ -1,5 +1,7 @@
 """Being told to stop, by a signal: what is under way is finished first."""
 
+import multiprocessing
+import os
 import signal
 import time
 from types import FrameType
@@ -31,3 +33,17 @@ class Stop:
         """Have SIGINT and SIGTERM set it."""
         signal.signal(signal.SIGINT, self.set)
         signal.signal(signal.SIGTERM, self.set)
+
+
+_SECONDS_TO_FINISH = 10.0  # once nobody is left who could wait longer
+
+
+def end_with_parent() -> None:
+    """Stop when the process that started this one is gone: killed, it could not tell us to."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+        # Granian misses a signal that comes just as it begins, and nobody else is left to end this.
+        time.sleep(_SECONDS_TO_FINISH)
+        os._exit(1)

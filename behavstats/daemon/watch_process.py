@@ -6,10 +6,8 @@ A thread of the server's would compete with its event loop for the interpreter.
 import logging
 import multiprocessing
 import os
-import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
@@ -18,13 +16,12 @@ from typing import TYPE_CHECKING
 from behavstats.bounds import bounds_of
 from behavstats.errors import BehavstatsError
 from behavstats.settings import Settings
-from behavstats.stopping import Stop
+from behavstats.shutdown import Stop, end_with_parent
 
 if TYPE_CHECKING:
     from behavstats.ingest.shared_counts import Tally
 
 _AGAIN = 2.0  # seconds after which a follower that has ended is started again
-_SECONDS_TO_FINISH = 10.0  # once nobody is left who could wait longer
 
 _log = logging.getLogger(__name__)
 
@@ -44,17 +41,6 @@ def following(settings: Settings, paths: Sequence[str], tally: "Tally") -> Itera
         yield
     finally:
         follower.end()
-
-
-def end_with_parent() -> None:
-    """Stop when the process that started this one is gone: killed, it could not tell us to."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
-        # Granian misses a signal that comes just as it begins, and nobody else is left to end this.
-        time.sleep(_SECONDS_TO_FINISH)
-        os._exit(1)
 
 
 class _Follower:

@@ -1,0 +1,1 @@
+"""The daemon: the HTTP server, the watch process, and the jobs beside them."""

@@ -1,0 +1,61 @@
+"""The server's sockets: addresses, limits and time-outs."""
+
+import os
+import resource
+import socket
+import stat
+import time
+from contextlib import suppress
+
+from behavstats.errors import AddressError
+
+_MS_TO_READ = 30_000
+MOST_CONNECTIONS = 4_096
+_MOST_FILES = MOST_CONNECTIONS + 256
+
+
+def time_out_readers() -> None:
+    """Have connections end whose clients do not read what they asked for.
+
+    Connections inherit it from the socket that listens, which granian makes soon, and keeps for
+    itself: it is looked for among the descriptors of this process. Only sockets are touched, since
+    a second descriptor of a file would hold its lock.
+    """
+    is_set = False
+    while not is_set:
+        time.sleep(0.01)
+        for name in os.listdir("/proc/self/fd"):
+            with suppress(OSError):
+                if not stat.S_ISSOCK(os.stat(f"/proc/self/fd/{name}").st_mode):
+                    continue
+                with socket.socket(fileno=os.dup(int(name))) as found:
+                    if found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _MS_TO_READ)
+                        is_set = True
+
+
+def allow_connections() -> None:
+    """Let as many connections be open as the server takes, if the system allows that."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most == resource.RLIM_INFINITY or most > _MOST_FILES:
+        most = _MOST_FILES
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE, (most, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    )
+
+
+def address_of(host: str, port: int) -> str:
+    """Return the address of a host; AddressError if one cannot listen there.
+
+    Granian takes addresses only. It asks for SO_REUSEPORT, with which a second server would
+    silently share the port.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise AddressError(f"cannot listen on {host}:{port}: {reason}") from None
+    return str(address[0])

@@ -1,0 +1,73 @@
+"""The server: the application on granian, from the first request to a clean end."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server import Server
+
+from behavstats.access import Keys, Origins, is_loopback
+from behavstats.bounds import bounds_of
+from behavstats.daemon.sockets import MOST_CONNECTIONS, address_of
+from behavstats.daemon.watch_process import following
+from behavstats.daemon.worker import load
+from behavstats.errors import BehavstatsError, InvalidInput, StoreBusy
+from behavstats.ingest.shared_counts import Tally
+from behavstats.settings import Settings
+from behavstats.store import Store
+
+_HANDLERS = {name: {"()": "behavstats.logs.Log"} for name in ("console", "access")}
+
+_KEYS_NEEDED = (
+    "without keys, only this machine may ask: make keys with `behavstats keys new`, and give them "
+    "with --write-key and --secret-key, or in BEHAVSTATS_WRITE_KEYS and BEHAVSTATS_SECRET_KEYS"
+)
+_MS_FOR_HEADERS = 15_000
+_SECONDS_TO_FINISH = 10
+"""For requests under way when the server is told to stop; a client may never send its last byte."""
+
+
+def serve(settings: Settings, watched: Sequence[str] = ()) -> None:
+    """Serve the store over HTTP until SIGINT or SIGTERM; requests under way are finished.
+
+    Granian supervises one process that does the work; what is `watched`, another one follows.
+    Raises StoreError, AddressError or SourceError at once if the store cannot be opened, the
+    address is not to be had, or there is nothing to watch; InvalidInput if the keys are none, or if
+    there are none and others than this machine could ask.
+    """
+    address = address_of(settings.host, settings.port)
+    keys = Keys(settings.write_keys, settings.secret_keys)
+    Origins(settings.cors_origins, keys)
+    if not keys and not is_loopback(address):
+        raise InvalidInput("keys_needed", _KEYS_NEEDED)
+    # Busy, somebody else can write to it, at least.
+    with (
+        Store.create(settings.db, settings.patience, bounds=bounds_of()) as store,
+        suppress(StoreBusy),
+    ):
+        store.check_writable()
+    server = Server(
+        "behavstats",
+        address=address,
+        port=settings.port,
+        interface=Interfaces.ASGINL,
+        loop=Loops.uvloop,
+        websockets=False,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=_MS_FOR_HEADERS),
+        backpressure=MOST_CONNECTIONS,
+        workers_kill_timeout=_SECONDS_TO_FINISH,
+        log_level=LogLevels.error,
+        log_dictconfig={"handlers": _HANDLERS},
+    )
+    try:
+        tally = Tally()
+        with following(settings, watched, tally):
+            server.serve(target_loader=partial(load, settings, tally), wrap_loader=False)
+    except SystemExit:
+        raise BehavstatsError("the server's process ended unexpectedly") from None
+    with Store.open(settings.db, settings.patience) as store:
+        store.checkpoint()

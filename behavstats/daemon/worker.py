@@ -1,0 +1,92 @@
+"""The process that answers requests."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+
+from behavstats.access import Keys, Origins
+from behavstats.admission import Admission
+from behavstats.answers import Answers
+from behavstats.api import make_app
+from behavstats.bounds import bounds_of
+from behavstats.contract import is_slow
+from behavstats.daemon.jobs import look_after
+from behavstats.daemon.sockets import allow_connections, time_out_readers
+from behavstats.gateway import Answered, Gateway
+from behavstats.groupcommit import GroupCommit
+from behavstats.ingest.shared_counts import Tally
+from behavstats.logs import Log
+from behavstats.metrics import Metrics
+from behavstats.settings import Settings
+from behavstats.shutdown import end_with_parent
+from behavstats.store import Store
+
+_log = logging.getLogger(__name__)
+
+_NOBODY_CAN_READ = (
+    "there are write keys only: whoever has one may send, but nobody can read a profile, erase a "
+    "user or see the metrics; give a secret key with --secret-key, or in BEHAVSTATS_SECRET_KEYS"
+)
+
+
+def load(settings: Settings, tally: Tally) -> Gateway:
+    """Make the application; called in the process that does the work."""
+    # Ctrl-C at a terminal is for the supervisor, which tells this process; told twice, it may hang.
+    os.setpgrp()
+    # Until granian hears signals here: the supervisor's handler, inherited, would hear them for it.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    allow_connections()
+    log = Log()
+    logging.basicConfig(handlers=[log], level=logging.INFO)
+    threading.Thread(target=end_with_parent, name="end-with-parent", daemon=True).start()
+    if sys.platform == "linux":
+        threading.Thread(target=time_out_readers, name="time-out", daemon=True).start()
+    store = Store.open(settings.db, settings.patience, bounds=bounds_of())
+    # Neither is closed: when the process ends, all that was acknowledged is committed, and the
+    # process that supervises it truncates the WAL.
+    threading.Thread(
+        target=look_after, args=(store, settings.clock), name="looking-after", daemon=True
+    ).start()
+    metrics = Metrics(store, settings.clock, tally.read)
+    group = GroupCommit(store.add, metrics.committed)
+    keys = Keys(settings.write_keys, settings.secret_keys)
+    origins = Origins(settings.cors_origins, keys)
+
+    def check_room() -> None:
+        gateway.check_room()
+        group.check_room()
+
+    answers = Answers(store, keys, metrics, check_room, settings.clock)
+    admission = Admission(keys, origins)
+    app = make_app(answers, admission, origins)
+    observer = _Observer(metrics, log)
+    gateway = Gateway(app, group.add, is_slow, observer, admission.standing_of)
+    address = f"http://{_in_url(settings.host)}:{settings.port}"
+    docs = f"http://{_in_url(_reachable(settings.host))}:{settings.port}/docs"
+    _log.info("behavstats serves %s on %s; its documentation is at %s", settings.db, address, docs)
+    if keys and not keys.can_read:
+        _log.warning(_NOBODY_CAN_READ)
+    return gateway
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _reachable(host: str) -> str:
+    """Return a host by which a browser on this machine reaches what listens on all addresses."""
+    return "localhost" if host in {"0.0.0.0", "::"} else host  # noqa: S104  compared, not bound
+
+
+class _Observer:
+    """Counts what happens, and writes each request that was answered to the log."""
+
+    def __init__(self, metrics: Metrics, log: Log) -> None:
+        self.took_in = metrics.took_in
+        self._count, self._write = metrics.answered, log.answered
+
+    def answered(self, answered: Answered) -> None:
+        self._count(answered)
+        self._write(answered)
