@@ -15,16 +15,26 @@ from functools import lru_cache
 from multiprocessing.util import Finalize
 from pathlib import Path
 from traceback import extract_tb
-from typing import IO
+from typing import IO, NamedTuple
 
 import msgspec
 
-from behavstats.gateway import Answered
 from behavstats.model.timestamps import SECOND, format_instant
 
 _MOST_WAITING = 10_000  # lines
 _ROUND = 0.05  # seconds between two writes
 _LAST_ROUND = 1.0  # seconds for the last one
+
+
+class Answered(NamedTuple):
+    """A request that was answered: by which route (names stand for values), and how fast."""
+
+    request_id: str
+    method: str
+    route: str
+    status: int
+    seconds: float
+
 
 _Said = Mapping[str, object] | Answered
 

@@ -12,9 +12,10 @@ from pathlib import Path
 import bottle
 
 from behavstats.daemon import supervisor
-from behavstats.gateway import Answered, Gateway
 from behavstats.ingest.shared_counts import Tally
-from behavstats.intake import Intake
+from behavstats.logs import Answered
+from behavstats.server.asgi import Gateway
+from behavstats.server.payload import Intake
 from behavstats.settings import Settings
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from behavstats.contract import OPERATIONS, Operation
-from behavstats.intake import Batch
 from behavstats.model.timestamps import format_instant
+from behavstats.server.payload import Batch
+from behavstats.server.routes import OPERATIONS, Operation
 from behavstats.settings import system_clock
 from tests.conftest import ServerProcess
 

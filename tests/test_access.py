@@ -6,9 +6,9 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from behavstats import access
-from behavstats.access import Keys, Need, given_key
 from behavstats.errors import AccessDenied, NotAuthenticated
+from behavstats.server import auth as access
+from behavstats.server.auth import Keys, Need, given_key
 from tests.conftest import user_path
 from tests.keyed import (
     SECRET_KEY,

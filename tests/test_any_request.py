@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from behavstats.contract import OPERATIONS
+from behavstats.server.routes import OPERATIONS
 from tests.keyed import SECRET_KEY, bearer, running
 from tests.test_decoders import BODIES
 

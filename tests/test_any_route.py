@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from behavstats.decode.segment import Arrival
 from behavstats.ingest.pipeline import ingest
-from behavstats.intake import open_batch, take_in
 from behavstats.model.page_view import PageView
 from behavstats.model.timestamps import HOUR, MINUTE, format_instant
+from behavstats.server.payload import open_batch, take_in
 from behavstats.store import Store
 from tests.followed import drain
 from tests.histories import AS_OF

@@ -7,12 +7,13 @@ from wsgiref.util import setup_testing_defaults
 
 import pytest
 
-from behavstats.access import Keys, Origins
-from behavstats.admission import Admission
-from behavstats.answers import Answers
-from behavstats.api import make_app
-from behavstats.metrics import Metrics
 from behavstats.model.timestamps import format_instant
+from behavstats.server.admission import Admission
+from behavstats.server.app import make_app
+from behavstats.server.auth import Keys
+from behavstats.server.handlers import Answers
+from behavstats.server.metrics import Metrics
+from behavstats.server.origins import Origins
 from behavstats.settings import system_clock
 from tests.conftest import user_path
 

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from behavstats.access import given_key
 from behavstats.decode.event import decode_event
 from behavstats.decode.segment import Arrival, Other
 from behavstats.decode.wire import KINDS
 from behavstats.errors import InvalidInput
-from behavstats.intake import MAX_BODY_BYTES, inflated, open_batch, open_envelope, take_in
 from behavstats.model.page_view import PageView, check_name, check_user_id
 from behavstats.model.timestamps import HOUR, parse_instant
+from behavstats.server.auth import given_key
+from behavstats.server.payload import MAX_BODY_BYTES, inflated, open_batch, open_envelope, take_in
 
 NOW = parse_instant("2026-11-15T12:00:00Z")
 MIB = 1024 * 1024

@@ -7,8 +7,8 @@ import pytest
 from behavstats.decode.segment import Arrival
 from behavstats.exporting import exported
 from behavstats.ingest.pipeline import ingest
-from behavstats.intake import take_in
 from behavstats.model.page_view import Rejection
+from behavstats.server.payload import take_in
 from tests.histories import AS_OF
 from tests.store.conftest import export
 

@@ -7,11 +7,11 @@ from collections import Counter
 import bottle
 import pytest
 
-from behavstats import gateway
 from behavstats.errors import Overloaded, StoreBusy
-from behavstats.gateway import FAILED, INTAKE, Gateway
-from behavstats.intake import Intake
 from behavstats.model.page_view import PageView
+from behavstats.server import asgi
+from behavstats.server.asgi import FAILED, INTAKE, Gateway
+from behavstats.server.payload import Intake
 
 
 class Notes:
@@ -93,7 +93,7 @@ def test_a_request_comes_through_as_it_was_sent(app):
 @pytest.mark.parametrize("body", [[b"x" * 60] * 40, [b"x" * 99, b"", b"xx"]])
 def test_of_a_long_body_only_so_much_is_held_that_it_is_seen_to_be_long(app, body, monkeypatch):
     """However it comes; all of it is read, so that the client hears the answer."""
-    monkeypatch.setattr(gateway, "MAX_BODY_BYTES", 100)
+    monkeypatch.setattr(asgi, "MAX_BODY_BYTES", 100)
     assert b", 101, " in ask(app, "POST", body=body)[2]
 
 
@@ -192,7 +192,7 @@ def test_each_answer_has_a_number_of_its_own_that_is_told_with_the_route(app):
 
 def test_a_client_that_does_not_send_its_body_in_time_is_told(storing, monkeypatch):
     """And nothing of what it sent is held."""
-    monkeypatch.setattr(gateway, "_SECONDS_TO_SEND", 0.05)
+    monkeypatch.setattr(asgi, "_SECONDS_TO_SEND", 0.05)
 
     async def send_slowly():
         served = Gateway(storing, stored, lambda *_: False, Notes())
@@ -217,8 +217,8 @@ def test_requests_over_the_limits_are_refused_and_all_that_was_held_is_let_go(
     storing, monkeypatch, limit
 ):
     """Three bodies of a hundred bytes fit; the fourth and fifth wait for nothing."""
-    monkeypatch.setattr(gateway, *limit)
-    monkeypatch.setattr(gateway, "_SMALL", 0)
+    monkeypatch.setattr(asgi, *limit)
+    monkeypatch.setattr(asgi, "_SMALL", 0)
 
     async def send_five():
         served = Gateway(storing, stored, lambda *_: False, Notes())

@@ -7,9 +7,9 @@ from collections import Counter
 import pytest
 
 from behavstats.errors import Overloaded, StoreBusy, StoreUnavailable
-from behavstats.groupcommit import GroupCommit
-from behavstats.intake import Intake
 from behavstats.model.page_view import PageView, Rejection
+from behavstats.server.group_commit import GroupCommit
+from behavstats.server.payload import Intake
 
 VIEWS = [PageView("u", number, "/") for number in range(20)]
 

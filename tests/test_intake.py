@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from behavstats import intake as module
 from behavstats.decode.json_splitter import split_batch
 from behavstats.decode.segment import Arrival, clock_behind
 from behavstats.errors import InvalidInput, TooLarge
-from behavstats.intake import (
+from behavstats.model.page_view import PageView
+from behavstats.model.timestamps import format_instant
+from behavstats.server import payload as module
+from behavstats.server.payload import (
     MAX_INFLATED_BYTES,
     MAX_MESSAGES,
     inflated,
@@ -23,8 +25,6 @@ from behavstats.intake import (
     take_in,
     text_of,
 )
-from behavstats.model.page_view import PageView
-from behavstats.model.timestamps import format_instant
 from tests.edge import MIB
 from tests.messages import NOW, any_message
 

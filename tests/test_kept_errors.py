@@ -10,18 +10,19 @@ from contextlib import contextmanager
 
 import pytest
 
-from behavstats.access import Keys, Origins
-from behavstats.admission import Admission
-from behavstats.answers import Answers
-from behavstats.api import make_app
-from behavstats.contract import is_slow
 from behavstats.decode.segment import Arrival
 from behavstats.errors import InvalidInput, StoreBusy, StoreUnavailable, detached
-from behavstats.gateway import Gateway
-from behavstats.groupcommit import GroupCommit
 from behavstats.ingest.pipeline import ingest
-from behavstats.intake import take_in
-from behavstats.metrics import Metrics
+from behavstats.server.admission import Admission
+from behavstats.server.app import make_app
+from behavstats.server.asgi import Gateway
+from behavstats.server.auth import Keys
+from behavstats.server.group_commit import GroupCommit
+from behavstats.server.handlers import Answers
+from behavstats.server.metrics import Metrics
+from behavstats.server.origins import Origins
+from behavstats.server.payload import take_in
+from behavstats.server.routes import is_slow
 from behavstats.store.sqlite.connection import translated
 from tests.edge import MIB, wait_until
 from tests.messages import NOW
@@ -141,7 +142,9 @@ def broken(*_):
 @pytest.mark.parametrize("commit", [lambda *_: 0, busy, broken], ids=["stored", "busy", "broken"])
 def test_all_of_a_request_is_let_go_once_it_is_answered(store, body, commit, monkeypatch):
     """By the counts of references alone, whatever was wrong with it, or with the store."""
-    monkeypatch.setattr("behavstats.api._log.exception", lambda *_, **__: None)  # pytest keeps them
+    monkeypatch.setattr(
+        "behavstats.server.app._log.exception", lambda *_, **__: None
+    )  # pytest keeps them
     outcome_of(commit, store, body)  # what is made once
     with no_error_left_to_the_collector():
         tracemalloc.start()

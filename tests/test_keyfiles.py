@@ -3,7 +3,7 @@
 import pytest
 
 from behavstats.errors import InvalidInput, SourceError
-from behavstats.keyfiles import read_keys
+from behavstats.server.key_files import read_keys
 
 WRITE, SECRET = "BEHAVSTATS_WRITE_KEYS", "BEHAVSTATS_SECRET_KEYS"
 OLD, NEW = "old-key-0123456789", "new-key-0123456789=="

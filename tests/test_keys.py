@@ -2,8 +2,8 @@
 
 import pytest
 
-from behavstats.access import Keys, Need
 from behavstats.errors import AccessDenied, InvalidInput, NotAuthenticated
+from behavstats.server.auth import Keys, Need
 from tests.conftest import user_path
 from tests.keyed import KEYS, SECRET_KEY, WRITE_KEY, basic, bearer, running
 

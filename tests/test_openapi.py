@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from jsonschema_rs import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from behavstats.access import Need
-from behavstats.contract import ALIASES, OPERATIONS, Counted, Done, Erased, Failure, Project
 from behavstats.decode.segment import Arrival
 from behavstats.decode.wire import KINDS, Message, WireEvent
-from behavstats.intake import MAX_MESSAGES, Batch, open_batch, take_in
 from behavstats.model.profile import FIELDS, MAX_DAYS, detailed_profile, window
 from behavstats.model.summary import summarise
 from behavstats.model.timestamps import parse_instant
-from behavstats.openapi import document, encoded
+from behavstats.server.auth import Need
+from behavstats.server.openapi import document, encoded
+from behavstats.server.payload import MAX_MESSAGES, Batch, open_batch, take_in
+from behavstats.server.routes import ALIASES, OPERATIONS, Counted, Done, Erased, Failure, Project
 from tests.histories import AS_OF
 from tests.keyed import SECRET_KEY, bearer, named, running
 

@@ -4,9 +4,10 @@ import socket
 
 import pytest
 
-from behavstats.access import Keys, Origins
 from behavstats.errors import InvalidInput
-from behavstats.intake import MAX_BODY_BYTES
+from behavstats.server.auth import Keys
+from behavstats.server.origins import Origins
+from behavstats.server.payload import MAX_BODY_BYTES
 from tests.conftest import user_path
 from tests.keyed import (
     SECRET_KEY,

@@ -2,9 +2,9 @@
 
 import pytest
 
-from behavstats.contract import OPERATIONS
 from behavstats.errors import InvalidInput
-from behavstats.query import check_query, query_of
+from behavstats.server.query import check_query, query_of
+from behavstats.server.routes import OPERATIONS
 
 KNOWN = ("days", "as_of", "detail", "writeKey")
 

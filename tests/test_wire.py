@@ -12,10 +12,10 @@ from behavstats.decode.lines import decode_lines
 from behavstats.decode.segment import Arrival, Other, clock_behind
 from behavstats.decode.vectorized import decode_block
 from behavstats.errors import InvalidInput
-from behavstats.intake import take_in
 from behavstats.model.line_block import Block
 from behavstats.model.page_view import PageView
 from behavstats.model.timestamps import HOUR, MINUTE, SECOND, format_instant
+from behavstats.server.payload import take_in
 from tests.histories import listed, triples
 from tests.messages import NOW, any_message, clocks, encoded
 from tests.wire_oracle import outcome
@@ -354,7 +354,7 @@ def test_messages_of_a_batch_come_to_the_same_together_and_one_by_one(messages, 
     """Page views in their order, others, and what is rejected."""
     texts, arrival = [encoded(message) for message in messages], Arrival(NOW, behind)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("behavstats.intake._WORTH_COLUMNS", 1)
+        patched.setattr("behavstats.server.payload._WORTH_COLUMNS", 1)
         together = take_in("POST /v1/batch", texts, arrival)
     alone = take_in("POST /v1/batch", texts, arrival)
     assert together[:3] == alone[:3]

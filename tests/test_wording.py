@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from behavstats.decode.event import decode_event
 from behavstats.decode.segment import Arrival
 from behavstats.errors import InvalidInput
-from behavstats.intake import open_batch
+from behavstats.server.payload import open_batch
 from tests.messages import NOW
 from tests.test_decoders import BODIES
 

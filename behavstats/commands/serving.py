@@ -82,7 +82,7 @@ def _keys_of(file: Path | None, variable: str) -> list[str]:
     """Return the keys in a file, if there is one; complain if it is there for all to read."""
     if file is None:
         return []
-    from behavstats.keyfiles import read_keys
+    from behavstats.server.key_files import read_keys
 
     keys, is_open_to_others = read_keys(file, variable)
     if is_open_to_others:
@@ -188,7 +188,7 @@ app.add_typer(keys, name="keys")
 @keys.command(epilog="Example: behavstats keys new > keys.env")
 def new() -> None:
     """Print a fresh pair of keys, as environment variables."""
-    from behavstats.access import new_key
+    from behavstats.server.auth import new_key
 
     print(f"{_WRITE_KEYS}={new_key()}")
     print(f"{_SECRET_KEYS}={new_key()}")

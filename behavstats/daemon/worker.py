@@ -6,19 +6,20 @@ import signal
 import sys
 import threading
 
-from behavstats.access import Keys, Origins
-from behavstats.admission import Admission
-from behavstats.answers import Answers
-from behavstats.api import make_app
 from behavstats.bounds import bounds_of
-from behavstats.contract import is_slow
 from behavstats.daemon.jobs import look_after
 from behavstats.daemon.sockets import allow_connections, time_out_readers
-from behavstats.gateway import Answered, Gateway
-from behavstats.groupcommit import GroupCommit
 from behavstats.ingest.shared_counts import Tally
-from behavstats.logs import Log
-from behavstats.metrics import Metrics
+from behavstats.logs import Answered, Log
+from behavstats.server.admission import Admission
+from behavstats.server.app import make_app
+from behavstats.server.asgi import Gateway
+from behavstats.server.auth import Keys
+from behavstats.server.group_commit import GroupCommit
+from behavstats.server.handlers import Answers
+from behavstats.server.metrics import Metrics
+from behavstats.server.origins import Origins
+from behavstats.server.routes import is_slow
 from behavstats.settings import Settings
 from behavstats.shutdown import end_with_parent
 from behavstats.store import Store

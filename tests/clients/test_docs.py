@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from behavstats.contract import OPERATIONS
+from behavstats.server.routes import OPERATIONS
 from tests.clients.processes import SECRET_KEY, driver, environment
 
 

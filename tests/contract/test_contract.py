@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from behavstats.contract import OPERATIONS
+from behavstats.server.routes import OPERATIONS
 from tests.keyed import SECRET_KEY, bearer, running
 
 _EXAMPLES = 100

@@ -91,7 +91,7 @@ class RejectSender(_Base, table=True):
 
     And how many were dropped since the counts began (`since`, in ms), for the bounds' sake. Sender
     0 is all files and standard input, 1 all who send to a server without keys; others stand for a
-    key (`behavstats.access`).
+    key (`behavstats.server.auth`).
     """
 
     __tablename__ = "reject_sender"

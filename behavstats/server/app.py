@@ -9,10 +9,6 @@ from typing import Any
 import bottle
 import msgspec
 
-from behavstats.access import Need, Origins
-from behavstats.admission import Admission
-from behavstats.answers import Answers, Text
-from behavstats.contract import OPERATIONS, Failure, Operation
 from behavstats.errors import (
     AccessDenied,
     BehavstatsError,
@@ -25,8 +21,13 @@ from behavstats.errors import (
     UnknownUser,
     detached,
 )
-from behavstats.gateway import FAILED, REQUEST_ID
-from behavstats.query import check_query
+from behavstats.server.admission import Admission
+from behavstats.server.asgi import FAILED, REQUEST_ID
+from behavstats.server.auth import Need
+from behavstats.server.handlers import Answers, Text
+from behavstats.server.origins import Origins
+from behavstats.server.query import check_query
+from behavstats.server.routes import OPERATIONS, Failure, Operation
 
 RETRY_AFTER = 1
 """Seconds after which a client is asked to try again, where the store cannot take it now."""

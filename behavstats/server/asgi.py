@@ -22,15 +22,16 @@ from contextlib import suppress
 from enum import Enum
 from functools import lru_cache
 from itertools import count
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
 import bottle
 
 from behavstats.errors import InvalidInput, Overloaded, SlowClient
-from behavstats.intake import GZIP, MAX_BODY_BYTES, Intake
+from behavstats.logs import Answered
+from behavstats.server.payload import GZIP, MAX_BODY_BYTES, Intake
 
-INTAKE = "behavstats.intake"
+INTAKE = "behavstats.server.payload"
 """Key in the environment of a request: what has to be durable before the answer is true."""
 
 FAILED = "behavstats.failed"
@@ -95,16 +96,6 @@ class Observer(Protocol):
 
     def answered(self, answered: "Answered") -> None:
         """Take note of a request that was answered."""
-
-
-class Answered(NamedTuple):
-    """A request that was answered: by which route (names stand for values), and how fast."""
-
-    request_id: str
-    method: str
-    route: str
-    status: int
-    seconds: float
 
 
 class Gateway:

@@ -8,8 +8,22 @@ from typing import Any
 import msgspec
 
 import behavstats
-from behavstats.access import Need
-from behavstats.contract import (
+from behavstats.decode.wire import OTHERS, PAGES, Message, WireEvent
+from behavstats.errors import (
+    AccessDenied,
+    BehavstatsError,
+    InvalidInput,
+    NotAuthenticated,
+    SlowClient,
+    StoreBusy,
+    TooLarge,
+)
+from behavstats.model.profile import FIELDS, Details, Profile, profile
+from behavstats.model.summary import summarise
+from behavstats.server.auth import Need
+from behavstats.server.openapi_segment import Schema, message_schemas
+from behavstats.server.payload import MAX_BODY_BYTES, MAX_MESSAGES, Batch
+from behavstats.server.routes import (
     OPERATIONS,
     TAGS,
     Counted,
@@ -22,20 +36,6 @@ from behavstats.contract import (
     Project,
     SegmentIntegration,
 )
-from behavstats.decode.wire import OTHERS, PAGES, Message, WireEvent
-from behavstats.errors import (
-    AccessDenied,
-    BehavstatsError,
-    InvalidInput,
-    NotAuthenticated,
-    SlowClient,
-    StoreBusy,
-    TooLarge,
-)
-from behavstats.intake import MAX_BODY_BYTES, MAX_MESSAGES, Batch
-from behavstats.messages import Schema, message_schemas
-from behavstats.model.profile import FIELDS, Details, Profile, profile
-from behavstats.model.summary import summarise
 
 _REF = "#/components/schemas/{name}"
 _TYPES = (WireEvent, Message, Batch, Done, Counted, Erased, Failure, Project, Details)

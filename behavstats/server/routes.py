@@ -11,12 +11,12 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from behavstats.access import KEY_IN_QUERY, Need
 from behavstats.decode.wire import INSTANT, KINDS, PAGES, USER_ID, Message, WireEvent
-from behavstats.docs import TYPES
 from behavstats.errors import BehavstatsError, NothingThere, UnknownUser
-from behavstats.intake import Batch
 from behavstats.model.profile import MAX_DAYS, Profile
+from behavstats.server.auth import KEY_IN_QUERY, Need
+from behavstats.server.payload import Batch
+from behavstats.server.swagger_ui import TYPES
 
 
 def _said(words: str) -> Meta:

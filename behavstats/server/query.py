@@ -9,7 +9,7 @@ from behavstats.errors import InvalidInput
 
 _LONGEST_QUERY = 8_192  # bytes
 _LONGEST_SHOWN = 40  # characters
-_QUERY = "behavstats.query"  # key in the environment of a request
+_QUERY = "behavstats.server.query"  # key in the environment of a request
 
 
 class _Query(NamedTuple):

@@ -10,8 +10,8 @@ from itertools import islice
 from typing import NamedTuple, Protocol
 
 from behavstats.errors import Overloaded, StoreBusy, StoreError, detached
-from behavstats.intake import Intake
 from behavstats.model.page_view import PageView, Rejection
+from behavstats.server.payload import Intake
 from behavstats.store import pieces
 
 # A transaction takes no more requests, or page views, than these.

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from behavstats.access import Keys, Origins, given_key
-from behavstats.contract import OPERATIONS, Operation
 from behavstats.errors import BehavstatsError
-from behavstats.gateway import Standing
-from behavstats.query import query_of
+from behavstats.server.asgi import Standing
+from behavstats.server.auth import Keys, given_key
+from behavstats.server.origins import Origins
+from behavstats.server.query import query_of
+from behavstats.server.routes import OPERATIONS, Operation
 
 _ADMITTED = "behavstats.admitted"  # key in the environment of a request that was checked
 _TAKING = {

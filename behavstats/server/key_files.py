@@ -4,8 +4,8 @@ import os
 import stat
 from pathlib import Path
 
-from behavstats.access import SHORTEST_KEY
 from behavstats.errors import InvalidInput, SourceError
+from behavstats.server.auth import SHORTEST_KEY
 
 _MOST_BYTES = 1024 * 1024
 

@@ -11,21 +11,16 @@ from typing import NamedTuple
 import bottle
 from msgspec import Raw
 
-from behavstats import docs, openapi
-from behavstats.access import Keys, Need, given_key
-from behavstats.contract import (
-    Counted,
-    Done,
-    Erased,
-    Integrations,
-    Operation,
-    Project,
-    SegmentIntegration,
-)
 from behavstats.decode.segment import Arrival, clock_behind
 from behavstats.errors import InvalidInput, TooLarge
-from behavstats.gateway import INTAKE
-from behavstats.intake import (
+from behavstats.model.page_view import check_user_id
+from behavstats.model.profile import MAX_DAYS, Profile, Window, detailed_profile, profile, window
+from behavstats.model.timestamps import format_instant, parse_instant
+from behavstats.server import openapi, swagger_ui
+from behavstats.server.asgi import INTAKE
+from behavstats.server.auth import Keys, Need, given_key
+from behavstats.server.metrics import CONTENT_TYPE, Metrics
+from behavstats.server.payload import (
     MAX_BODY_BYTES,
     Intake,
     Lines,
@@ -35,11 +30,16 @@ from behavstats.intake import (
     take_in,
     text_of,
 )
-from behavstats.metrics import CONTENT_TYPE, Metrics
-from behavstats.model.page_view import check_user_id
-from behavstats.model.profile import MAX_DAYS, Profile, Window, detailed_profile, profile, window
-from behavstats.model.timestamps import format_instant, parse_instant
-from behavstats.query import query_of
+from behavstats.server.query import query_of
+from behavstats.server.routes import (
+    Counted,
+    Done,
+    Erased,
+    Integrations,
+    Operation,
+    Project,
+    SegmentIntegration,
+)
 from behavstats.store import Store
 
 _NDJSON = ("ndjson", "jsonl", "json-lines", "jsonlines")  # in a content type
@@ -150,12 +150,12 @@ class Answers:
 
     def get_docs(self, _: Operation) -> Text:
         """Show the contract to a person."""
-        return Text("text/html; charset=utf-8", docs.PAGE, docs.HEADERS)
+        return Text("text/html; charset=utf-8", swagger_ui.PAGE, swagger_ui.HEADERS)
 
     def get_docs_file(self, _: Operation, file: str) -> Text:
         """Show a file of that page."""
-        content_type, packed = docs.file(file)
-        return Text(content_type, packed, {**docs.HEADERS, "Content-Encoding": "gzip"})
+        content_type, packed = swagger_ui.file(file)
+        return Text(content_type, packed, {**swagger_ui.HEADERS, "Content-Encoding": "gzip"})
 
     def _sent(self) -> bytes:
         """Return the body of a request, decompressed, of somebody who may send."""

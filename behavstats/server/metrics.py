@@ -21,11 +21,11 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from behavstats.errors import StoreError
-from behavstats.gateway import Answered
 from behavstats.ingest import shared_counts
-from behavstats.intake import Intake
+from behavstats.logs import Answered
 from behavstats.model.page_view import PageView
 from behavstats.model.timestamps import SECOND
+from behavstats.server.payload import Intake
 from behavstats.store import Store
 from behavstats.watch.tailed_file import up_to_date
 

@@ -1,0 +1,1 @@
+"""The HTTP interface, from the bytes of a request to those of its answer."""

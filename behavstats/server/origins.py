@@ -1,0 +1,89 @@
+"""Origins: from which web pages requests may come, and under which host names."""
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from ipaddress import ip_address
+
+from behavstats.errors import AccessDenied, InvalidInput
+from behavstats.server.auth import Keys, Need
+
+ANY_ORIGIN = "*"
+_FOREIGN = ("cross-site", "same-site")
+
+_ORIGIN = re.compile(r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+])(:[0-9]+)?/?")
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
+
+class Origins:
+    """The web pages whose scripts may ask, by their origin (`https://example.org`).
+
+    Without keys, a store is for its own machine alone. A web page in a browser there must not reach
+    it, be it by another site's form or script, or by a name of its own that it has lead to this
+    machine (DNS rebinding).
+    """
+
+    def __init__(self, allowed: Iterable[str] | None, keys: Keys) -> None:
+        """Let some origins send; by default, any where there are keys, and none else.
+
+        InvalidInput if one that is allowed is no origin.
+        """
+        self._has_keys = bool(keys)
+        default = (ANY_ORIGIN,) if keys else ()
+        self._allowed = frozenset(map(_origin, default if allowed is None else allowed))
+
+    def allowed(self, need: Need, origin: str | None) -> str | None:
+        """Return the origin (or `*`) that may read the answer to what it sent, or None."""
+        if origin is None or need is not Need.SENDING:
+            return None
+        if ANY_ORIGIN in self._allowed:
+            return ANY_ORIGIN
+        return origin if origin in self._allowed else None
+
+    def check(self, need: Need, environ: Mapping[str, str]) -> None:
+        """Raise AccessDenied for a request by a web page that must not reach a store without keys.
+
+        With keys, these decide.
+        """
+        if self._has_keys:
+            return
+        host = environ.get("HTTP_HOST", "")
+        if not is_loopback(_host_name(host)):
+            raise AccessDenied("without keys, the Host has to be this machine's loopback address")
+        origin = environ.get("HTTP_ORIGIN")
+        if self.allowed(need, origin):
+            return
+        # An image or a frame of another site's page has no Origin, but the browser tells.
+        is_foreign = environ.get("HTTP_SEC_FETCH_SITE") in _FOREIGN
+        if is_foreign or (origin is not None and origin.partition("://")[2] != host):
+            raise AccessDenied("without keys, other origins may send only if --cors-origin says so")
+
+
+@lru_cache(maxsize=64)
+def is_loopback(host: str) -> bool:
+    """Return whether a host, by name or address, is the loopback of this machine."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+@lru_cache(maxsize=64)
+def _host_name(host: str) -> str:
+    """Return what stands before the port in a `Host` header."""
+    name, _, port = host.rpartition(":")
+    return name if port.isdigit() else host
+
+
+def _origin(text: str) -> str:
+    """Return an origin as browsers write it; InvalidInput if none of theirs can be meant."""
+    if text == ANY_ORIGIN:
+        return text
+    found = _ORIGIN.fullmatch(text.lower())
+    if found is None:
+        message = f"{text!r} is no origin, such as https://example.org, nor *"
+        raise InvalidInput("invalid_cors_origin", message)
+    scheme, host, port = found.groups("")
+    return f"{scheme}://{host}{'' if port == _DEFAULT_PORTS[scheme] else port}"
