@@ -11,13 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from behavstats.ingest.report import Report
+from behavstats.logs import printable
 from behavstats.model.page_view import Rejection
 from behavstats.model.profile import Window, detailed_profile, profile
+from behavstats.model.retention import Bounds
 from behavstats.model.summary import Summary, top_pages
 from behavstats.model.timestamps import DAY, SECOND, format_date, format_instant
 from behavstats.sources.files import Source
 from behavstats.store import Group, Receipt, SourceProgress, Totals
-from behavstats.store.base import Bounds
 
 if TYPE_CHECKING:
     from behavstats.store.base import Statistics
@@ -43,14 +44,6 @@ def console(file: IO[str]) -> Console:
         highlight=False,
         emoji=False,
         markup=False,
-    )
-
-
-def printable(text: str) -> str:
-    """Return text with what is not printable escaped, so that no data steers the terminal."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
     )
 
 

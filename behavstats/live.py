@@ -10,7 +10,8 @@ from typing import IO
 from rich.live import Live
 from rich.table import Table
 
-from behavstats.display import console, printable
+from behavstats.display import console
+from behavstats.logs import printable
 from behavstats.watch.tailed_file import Followed
 
 _MOST_FILES = 1_000  # that are remembered; those that were taken last

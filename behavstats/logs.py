@@ -134,3 +134,23 @@ def _time(instant: int) -> str:
 @lru_cache(maxsize=2)
 def _second(second: int) -> str:
     return format_instant(second * SECOND).removesuffix(".000Z")
+
+
+def printable(text: str) -> str:
+    """Return text with what is not printable escaped, so that no data steers the terminal."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def log_to_standard_error() -> None:
+    """Have what happens written there: a JSON object a line or, at a terminal, text."""
+
+    def escape(record: logging.LogRecord) -> bool:
+        record.msg, record.args = printable(record.getMessage()), None
+        return True
+
+    handler = Log()
+    handler.addFilter(escape)  # no file's name steers the terminal
+    logging.basicConfig(handlers=[handler], level=logging.INFO)

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import bottle
 
+from behavstats.config import Settings
 from behavstats.daemon import supervisor
 from behavstats.ingest.shared_counts import Tally
 from behavstats.logs import Answered
 from behavstats.server.asgi import Gateway
 from behavstats.server.payload import Intake
-from behavstats.settings import Settings
 
 
 def bare_app(_settings: Settings, _tally: Tally) -> Gateway:

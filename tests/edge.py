@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from behavstats.clock import system_clock
 from behavstats.model.timestamps import format_instant
-from behavstats.settings import system_clock
 
 MIB = 1024 * 1024
 

@@ -4,8 +4,8 @@ import os
 import threading
 from contextlib import contextmanager
 
+from behavstats.clock import system_clock
 from behavstats.model.page_view import PageView
-from behavstats.settings import system_clock
 from behavstats.shutdown import Stop
 from behavstats.watch.watcher import Watcher
 from tests.histories import AS_OF, line

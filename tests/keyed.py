@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from behavstats.clock import system_clock
 from behavstats.model.timestamps import format_instant
 from behavstats.server.payload import Batch
 from behavstats.server.routes import OPERATIONS, Operation
-from behavstats.settings import system_clock
 from tests.conftest import ServerProcess
 
 WRITE_KEY = "a-write-key-of-these-tests"

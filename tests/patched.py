@@ -7,7 +7,7 @@ for how many seconds a server waits for the store.
 import importlib
 import sys
 
-from behavstats import settings
+from behavstats import config
 from behavstats.__main__ import main
 
 
@@ -15,9 +15,9 @@ def patch(limit: str) -> None:
     """Give a name of a module another value."""
     place, _, value = limit.partition("=")
     if place == "patience":
-        given = settings.Settings
+        given = config.Settings
         changed = {"patience": float(value)}
-        settings.Settings = lambda *values, **named: given(*values, **named | changed)
+        config.Settings = lambda *values, **named: given(*values, **named | changed)
         return
     module, _, name = place.rpartition(".")
     loaded = importlib.import_module(f"behavstats.{module}")

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from behavstats.clock import system_clock
 from behavstats.ingest import batch
 from behavstats.model.page_view import PageView
-from behavstats.settings import system_clock
 from behavstats.shutdown import Stop
 from behavstats.sources import line_blocks
 from behavstats.sources.compression import zstd

@@ -7,6 +7,7 @@ from wsgiref.util import setup_testing_defaults
 
 import pytest
 
+from behavstats.clock import system_clock
 from behavstats.model.timestamps import format_instant
 from behavstats.server.admission import Admission
 from behavstats.server.app import make_app
@@ -14,7 +15,6 @@ from behavstats.server.auth import Keys
 from behavstats.server.handlers import Answers
 from behavstats.server.metrics import Metrics
 from behavstats.server.origins import Origins
-from behavstats.settings import system_clock
 from tests.conftest import user_path
 
 MIB = 1024 * 1024

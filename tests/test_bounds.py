@@ -2,9 +2,9 @@
 
 import pytest
 
-from behavstats.bounds import bounds_of
+from behavstats.config import bounds_of
 from behavstats.errors import InvalidInput
-from behavstats.store.base import Bounds
+from behavstats.model.retention import Bounds
 
 
 def test_there_are_bounds_without_any_setting():

@@ -8,7 +8,6 @@ import pytest
 from behavstats.display import (
     IngestProgress,
     console,
-    printable,
     profile_tables,
     rejection_line,
     rejection_lines,
@@ -16,11 +15,13 @@ from behavstats.display import (
     statistics_tables,
 )
 from behavstats.ingest.report import Report
+from behavstats.logs import printable
 from behavstats.model.page_view import Rejection
 from behavstats.model.profile import window
+from behavstats.model.retention import Bounds
 from behavstats.model.summary import Summary
 from behavstats.store import Group, Totals
-from behavstats.store.base import Bounds, Statistics
+from behavstats.store.base import Statistics
 from tests.histories import AS_OF, summary_of
 
 

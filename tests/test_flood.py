@@ -3,7 +3,7 @@
 import gzip
 import json
 
-from behavstats.store.base import Bounds
+from behavstats.model.retention import Bounds
 from tests.conftest import files_of
 
 FLOODER, OTHER, SECRET = "w" * 20, "x" * 20, "s" * 20

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from behavstats.clock import system_clock
 from behavstats.model.page_view import PageView
 from behavstats.model.timestamps import HOUR
 from behavstats.server.routes import OPERATIONS
-from behavstats.settings import system_clock
 from behavstats.store import Store
 from behavstats.store.sqlite.lock import StoreLock
 from tests.edge import batch, ours, page

@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
+from behavstats.clock import system_clock
 from behavstats.errors import InvalidInput, SourceError
-from behavstats.settings import system_clock
 from behavstats.shutdown import Stop
 from behavstats.store import files_of
 from behavstats.watch.watcher import Watcher

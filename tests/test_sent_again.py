@@ -11,9 +11,9 @@ from contextlib import closing
 
 import pytest
 
+from behavstats.clock import system_clock
 from behavstats.errors import UnknownUser
 from behavstats.model.timestamps import HOUR, MINUTE, SECOND, format_instant, parse_instant
-from behavstats.settings import system_clock
 from behavstats.store import Store
 from tests.edge import batch, page, wait_until, worker_of
 

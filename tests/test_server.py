@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from behavstats.clock import system_clock
 from behavstats.errors import UnknownUser
 from behavstats.model.page_view import PageView
 from behavstats.model.profile import window
 from behavstats.model.timestamps import format_instant
-from behavstats.settings import system_clock
 from behavstats.store import Store
 from behavstats.store.sqlite.lock import StoreLock
 from tests.commands.conftest import WAITS

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from behavstats.settings import Settings
+from behavstats.config import Settings
 
 
 def test_keys_are_never_shown():

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
+from behavstats.clock import system_clock
 from behavstats.errors import SourceError, StoreUnavailable, UnknownUser
 from behavstats.model.line_block import MAX_LINE_BYTES
-from behavstats.settings import system_clock
 from behavstats.shutdown import Stop
 from behavstats.store import Store
 from behavstats.watch import tailer, watcher

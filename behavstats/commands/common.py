@@ -11,7 +11,7 @@ import typer
 
 from behavstats import __version__
 from behavstats.commands.usage import Application, Group
-from behavstats.settings import Settings
+from behavstats.config import Settings
 
 if TYPE_CHECKING:
     from behavstats.ingest.report import Report

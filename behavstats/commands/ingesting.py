@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from behavstats.bounds import bounds_of
 from behavstats.commands.common import (
     DEFAULT_DB,
     Database,
@@ -26,8 +25,8 @@ from behavstats.commands.common import (
     told_at_least,
     write,
 )
+from behavstats.config import Settings, bounds_of
 from behavstats.errors import InvalidInput, SourceError
-from behavstats.settings import Settings
 
 if TYPE_CHECKING:
     from behavstats.ingest.pipeline import Options

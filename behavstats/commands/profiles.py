@@ -18,7 +18,7 @@ from behavstats.commands.common import (
     told_at_least,
     write,
 )
-from behavstats.settings import Settings
+from behavstats.config import Settings
 
 
 @app.command(epilog="Example: behavstats profile 019mr8mf4r --days 30 --detail")
@@ -77,12 +77,13 @@ def forget(
 ) -> None:
     """Erase a user: the page views, and all else that is stored of them."""
     from behavstats import display
+    from behavstats.logs import printable
     from behavstats.model.page_view import check_user_id
 
     check_user_id(user)
     with existing_store(Settings(db)) as store:
         if not yes and sys.stdin and sys.stdin.isatty():
-            _confirm(f"Erase all that {db} holds of user {display.printable(user)}?")
+            _confirm(f"Erase all that {db} holds of user {printable(user)}?")
         receipt = store.forget(user)
     with told_at_least(display.receipt_line(receipt)):
         if json:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from behavstats.commands.common import DEFAULT_DB, Database, app, say_that_it_waits
-from behavstats.settings import Settings
+from behavstats.config import Settings
 
 
 @app.command(epilog="Example: behavstats restore /backups/monday.db")

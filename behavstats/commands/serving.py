@@ -18,8 +18,8 @@ from behavstats.commands.common import (
     told_at_least,
 )
 from behavstats.commands.usage import Application
+from behavstats.config import Settings
 from behavstats.errors import StoreUnavailable
-from behavstats.settings import Settings
 
 if TYPE_CHECKING:
     from behavstats.store import Store
@@ -210,7 +210,7 @@ def backup(
 
 def _listed(differences: Iterator[str], *, quiet: bool) -> tuple[int, list[str]]:
     """Return how many differences there are, and the first of them; print these unless `quiet`."""
-    from behavstats.display import printable
+    from behavstats.logs import printable
 
     count, listed = 0, list[str]()
     for count, difference in enumerate(differences, start=1):

@@ -4,7 +4,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from behavstats.commands.common import DEFAULT_DB, Database, Json, app, existing_store, print_json
-from behavstats.settings import Settings
+from behavstats.config import Settings
 
 if TYPE_CHECKING:
     from behavstats.store.base import Statistics

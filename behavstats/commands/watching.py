@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from behavstats.bounds import bounds_of
 from behavstats.commands.common import (
     DEFAULT_DB,
     DONE,
@@ -17,8 +16,8 @@ from behavstats.commands.common import (
     print_json,
     say_that_it_waits,
 )
+from behavstats.config import Settings, bounds_of
 from behavstats.errors import StoreBusy
-from behavstats.settings import Settings
 from behavstats.shutdown import Stop
 
 
@@ -46,8 +45,9 @@ def watch(
     stop = Stop()
     stop.on_signals()  # before imports that take a while
     from behavstats.live import live
+    from behavstats.logs import log_to_standard_error
     from behavstats.store import Store
-    from behavstats.watch.watcher import PATIENCE, Watcher, log_to_standard_error
+    from behavstats.watch.watcher import PATIENCE, Watcher
 
     settings, bounds = Settings(db), bounds_of()
     Store.create(settings.db, settings.patience, say_that_it_waits).close()
@@ -81,13 +81,14 @@ def sources(
 ) -> None:
     """List the files that were followed, and how far they were taken."""
     from behavstats import display
+    from behavstats.logs import printable
     from behavstats.sources.files import stored_name
     from behavstats.watch.tailed_file import up_to_date
 
     with existing_store(Settings(db)) as store:
         if forget_source is not None:
             store.offsets.forget(stored_name(forget_source))
-            print(f"forgotten: {display.printable(forget_source)}")
+            print(f"forgotten: {printable(forget_source)}")
             return
         followed = [up_to_date(source) for source in store.offsets.all()]
     if json:

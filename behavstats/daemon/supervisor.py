@@ -9,7 +9,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server
 
-from behavstats.bounds import bounds_of
+from behavstats.config import Settings, bounds_of
 from behavstats.daemon.sockets import MOST_CONNECTIONS, address_of
 from behavstats.daemon.watch_process import following
 from behavstats.daemon.worker import load
@@ -17,7 +17,6 @@ from behavstats.errors import BehavstatsError, InvalidInput, StoreBusy
 from behavstats.ingest.shared_counts import Tally
 from behavstats.server.auth import Keys
 from behavstats.server.origins import Origins, is_loopback
-from behavstats.settings import Settings
 from behavstats.store import Store
 
 _HANDLERS = {name: {"()": "behavstats.logs.Log"} for name in ("console", "access")}

@@ -13,9 +13,8 @@ from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING
 
-from behavstats.bounds import bounds_of
+from behavstats.config import Settings, bounds_of
 from behavstats.errors import BehavstatsError
-from behavstats.settings import Settings
 from behavstats.shutdown import Stop, end_with_parent
 
 if TYPE_CHECKING:
@@ -88,8 +87,9 @@ def _follow(settings: Settings, paths: Sequence[str], tally: "Tally") -> None:
     stop = Stop()
     stop.on_signals()
     from behavstats.ingest.shared_counts import Counting
+    from behavstats.logs import log_to_standard_error
     from behavstats.store import Store
-    from behavstats.watch.watcher import PATIENCE, Watcher, log_to_standard_error
+    from behavstats.watch.watcher import PATIENCE, Watcher
 
     threading.Thread(target=end_with_parent, name="end-with-parent", daemon=True).start()
     log_to_standard_error()

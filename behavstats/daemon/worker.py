@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 
-from behavstats.bounds import bounds_of
+from behavstats.config import Settings, bounds_of
 from behavstats.daemon.jobs import look_after
 from behavstats.daemon.sockets import allow_connections, time_out_readers
 from behavstats.ingest.shared_counts import Tally
@@ -20,7 +20,6 @@ from behavstats.server.handlers import Answers
 from behavstats.server.metrics import Metrics
 from behavstats.server.origins import Origins
 from behavstats.server.routes import is_slow
-from behavstats.settings import Settings
 from behavstats.shutdown import end_with_parent
 from behavstats.store import Store
 

@@ -138,18 +138,3 @@ class Statistics(NamedTuple):
     top_pages: list[tuple[str, int]]
     rejected_lines: int
     size: int
-
-
-_MIB = 1024 * 1024
-_DAY = 24 * 60 * 60 * 1000  # ms
-
-
-class Bounds(NamedTuple):
-    """How many rejected lines are kept, how many bytes of their texts, and for how many ms.
-
-    Beyond that, the oldest go first.
-    """
-
-    lines: int = 100_000
-    bytes: int = 64 * _MIB
-    age: int = 90 * _DAY

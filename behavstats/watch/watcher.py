@@ -206,17 +206,3 @@ class Watcher:
         elif self._trouble and not trouble:
             _log.info("the store can be written to again")
         self._trouble = trouble
-
-
-def log_to_standard_error() -> None:
-    """Have what happens written there: a JSON object a line or, at a terminal, text."""
-    from behavstats.display import printable
-    from behavstats.logs import Log
-
-    def escape(record: logging.LogRecord) -> bool:
-        record.msg, record.args = printable(record.getMessage()), None
-        return True
-
-    handler = Log()
-    handler.addFilter(escape)  # no file's name steers the terminal
-    logging.basicConfig(handlers=[handler], level=logging.INFO)

@@ -2,9 +2,9 @@
 
 import pytest
 
+from behavstats.clock import system_clock
 from behavstats.model.page_view import PageView
 from behavstats.model.timestamps import MINUTE
-from behavstats.settings import system_clock
 from tests.clients.processes import WRITE_KEY, Client, Server
 
 

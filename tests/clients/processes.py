@@ -12,10 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from behavstats.clock import system_clock
 from behavstats.decode.event import decode_event
 from behavstats.model.page_view import PageView
 from behavstats.model.timestamps import format_instant
-from behavstats.settings import system_clock
 from tests.conftest import BEHAVSTATS, user_path
 from tests.ports import free_port
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from behavstats.clock import system_clock
 from behavstats.model.page_view import PageView
 from behavstats.model.timestamps import format_instant
-from behavstats.settings import system_clock
 from tests.clients.processes import IN_BROWSERS
 
 pytestmark = pytest.mark.parametrize("client", IN_BROWSERS, indirect=True)

@@ -12,8 +12,8 @@ from contextlib import suppress
 
 import pytest
 
+from behavstats.clock import system_clock
 from behavstats.model.page_view import PageView
-from behavstats.settings import system_clock
 from behavstats.shutdown import Stop
 from behavstats.store import Store
 from behavstats.store.sqlite.lock import StoreLock

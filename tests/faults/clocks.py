@@ -8,8 +8,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from behavstats.config import Settings
 from behavstats.daemon.supervisor import serve
-from behavstats.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from behavstats.clock import system_clock
 from behavstats.model.page_view import PageView
-from behavstats.settings import system_clock
 from behavstats.shutdown import Stop
 from behavstats.store import Store
 from behavstats.store.sqlite import migrations

@@ -7,8 +7,8 @@ from contextlib import closing
 import pytest
 
 from behavstats.model.page_view import Rejection
+from behavstats.model.retention import Bounds
 from behavstats.store import Selection, Store
-from behavstats.store.base import Bounds
 from tests.conftest import files_of
 from tests.histories import AS_OF
 from tests.store.conftest import VIEW

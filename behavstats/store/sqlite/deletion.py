@@ -12,8 +12,8 @@ the same time, that user has their pages as candidates from then on.
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
+from behavstats.clock import system_clock
 from behavstats.model.timestamps import DAY, MINUTE
-from behavstats.settings import system_clock
 from behavstats.store.sqlite.connection import Access, Connection, json_array
 from behavstats.store.sqlite.erased_users import remember
 from behavstats.store.sqlite.rollup_refresh import drop_some

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from behavstats.model.page_view import OF_FILES
-from behavstats.store.base import Bounds
+from behavstats.model.retention import Bounds
 from behavstats.store.sqlite.rejected_lines import blank
 
 _SHARE = 4  # of the bounds, each sender over HTTP may have one of so many parts

@@ -8,8 +8,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from behavstats.model.page_view import Rejection
+from behavstats.model.retention import Bounds
 from behavstats.store import base
-from behavstats.store.base import Bounds, Group, Selection, Totals
+from behavstats.store.base import Group, Selection, Totals
 from behavstats.store.sqlite import eviction, rejected_lines
 from behavstats.store.sqlite.connection import engine, translated
 

@@ -19,9 +19,10 @@ from behavstats.errors import (
 )
 from behavstats.model.page_view import PageView, Rejection
 from behavstats.model.profile import Window
+from behavstats.model.retention import Bounds
 from behavstats.model.summary import Summary
 from behavstats.store import base
-from behavstats.store.base import Bounds, Receipt, Selection, Step
+from behavstats.store.base import Receipt, Selection, Step
 from behavstats.store.sqlite import deletion, files, migrations, offset_queries
 from behavstats.store.sqlite.connection import Access, Connection, translated
 from behavstats.store.sqlite.connection_pool import Connections, Reading

@@ -1,0 +1,17 @@
+"""How many rejected lines a store keeps, and for how long."""
+
+from typing import NamedTuple
+
+MIB = 1024 * 1024
+DAY = 24 * 60 * 60 * 1000  # ms
+
+
+class Bounds(NamedTuple):
+    """How many rejected lines are kept, how many bytes of their texts, and for how many ms.
+
+    Beyond that, the oldest go first.
+    """
+
+    lines: int = 100_000
+    bytes: int = 64 * MIB
+    age: int = 90 * DAY
