@@ -12,7 +12,7 @@ def main() -> None:
     """
     try:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        from behavstats.commands import main as run
+        from behavstats.cli import main as run
 
         run()
     except KeyboardInterrupt:

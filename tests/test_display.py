@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from behavstats.display import (
+from behavstats.cli.render import (
     IngestProgress,
     console,
     profile_tables,

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from behavstats.cli.rejects_export import exported
 from behavstats.decode.segment import Arrival
-from behavstats.exporting import exported
 from behavstats.ingest.pipeline import ingest
 from behavstats.model.page_view import Rejection
 from behavstats.server.payload import take_in

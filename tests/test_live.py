@@ -2,8 +2,8 @@
 
 import io
 
-from behavstats.display import console
-from behavstats.live import LiveFiles, live
+from behavstats.cli.live_view import LiveFiles, live
+from behavstats.cli.render import console
 from behavstats.watch.tailed_file import START, Followed
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from behavstats.commands import app
+from behavstats.cli import app
 from tests import oracle
 from tests.conftest import user_path
 

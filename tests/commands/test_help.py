@@ -9,7 +9,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 import behavstats
-from behavstats.commands import app
+from behavstats.cli import app
 from tests.conftest import BEHAVSTATS
 
 COMMANDS = get_command(app).commands
@@ -71,7 +71,7 @@ def test_bash_gets_a_script_with_which_it_completes(cli):
 def test_a_command_is_completed_without_what_is_heavy(cli):
     """Each press of the key starts the program."""
     code = (
-        "import sys; from behavstats.commands import main\n"
+        "import sys; from behavstats.cli import main\n"
         "sys.argv = ['behavstats']\n"
         "try: main()\n"
         "except SystemExit: pass\n"

@@ -29,7 +29,7 @@ def test_help_and_reading_import_nothing_heavy(cli, command):
     """SQLModel, which takes half a second, is for rejected lines; NumPy for busy users alone."""
     cli("ingest", "-", stdin=LINES)
     code = (
-        "import sys; from behavstats.commands import main\n"
+        "import sys; from behavstats.cli import main\n"
         f"sys.argv = ['behavstats', *{command!r}]\n"
         "try: main()\n"
         "except SystemExit: pass\n"
@@ -43,7 +43,7 @@ def test_help_and_reading_import_nothing_heavy(cli, command):
 def test_help_imports_little_but_typer():
     """It is to be there at once."""
     code = (
-        "import sys; from behavstats.commands import main\n"
+        "import sys; from behavstats.cli import main\n"
         "sys.argv = ['behavstats', '--help']\n"
         "try: main()\n"
         "except SystemExit: pass\n"

@@ -3,7 +3,7 @@
 import pytest
 from typer.testing import CliRunner
 
-import behavstats.commands
+import behavstats.cli
 from behavstats.store import Store
 from tests.commands.conftest import LINES, one_line
 
@@ -103,6 +103,6 @@ def test_the_store_is_the_options_else_the_environments_else_the_folders(cli, tm
 )
 def test_the_help_of_each_command_shows_an_example(command):
     """That starts as one would type it."""
-    done = CliRunner().invoke(behavstats.commands.app, [command, "--help"])
+    done = CliRunner().invoke(behavstats.cli.app, [command, "--help"])
     assert done.exit_code == 0
     assert f"Example: behavstats {command}" in done.stdout

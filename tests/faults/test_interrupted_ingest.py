@@ -24,12 +24,12 @@ STOPPING = [signal.SIGINT, signal.SIGTERM]
 def test_an_interrupt_while_modules_are_imported_is_exit_code_130(number):
     """However early it comes, once Python runs the program."""
     code = "import sys, os, signal; import behavstats.__main__ as m\n"
-    code += "sys.modules['behavstats.commands'] = None\n"
+    code += "sys.modules['behavstats.cli'] = None\n"
     code += "class Finder:\n"
     code += "    def find_spec(self, *_): os.kill(os.getpid(), NUMBER)\n".replace(
         "NUMBER", str(int(number))
     )
-    code += "del sys.modules['behavstats.commands']; sys.meta_path.insert(0, Finder()); m.main()"
+    code += "del sys.modules['behavstats.cli']; sys.meta_path.insert(0, Finder()); m.main()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (130, b"")
 

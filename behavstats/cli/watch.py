@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from behavstats.commands.common import (
+from behavstats.cli.common import (
     DEFAULT_DB,
     DONE,
     Database,
@@ -44,7 +44,7 @@ def watch(
     """
     stop = Stop()
     stop.on_signals()  # before imports that take a while
-    from behavstats.live import live
+    from behavstats.cli.live_view import live
     from behavstats.logs import log_to_standard_error
     from behavstats.store import Store
     from behavstats.watch.watcher import PATIENCE, Watcher
@@ -80,7 +80,7 @@ def sources(
     db: Database = DEFAULT_DB,
 ) -> None:
     """List the files that were followed, and how far they were taken."""
-    from behavstats import display
+    from behavstats.cli import render
     from behavstats.logs import printable
     from behavstats.sources.files import stored_name
     from behavstats.watch.tailed_file import up_to_date
@@ -92,10 +92,10 @@ def sources(
             return
         followed = [up_to_date(source) for source in store.offsets.all()]
     if json:
-        print_json([*map(display.source_json, followed)])
+        print_json([*map(render.source_json, followed)])
         return
     if not followed:
         print("no file was followed yet")
         return
-    out = display.console(sys.stdout)
-    out.print(display.sources_table(followed, is_wide=out.width >= display.WIDE))
+    out = render.console(sys.stdout)
+    out.print(render.sources_table(followed, is_wide=out.width >= render.WIDE))

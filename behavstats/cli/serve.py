@@ -1,70 +1,15 @@
-"""Commands for whoever runs the store: check it, serve it."""
+"""The command that serves the store, and the keys of those who may ask."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from behavstats.commands.common import (
-    DEFAULT_DB,
-    UNUSABLE,
-    Database,
-    Json,
-    app,
-    complain,
-    existing_store,
-    print_json,
-    told_at_least,
-)
-from behavstats.commands.usage import Application
+from behavstats.cli.common import DEFAULT_DB, Database, app, complain
+from behavstats.cli.help import Application
 from behavstats.config import Settings
-from behavstats.errors import StoreUnavailable
 
-if TYPE_CHECKING:
-    from behavstats.store import Store
-
-_LISTED = 100  # differences
 _WRITE_KEYS, _SECRET_KEYS = "BEHAVSTATS_WRITE_KEYS", "BEHAVSTATS_SECRET_KEYS"
-
-
-@app.command(epilog="Example: behavstats check --repair")
-def check(
-    repair: Annotated[
-        bool, typer.Option("--repair", help="Make anew what is derived, if anything is wrong.")
-    ] = False,
-    json: Json = False,
-    db: Database = DEFAULT_DB,
-) -> None:
-    """Verify the file of the store, and its summaries."""
-    with existing_store(Settings(db)) as store:
-        count, listed = _listed(store.check(), quiet=json)
-        advice = "behavstats check --repair makes anew what is derived from page views"
-        repaired = False
-        if count and repair:
-            repaired = _repair(store, quiet=json)
-            count, listed = _listed(store.check(), quiet=json)
-            advice = (
-                "the file and its page views are not repaired: "
-                "behavstats restore BACKUP puts a backup in their place"
-            )
-        page_views, summaries = (None, None) if count else store.counts()
-    if json:
-        print_json(
-            {
-                "sound": not count,
-                "repaired": repaired,
-                "difference_count": count,
-                "differences": listed,
-                "page_views": page_views,
-                "summaries": summaries,
-            }
-        )
-    elif not count:
-        print(f"the store is sound: {page_views:,} page views, {summaries:,} summaries")
-    if count:
-        complain(f"differences found: {count:,}; {advice}")
-        raise typer.Exit(UNUSABLE)
 
 
 def _given_keys(
@@ -192,45 +137,3 @@ def new() -> None:
 
     print(f"{_WRITE_KEYS}={new_key()}")
     print(f"{_SECRET_KEYS}={new_key()}")
-
-
-@app.command(epilog="Example: behavstats backup /backups/monday.db --force")
-def backup(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the copy is to be.")],
-    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
-    db: Database = DEFAULT_DB,
-) -> None:
-    """Make a sound copy of the store, which may be in use."""
-    with existing_store(Settings(db)) as store:
-        store.back_up(file.absolute(), force=force)
-    outcome = f"{db} was copied to {file}"
-    with told_at_least(outcome):
-        print(outcome)
-
-
-def _listed(differences: Iterator[str], *, quiet: bool) -> tuple[int, list[str]]:
-    """Return how many differences there are, and the first of them; print these unless `quiet`."""
-    from behavstats.logs import printable
-
-    count, listed = 0, list[str]()
-    for count, difference in enumerate(differences, start=1):
-        if count <= _LISTED:
-            listed.append(printable(difference))
-            if not quiet:
-                print(listed[-1])
-    if count > _LISTED and not quiet:
-        print(f"and {count - _LISTED:,} more")
-    return count, listed
-
-
-def _repair(store: "Store", *, quiet: bool) -> bool:
-    """Make anew what is derived, and return whether that was possible; say so unless `quiet`."""
-    try:
-        store.repair()
-    except StoreUnavailable as error:  # damage, which is among the differences
-        if not quiet:
-            print(f"what is derived could not be made anew: {error}")
-        return False
-    if not quiet:
-        print("what is derived was made anew; checking again")
-    return True

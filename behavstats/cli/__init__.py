@@ -4,8 +4,8 @@ import os
 import sys
 from io import TextIOWrapper
 
-from behavstats.commands import ingesting, profiles, restoring, serving, statistics, watching  # noqa: F401  their commands
-from behavstats.commands.common import PARTLY, UNUSABLE, USAGE, app, complain, leave
+from behavstats.cli import ingest, maintain, serve, stats, users, watch  # noqa: F401  their commands
+from behavstats.cli.common import PARTLY, UNUSABLE, USAGE, app, complain, leave
 from behavstats.errors import BehavstatsError, InvalidInput, UnknownSource, UnknownUser
 
 __all__ = ["app", "main"]

@@ -3,7 +3,7 @@
 import sys
 from typing import TYPE_CHECKING
 
-from behavstats.commands.common import DEFAULT_DB, Database, Json, app, existing_store, print_json
+from behavstats.cli.common import DEFAULT_DB, Database, Json, app, existing_store, print_json
 from behavstats.config import Settings
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ def stats(json: Json = False, db: Database = DEFAULT_DB) -> None:
     if json:
         print_json(_for_json(statistics))
         return
-    from behavstats import display
+    from behavstats.cli import render
 
-    display.console(sys.stdout).print(display.statistics_tables(statistics))
+    render.console(sys.stdout).print(render.statistics_tables(statistics))
 
 
 def _for_json(statistics: "Statistics") -> dict[str, object]:

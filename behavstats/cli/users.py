@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from behavstats.commands.common import (
+from behavstats.cli.common import (
     DEFAULT_DB,
     INTERRUPTED,
     Database,
@@ -50,9 +50,9 @@ def profile(
             detailed_profile(user, summary, wanted) if detail else profile(user, summary, days)
         )
         return
-    from behavstats import display
+    from behavstats.cli import render
 
-    display.console(sys.stdout).print(display.profile_tables(user, summary, wanted, detail=detail))
+    render.console(sys.stdout).print(render.profile_tables(user, summary, wanted, detail=detail))
 
 
 @app.command(epilog="Example: behavstats export 019mr8mf4r > user.jsonl")
@@ -76,7 +76,7 @@ def forget(
     db: Database = DEFAULT_DB,
 ) -> None:
     """Erase a user: the page views, and all else that is stored of them."""
-    from behavstats import display
+    from behavstats.cli import render
     from behavstats.logs import printable
     from behavstats.model.page_view import check_user_id
 
@@ -85,11 +85,11 @@ def forget(
         if not yes and sys.stdin and sys.stdin.isatty():
             _confirm(f"Erase all that {db} holds of user {printable(user)}?")
         receipt = store.forget(user)
-    with told_at_least(display.receipt_line(receipt)):
+    with told_at_least(render.receipt_line(receipt)):
         if json:
             print_json(receipt._asdict())
         else:
-            display.console(sys.stdout).print(display.receipt_table(receipt))
+            render.console(sys.stdout).print(render.receipt_table(receipt))
 
 
 def _confirm(question: str) -> None:

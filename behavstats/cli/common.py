@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from behavstats import __version__
-from behavstats.commands.usage import Application, Group
+from behavstats.cli.help import Application, Group
 from behavstats.config import Settings
 
 if TYPE_CHECKING:

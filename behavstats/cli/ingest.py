@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from behavstats.commands.common import (
+from behavstats.cli.common import (
     DEFAULT_DB,
     Database,
     Json,
@@ -76,7 +76,7 @@ def ingest(
 
 
 def _ingest(files: list[str], settings: Settings, options: "Options", size: int | None) -> "Report":
-    from behavstats import display
+    from behavstats.cli import render
     from behavstats.ingest.pipeline import ingest
     from behavstats.store import Store
 
@@ -84,7 +84,7 @@ def _ingest(files: list[str], settings: Settings, options: "Options", size: int 
     with (
         options.second or nullcontext(),
         Store.create(settings.db, settings.patience, say_that_it_waits, bounds) as store,
-        display.IngestProgress(display.console(sys.stderr), size) as progress,
+        render.IngestProgress(render.console(sys.stderr), size) as progress,
     ):
         report = ingest(files, store, settings.clock, progress.update, options)
         if not report.interrupted:
@@ -93,15 +93,15 @@ def _ingest(files: list[str], settings: Settings, options: "Options", size: int 
 
 
 def _print_report(report: "Report", db: Path, *, dry_run: bool, as_json: bool) -> None:
-    from behavstats import display
+    from behavstats.cli import render
 
     if as_json:
         print_json(report.values(is_stored=not dry_run))
     else:
-        table = display.report_table(report, is_stored=not dry_run)
-        with told_at_least(display.report_line(report)):
-            display.console(sys.stdout).print(table)
-    complain(*map(display.rejection_line, report.examples))
+        table = render.report_table(report, is_stored=not dry_run)
+        with told_at_least(render.report_line(report)):
+            render.console(sys.stdout).print(table)
+    complain(*map(render.rejection_line, report.examples))
     if report.rejected and not dry_run:
         listing = join(["behavstats", "rejects", *_given(db)])
         complain(f"rejected lines are kept: {listing} lists them")
@@ -172,21 +172,21 @@ def _check_options(
 
 
 def _print_summary(store: "Store", chosen: "Selection", *, as_json: bool) -> None:
-    from behavstats import display
+    from behavstats.cli import render
 
     totals, groups = store.rejected.totals(), store.rejected.groups(chosen)
     if not groups and (chosen.source or chosen.reason):
         complain("no rejected line is of this source and reason")
     bounds = bounds_of()
     if as_json:
-        print_json(display.rejects_values(totals, bounds, groups))
+        print_json(render.rejects_values(totals, bounds, groups))
         return
-    out = display.console(sys.stdout)
-    for line in display.rejects_summary(totals, bounds, groups):
+    out = render.console(sys.stdout)
+    for line in render.rejects_summary(totals, bounds, groups):
         out.print(line)
     for number, rejection in islice(store.rejected.read(chosen), _LISTED):
         out.print()
-        for line in display.rejection_lines(number, rejection):
+        for line in render.rejection_lines(number, rejection):
             out.print(line)
     more = sum(group.lines for group in groups) - _LISTED
     if more > 0:
@@ -214,7 +214,7 @@ def _size_of_all(files: list[str]) -> int | None:
 
 def _print_rejected_lines(store: "Store", chosen: "Selection", db: Path) -> None:
     """Print the lines, and then up to which number, and how they are cleared."""
-    from behavstats.exporting import exported
+    from behavstats.cli.rejects_export import exported
 
     last, cut = 0, 0
     for number, rejection in store.rejected.read(chosen):
