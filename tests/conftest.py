@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from behavstats.store import Store
-from tests.ports import free_port
+from tests.support.ports import free_port
 
 # A property that takes long on a busy machine is no less true; and what fails there fails anywhere.
 settings.register_profile(
@@ -28,7 +28,7 @@ settings.register_profile(
 settings.load_profile("behavstats")
 
 BEHAVSTATS = Path(sys.executable).with_name("behavstats")
-PATCHED = Path(__file__).with_name("patched.py")
+PATCHED = Path(__file__).parent / "support" / "patched.py"
 
 
 @pytest.fixture(autouse=True)

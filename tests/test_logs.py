@@ -15,7 +15,7 @@ import pytest
 
 from behavstats.logs import Log
 from behavstats.model.timestamps import parse_instant
-from tests.edge import batch, lines_of, ours, page, wait_until, worker_of
+from tests.support.edge import batch, lines_of, ours, page, wait_until, worker_of
 
 WRITE_KEY, SECRET_KEY = "write-4a7d1ed414474e4033ac", "secret-9a1158154dfa42caddbd"
 

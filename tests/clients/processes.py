@@ -17,7 +17,7 @@ from behavstats.decode.event import decode_event
 from behavstats.model.page_view import PageView
 from behavstats.model.timestamps import format_instant
 from tests.conftest import BEHAVSTATS, user_path
-from tests.ports import free_port
+from tests.support.ports import free_port
 
 WRITE_KEY = "a-write-key-of-these-tests"
 SECRET_KEY = "a-secret-key-of-these-tests"

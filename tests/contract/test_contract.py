@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from behavstats.server.routes import OPERATIONS
-from tests.keyed import SECRET_KEY, bearer, running
+from tests.support.keyed import SECRET_KEY, bearer, running
 
 _EXAMPLES = 100
 

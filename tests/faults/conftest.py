@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import BEHAVSTATS
 from tests.faults.power import recorder, recording
 from tests.faults.servers import Server
-from tests.ports import free_port
+from tests.support.ports import free_port
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from behavstats.model.page_view import PageView
 from behavstats.model.timestamps import format_instant
 from tests.conftest import user_path
 from tests.faults.waiting import wait_until
-from tests.histories import AS_OF
+from tests.support.histories import AS_OF
 
 REFUSED = {429, 503}
 """Answers that say: not now. Whatever else is no success is a fault."""

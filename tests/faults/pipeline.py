@@ -7,7 +7,7 @@ import time
 
 from behavstats.model.page_view import PageView
 from tests.faults.waiting import wait_until
-from tests.histories import AS_OF, line
+from tests.support.histories import AS_OF, line
 
 
 class Pipeline(threading.Thread):

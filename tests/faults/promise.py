@@ -7,9 +7,9 @@ from behavstats.errors import NoStore
 from behavstats.model.page_view import PageView
 from behavstats.model.profile import profile, window
 from behavstats.store import Store
-from tests import oracle
 from tests.conftest import files_of
-from tests.histories import triples
+from tests.support import oracle
+from tests.support.histories import triples
 
 _ALL = """
 SELECT user_id, ts, name FROM page_view

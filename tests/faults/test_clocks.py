@@ -10,13 +10,13 @@ import pytest
 from behavstats.ingest.pipeline import ingest
 from behavstats.model.page_view import MAX_AHEAD, PageView
 from behavstats.model.timestamps import DAY, HOUR, MINUTE, parse_instant
-from tests import oracle
 from tests.faults.clocks import FileClock
 from tests.faults.load import event
 from tests.faults.promise import keeps_its_promise
 from tests.faults.servers import Server
-from tests.histories import line, triples
-from tests.ports import free_port
+from tests.support import oracle
+from tests.support.histories import line, triples
+from tests.support.ports import free_port
 
 NOON = parse_instant("2024-02-29T12:00:00Z")
 """Of a leap day."""

@@ -9,7 +9,7 @@ from behavstats.model.timestamps import DAY
 from tests.faults.crowd import Crowd
 from tests.faults.load import REFUSED
 from tests.faults.promise import agrees_with_the_oracle, keeps_its_promise
-from tests.histories import AS_OF
+from tests.support.histories import AS_OF
 
 CLIENTS = 300
 PAGE_VIEWS = 24  # of each

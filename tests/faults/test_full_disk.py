@@ -10,12 +10,12 @@ from behavstats.errors import StoreUnavailable, UnknownUser
 from behavstats.model.page_view import PageView, Rejection
 from behavstats.model.timestamps import DAY, format_instant
 from behavstats.store import Store
-from tests.commands.conftest import counts, one_line
+from tests.cli.conftest import counts, one_line
 from tests.faults.disks import fill
 from tests.faults.load import Load
 from tests.faults.promise import Ledger, agrees_with_the_oracle, keeps_its_promise, stored
-from tests.histories import AS_OF, line
-from tests.store.conftest import columns
+from tests.store.sqlite.conftest import columns
+from tests.support.histories import AS_OF, line
 
 
 @pytest.fixture

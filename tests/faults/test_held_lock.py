@@ -9,11 +9,11 @@ import pytest
 from behavstats.model.page_view import PageView
 from behavstats.model.timestamps import DAY, format_instant
 from behavstats.store import Store
-from tests.commands.conftest import WAITS, one_line
+from tests.cli.conftest import WAITS, one_line
 from tests.faults.load import Load
 from tests.faults.promise import Ledger, agrees_with_the_oracle, stored
-from tests.histories import AS_OF, line
-from tests.ports import free_port
+from tests.support.histories import AS_OF, line
+from tests.support.ports import free_port
 
 SECONDS = 30
 HOLDER = """

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from behavstats.model.page_view import PageView
-from tests.commands.conftest import WAITS, counts
+from tests.cli.conftest import WAITS, counts
 from tests.conftest import BEHAVSTATS
-from tests.histories import AS_OF, line
+from tests.support.histories import AS_OF, line
 
 STOPPING = [signal.SIGINT, signal.SIGTERM]
 

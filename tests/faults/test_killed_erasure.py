@@ -11,7 +11,7 @@ from behavstats.errors import UnknownUser
 from behavstats.model.page_view import PageView
 from behavstats.store import Store
 from tests.conftest import files_of
-from tests.histories import AS_OF
+from tests.support.histories import AS_OF
 
 ROUNDS = 8
 VIEWS = 40_000  # of the user: dozens of transactions

@@ -12,7 +12,7 @@ from behavstats.model.page_view import PageView
 from behavstats.model.timestamps import DAY, HOUR
 from tests.faults.promise import agrees_with_the_oracle, keeps_its_promise
 from tests.faults.waiting import wait_until
-from tests.histories import AS_OF, line
+from tests.support.histories import AS_OF, line
 
 ROUNDS = 12
 LINES = 30_000  # of a file: several transactions for all, and blocks enough for a second process

@@ -8,7 +8,7 @@ from behavstats.model.timestamps import DAY, HOUR
 from tests.faults.load import Load
 from tests.faults.promise import Ledger, agrees_with_the_oracle
 from tests.faults.waiting import wait_until
-from tests.histories import AS_OF
+from tests.support.histories import AS_OF
 
 ROUNDS = 10
 

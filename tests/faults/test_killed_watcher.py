@@ -16,7 +16,7 @@ from tests.faults.pipeline import Pipeline
 from tests.faults.power import Disk, images, some_of
 from tests.faults.promise import Ledger, agrees_with_the_oracle, keeps_its_promise, stored
 from tests.faults.waiting import wait_until
-from tests.histories import AS_OF
+from tests.support.histories import AS_OF
 
 ROUNDS = 10
 

@@ -5,7 +5,7 @@ import json
 import threading
 
 from tests.conftest import ServerProcess
-from tests.edge import MIB, peak_of, worker_of
+from tests.support.edge import MIB, peak_of, worker_of
 
 _CLIENTS = 60
 

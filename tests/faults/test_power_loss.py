@@ -14,9 +14,9 @@ from tests.conftest import user_path
 from tests.faults.power import Acknowledgements, Disk, images, operations, some_of
 from tests.faults.promise import keeps_its_promise, stored
 from tests.faults.waiting import wait_until
-from tests.histories import AS_OF, line
+from tests.support.histories import AS_OF, line
 
-FILES = Path(__file__).parent.parent / "store" / "files"
+FILES = Path(__file__).parents[1] / "store" / "sqlite" / "files"
 
 
 def agrees_with_the_files(db, record, disk):

@@ -19,7 +19,7 @@ from behavstats.store import Store
 from tests.faults.load import Load
 from tests.faults.promise import Ledger, keeps_its_promise, stored
 from tests.faults.waiting import wait_until
-from tests.histories import AS_OF, line
+from tests.support.histories import AS_OF, line
 
 OLD = PageView("old", AS_OF, "/old")
 

@@ -16,10 +16,10 @@ from behavstats.shutdown import Stop
 from behavstats.store import Store
 from behavstats.store.sqlite import migrations
 from behavstats.watch.watcher import Watcher
-from tests.commands.conftest import LINES, counts, one_line
+from tests.cli.conftest import LINES, counts, one_line
 from tests.faults.permissions import as_anybody
-from tests.histories import AS_OF
-from tests.ports import free_port
+from tests.support.histories import AS_OF
+from tests.support.ports import free_port
 
 READING = {
     "profile": ("profile", "u"),

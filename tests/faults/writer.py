@@ -12,7 +12,7 @@ import sys
 import time
 
 from behavstats.model.page_view import PageView
-from tests.histories import AS_OF, line
+from tests.support.histories import AS_OF, line
 
 TELLS = 50  # lines
 BAD = 20  # one line in so many is no page view

@@ -1,0 +1,135 @@
+"""`behavstats backup`: a sound copy of a store in use, whole or not at all."""
+
+import os
+import sqlite3
+import threading
+from contextlib import closing
+
+import pytest
+
+from behavstats.errors import BackupError
+from behavstats.model.page_view import PageView
+from behavstats.store import Store
+from behavstats.store.sqlite import backup
+from tests.cli.conftest import LINES, one_line
+from tests.store.sqlite.conftest import VIEW, export
+from tests.support.histories import AS_OF
+
+
+@pytest.fixture
+def copy(tmp_path):
+    (tmp_path / "backups").mkdir()
+    return tmp_path / "backups" / "monday.db"
+
+
+def test_a_copy_is_a_store_with_all_that_was_in_it(cli, copy):
+    """And nothing stands beside it."""
+    cli("ingest", "-", stdin=LINES)
+    done = cli("backup", str(copy))
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert os.listdir(copy.parent) == [copy.name]
+    assert cli("check", "--db", str(copy)).returncode == 0
+    assert cli("export", "ada-l", "--db", str(copy)).stdout == cli("export", "ada-l").stdout
+
+
+def test_a_store_is_copied_while_others_write(store, copy):
+    """As it is at one moment: no transaction is there by half."""
+    stop = threading.Event()
+
+    def write():
+        number = 0
+        while not stop.is_set():
+            number += 1
+            store.add([PageView(f"u{n}", AS_OF + number, "/") for n in range(50)])
+
+    store.add([PageView("u", AS_OF + number, "/") for number in range(20_000)])
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(3):
+            with Store.open(store.path, patience=10) as other:
+                other.back_up(copy, force=True)
+            with Store.open(copy, patience=10) as copied:
+                assert copied.counts()[0] % 50 == 0
+                assert list(copied.check()) == []
+    finally:
+        stop.set()
+        writer.join()
+
+
+def test_nothing_is_overwritten_unless_forced(cli, db, copy):
+    """Exit code 3, and one line."""
+    Store.create(db, patience=5).close()
+    copy.write_bytes(b"precious")
+    done = cli("backup", str(copy))
+    assert done.returncode == 3
+    assert "--force" in one_line(done)
+    assert copy.read_bytes() == b"precious"
+    assert cli("backup", str(copy), "--force").returncode == 0
+    Store.open(copy, patience=5).close()
+
+
+@pytest.mark.parametrize(
+    ("to", "reason"),
+    [
+        ("missing/copy.db", "No such file"),
+        ("backups", "folder"),
+        ("store.db", "the store itself"),
+        ("store.db-wal", "the store itself"),
+        ("store.db-lock", "the store itself"),
+        ("pipe", "no regular file"),
+        ("used.db", "in use"),
+    ],
+)
+def test_where_no_copy_can_be_it_says_so(store, tmp_path, copy, to, reason):
+    """Also forced; and nothing is left of it."""
+    store.add([VIEW])
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "used.db-wal").write_bytes(b"something")
+    with pytest.raises(BackupError, match=reason):
+        store.back_up(tmp_path / to, force=True)
+    assert not [*tmp_path.rglob("*.part"), *copy.parent.iterdir()]
+
+
+def test_one_that_comes_to_be_meanwhile_is_not_overwritten(store, copy, monkeypatch):
+    """Whoever is first has the name."""
+    whole = backup._copy
+
+    def slowly(*arguments):
+        whole(*arguments)
+        copy.write_bytes(b"precious")
+
+    monkeypatch.setattr(backup, "_copy", slowly)
+    with pytest.raises(BackupError, match="already"):
+        store.back_up(copy, force=False)
+    assert copy.read_bytes() == b"precious"
+    assert os.listdir(copy.parent) == [copy.name]
+
+
+def test_a_full_disk_is_an_error_and_leaves_nothing(store, copy, monkeypatch):
+    """What was there stays."""
+    store.add([VIEW])
+    connect = sqlite3.connect
+
+    def small(*arguments, **options):
+        connection = connect(*arguments, **options)
+        connection.execute("PRAGMA max_page_count = 2")
+        return connection
+
+    monkeypatch.setattr(backup.sqlite3, "connect", small)
+    copy.write_bytes(b"precious")
+    with pytest.raises(BackupError, match="disk is full"):
+        store.back_up(copy, force=True)
+    assert copy.read_bytes() == b"precious"
+    assert os.listdir(copy.parent) == [copy.name]
+
+
+def test_a_copy_of_what_is_still_in_the_log_is_whole(store, copy):
+    """The write-ahead log is part of the store."""
+    store.add([VIEW])
+    store.back_up(copy, force=False)
+    with closing(sqlite3.connect(copy)) as connection:
+        assert connection.execute("SELECT count(*) FROM page_view").fetchone() == (1,)
+    with Store.open(copy, patience=5) as copied:
+        assert export(copied, "u") == [VIEW]
+        assert copied.add([VIEW]) == 0

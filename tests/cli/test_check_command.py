@@ -1,0 +1,121 @@
+"""`behavstats check`: what it prints of a store, what it repairs, and its exit codes."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from behavstats.model.page_view import PageView
+from behavstats.model.timestamps import DAY
+from behavstats.store import Store
+from tests.cli.conftest import one_line
+from tests.support.histories import AS_OF
+
+TODAY = AS_OF - AS_OF % DAY
+
+
+@pytest.fixture(autouse=True)
+def _store(db):
+    """A store with a summary of an hour and one of a day."""
+    with Store.create(db, patience=10) as store:
+        store.add([PageView("busy", TODAY + n, "/") for n in range(2000)])
+        store.settle()
+
+
+def tamper(db, statement):
+    with closing(sqlite3.connect(db)) as connection, connection:
+        connection.execute(statement)
+
+
+def test_a_sound_store_is_one_line_and_exit_code_0(cli):
+    """With or without --repair, which then has nothing to do."""
+    for options in ((), ("--repair",)):
+        done = cli("check", *options)
+        assert done.returncode == 0
+        assert done.stdout == b"the store is sound: 2,000 page views, 2 summaries\n"
+        assert done.stderr == b""
+
+
+def test_what_is_wrong_is_printed_and_exit_code_3(cli, db):
+    """A difference a line, and how many there are on standard error; nothing is changed."""
+    tamper(db, "UPDATE summary SET views = views + 1")
+    for _ in range(2):
+        done = cli("check")
+        assert done.returncode == 3
+        assert done.stdout.decode().splitlines() == [
+            "summary of user 1, hour of 2024-03-01T00:00:00.000Z: views is 2001, not 2000",
+            "summary of user 1, day of 2024-03-01T00:00:00.000Z: views is 2001, not 2000",
+        ]
+        assert one_line(done).startswith("differences found: 2; behavstats check --repair")
+
+
+def test_repair_shows_what_was_wrong_makes_it_right_and_checks_again(cli, db):
+    """Exit code 0, if nothing is left."""
+    tamper(db, "UPDATE summary SET views = views + 1")
+    done = cli("check", "--repair")
+    assert done.returncode == 0
+    assert done.stdout.decode().splitlines()[1:] == [
+        "summary of user 1, day of 2024-03-01T00:00:00.000Z: views is 2001, not 2000",
+        "what is derived was made anew; checking again",
+        "the store is sound: 2,000 page views, 2 summaries",
+    ]
+    assert cli("check").returncode == 0
+
+
+def test_what_repair_cannot_make_right_is_exit_code_3(cli, db):
+    """Page views are not derived from anything; standard error says so."""
+    tamper(db, "INSERT INTO page_view VALUES (7, 0, 1)")
+    done = cli("check", "--repair")
+    assert done.returncode == 3
+    line = "page_view: rows that refer to a user that is not there: 1"
+    assert done.stdout.decode().splitlines() == [
+        line,
+        "what is derived was made anew; checking again",
+        line,
+    ]
+    assert one_line(done).startswith("differences found: 1; the file and its page views are not")
+
+
+def test_a_damaged_file_is_told_and_not_repaired(cli, db):
+    """Without a traceback, whatever SQLite says."""
+    with closing(sqlite3.connect(db)) as connection:
+        ((root,),) = connection.execute(
+            "SELECT rootpage FROM sqlite_schema WHERE name = 'page_view'"
+        ).fetchall()
+        ((size,),) = connection.execute("PRAGMA page_size").fetchall()
+    with db.open("r+b") as file:
+        file.seek((root - 1) * size)
+        file.write(b"\xff" * size)
+    done = cli("check", "--repair")
+    assert done.returncode == 3
+    assert b"damage to the file: " in done.stdout
+    assert b"what is derived could not be made anew: the store " in done.stdout
+    assert "behavstats restore BACKUP" in one_line(done)
+
+
+def test_of_very_many_differences_the_first_are_printed(cli, db):
+    """And how many more there are."""
+    rows = ", ".join(f"(1, 60000, {n}, 0, 0, 0, 0, 0, x'')" for n in range(1100))
+    tamper(db, f"INSERT INTO summary VALUES {rows}")
+    done = cli("check")
+    assert len(done.stdout.splitlines()) == 101
+    assert done.stdout.endswith(b"\nand 1,000 more\n")
+    assert one_line(done).startswith("differences found: 1,100; ")
+
+
+def test_no_difference_steers_the_terminal(cli, db):
+    """Control characters that somebody put into a row are escaped."""
+    tamper(db, "UPDATE summary SET first = char(27) || '[2J' WHERE span = 86400000")
+    done = cli("check")
+    assert b"\x1b" not in done.stdout
+    assert len(done.stdout.splitlines()) == 1
+
+
+def test_a_store_in_use_may_be_checked_and_repaired(cli, db, server):
+    """By a server, which answers the same before and after, and keeps summaries right."""
+    before = server.get("busy", "?as_of=2024-03-01T10:30:00Z&detail=true")
+    tamper(db, "UPDATE summary SET first = 0")
+    assert cli("check", "--repair").returncode == 0
+    assert server.get("busy", "?as_of=2024-03-01T10:30:00Z&detail=true") == before
+    assert server.post("busy", "/", "2024-03-01T00:00:02.042Z") == 200
+    assert cli("check").returncode == 0

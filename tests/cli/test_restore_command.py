@@ -1,0 +1,218 @@
+"""`behavstats restore`: a backup in the store's place, whatever became of that."""
+
+import gzip
+import os
+import shutil
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+
+from behavstats.errors import BackupError, StoreBusy, StoreUnavailable
+from behavstats.store import Store
+from behavstats.store.sqlite import migrations, restore
+from behavstats.store.sqlite.lock import StoreLock
+from tests.cli.conftest import LINES, VIEWS, one_line
+from tests.store.sqlite.conftest import VIEW, export
+
+
+@pytest.fixture
+def backup(db, tmp_path):
+    """A backup of two page views; the store has one more since."""
+    backup = tmp_path / "backups" / "monday.db"
+    backup.parent.mkdir()
+    with Store.create(db, patience=5) as store:
+        store.add(VIEWS)
+        store.back_up(backup, force=False)
+        store.add([VIEW])
+    return backup
+
+
+def users(db):
+    """The users of a store, which is sound."""
+    with Store.open(db, patience=5) as store:
+        assert list(store.check()) == []
+        return {user for user in ("ada-l", "u") if export(store, user)}
+
+
+def test_a_backup_takes_the_place_of_the_store(cli, db, backup):
+    """It says what it restored, where the old store is, and that erased users are back."""
+    os.chmod(db, 0o640)
+    before = backup.read_bytes()
+    done = cli("restore", str(backup))
+    assert (done.returncode, done.stderr) == (0, b"")
+    first, second, third = done.stdout.decode().splitlines()
+    assert "2 page views of 1 users" in first
+    assert "store.db.replaced-1" in second
+    assert "erase them again" in third
+    assert users(db) == {"ada-l"}
+    assert db.stat().st_mode & 0o777 == 0o640
+    assert users(Path(f"{db}.replaced-1")) == {"ada-l", "u"}
+    assert backup.read_bytes() == before
+    assert os.listdir(backup.parent) == [backup.name]
+    assert not [*db.parent.glob("*.restore")]
+
+
+def test_what_was_restored_can_be_undone(db, backup):
+    """By restoring what was replaced; nothing that is kept is overwritten."""
+    restore.restore(backup, db, StoreLock(db, 5))
+    restore.restore(Path(f"{db}.replaced-1"), db, StoreLock(db, 5))
+    assert users(db) == {"ada-l", "u"}
+    assert users(Path(f"{db}.replaced-2")) == {"ada-l"}
+
+
+def _damage(db):
+    data = bytearray(db.read_bytes())
+    data[4096:] = os.urandom(len(data) - 4096)
+    db.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [Path.unlink, _damage, lambda db: db.write_bytes(b""), lambda db: db.write_bytes(b"no store")],
+    ids=["gone", "damaged", "empty", "another file"],
+)
+def test_it_does_not_matter_what_became_of_the_store(db, backup, spoil):
+    """Gone or damaged, it is replaced."""
+    spoil(db)
+    there = db.exists()
+    assert restore.restore(backup, db, StoreLock(db, 5)).page_views == 2
+    assert users(db) == {"ada-l"}
+    assert Path(f"{db}.replaced-1").exists() == there
+
+
+def _cut(path):
+    os.truncate(path, path.stat().st_size - 1)
+
+
+def _newer(path):
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA user_version = {migrations.VERSION + 1}")
+
+
+def _wrong(path):
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("INSERT INTO page_view VALUES (77, 1, 77)")
+        connection.commit()
+
+
+def _in_use(path):
+    Path(f"{path}-wal").write_bytes(b"something")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (Path.unlink, "no such file"),
+        (_cut, "cut short"),
+        (_newer, "newer"),
+        (_wrong, "not sound"),
+        (_in_use, "in use"),
+        (lambda path: path.write_bytes(LINES), "not a behavstats store"),
+        (lambda path: path.write_bytes(b""), "no store"),
+    ],
+)
+def test_a_backup_that_cannot_be_used_changes_nothing(cli, db, backup, spoil, why):
+    """Exit code 3, and one line that says why and names the backup."""
+    spoil(backup)
+    before = db.read_bytes()
+    done = cli("restore", str(backup))
+    assert done.returncode == 3
+    assert why in (said := one_line(done))
+    assert str(backup) in said
+    assert db.read_bytes() == before
+    assert not [*db.parent.glob("*.re*")]
+
+
+def test_the_store_itself_is_no_backup(store, db):
+    """Nor by another name."""
+    store.add([VIEW])
+    os.link(db, db.with_name("same.db"))
+    for path in (db, db.with_name("same.db")):
+        with pytest.raises(BackupError, match="belongs to the store itself"):
+            restore.restore(path, db, StoreLock(db, 5))
+
+
+def test_a_store_that_somebody_writes_to_is_waited_for(store, tmp_path):
+    """And left as it is if that takes too long."""
+    store.add([VIEW])
+    store.back_up(tmp_path / "backup.db", force=False)
+    with StoreLock(store.path, 1).held(), pytest.raises(StoreBusy):
+        restore.restore(tmp_path / "backup.db", store.path, StoreLock(store.path, 0.1))
+    assert export(store, "u") == [VIEW]
+    assert not [*tmp_path.glob("*.re*")]
+
+
+def test_a_backup_of_an_older_version_is_led_to_the_newest(db):
+    """As a store would be."""
+    old = Path(__file__).parents[1] / "store" / "sqlite" / "files" / "version-4.db.gz"
+    db.with_name("old.db").write_bytes(gzip.decompress(old.read_bytes()))
+    restore.restore(db.with_name("old.db"), db, StoreLock(db, 5))
+    with Store.open(db, patience=5) as store:
+        assert export(store, "anna")
+
+
+STEPS = ["link", "replace", "rename", "unlink"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("is_after", [False, True])
+def test_cut_off_at_any_step_it_leaves_a_store_that_is_whole_or_refused(
+    db, tmp_path, monkeypatch, step, is_after
+):
+    """Never the new file with the old log, nor the old one without; run again, it is done."""
+    backup = tmp_path / "backup.db"
+    with Store.create(db, patience=5) as store:
+        store.add(VIEWS)
+        store.back_up(backup, force=False)
+        store.add([VIEW])
+        crashed = {suffix: Path(f"{db}{suffix}").read_bytes() for suffix in ("", "-wal")}
+    for suffix, content in crashed.items():
+        Path(f"{db}{suffix}").write_bytes(content)
+    # Also where the old log cannot be copied into the old store first.
+    monkeypatch.setattr(restore, "_empty_log", lambda _: None)
+
+    class Killed(BaseException):
+        pass
+
+    target = Path if step == "unlink" else os
+    whole = getattr(target, step)
+
+    def cut_off(*arguments, **options):
+        if not str(arguments[0]).startswith(str(db)):
+            return whole(*arguments, **options)
+        if is_after:
+            whole(*arguments, **options)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(target, step, cut_off)
+        with suppress(Killed):
+            restore.restore(backup, db, StoreLock(db, 5))
+    is_refused = (step, is_after) in {("replace", True), ("rename", False)}
+    is_new = step == "unlink" or (step, is_after) == ("rename", True)
+    if is_refused:
+        with pytest.raises(StoreUnavailable, match="behavstats restore BACKUP"):
+            Store.open(db, patience=5)
+    else:
+        assert users(db) == ({"ada-l"} if is_new else {"ada-l", "u"})
+    assert restore.restore(backup, db, StoreLock(db, 5)).page_views == len(VIEWS)
+    with Store.open(db, patience=5) as store:
+        assert store.counts()[0] == len(VIEWS)
+        assert list(store.check()) == []
+
+
+def test_a_full_disk_is_an_error_and_changes_nothing(store, tmp_path, monkeypatch):
+    """As the copy is made."""
+    store.add([VIEW])
+    store.back_up(tmp_path / "backup.db", force=False)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(BackupError, match="No space left"):
+        restore.restore(tmp_path / "backup.db", store.path, StoreLock(store.path, 5))
+    assert export(store, "u") == [VIEW]
+    assert not [*tmp_path.glob("*.re*")]

@@ -1,0 +1,53 @@
+"""How the program starts: by which names, and with how little."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import LINES
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_launcher_in_a_checkout_is_the_same_command():
+    """`python cli.py`."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "cli.py", "--help"], capture_output=True, check=True
+    )
+    assert b"ingest" in done.stdout
+
+
+HEAVY = ("sqlmodel", "sqlalchemy", "granian", "bottle", "numpy", "rich")
+
+
+@pytest.mark.parametrize(
+    "command", [["--help"], ["profile", "--help"], ["profile", "ada-l", "--json"], ["export", "u"]]
+)
+def test_help_and_reading_import_nothing_heavy(cli, command):
+    """SQLModel, which takes half a second, is for rejected lines; NumPy for busy users alone."""
+    cli("ingest", "-", stdin=LINES)
+    code = (
+        "import sys; from behavstats.cli import main\n"
+        f"sys.argv = ['behavstats', *{command!r}]\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        f"print([m for m in {HEAVY} if m in sys.modules])"
+    )
+    run = [sys.executable, "-c", code]
+    done = subprocess.run(run, capture_output=True, check=True, env=cli.environment)
+    assert done.stdout.endswith(b"[]\n")
+
+
+def test_help_imports_little_but_typer():
+    """It is to be there at once."""
+    code = (
+        "import sys; from behavstats.cli import main\n"
+        "sys.argv = ['behavstats', '--help']\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print({'msgspec', 'pydantic', 'sqlite3', 'behavstats.store'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert done.stdout.endswith(b"set()\n")

@@ -1,0 +1,108 @@
+"""Arguments, options and the environment: which store, which help, which exit code."""
+
+import pytest
+from typer.testing import CliRunner
+
+import behavstats.cli
+from behavstats.store import Store
+from tests.cli.conftest import LINES, one_line
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("profile", "u"),
+        ("export", "u"),
+        ("forget", "u"),
+        ("rejects",),
+        ("rejects", "--clear", "--all"),
+        ("check",),
+        ("stats",),
+        ("sources",),
+        ("backup", "copy.db"),
+    ],
+)
+def test_without_a_store_a_command_says_so_and_makes_none(cli, tmp_path, arguments):
+    """Exit code 3."""
+    done = cli(*arguments)
+    assert done.returncode == 3
+    assert "there is no store at" in one_line(done)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("profile", "u", "--days", "0"), 2),
+        (("profile", "u", "--days", "91"), 2),
+        (("profile", "u", "--as-of", "yesterday"), 2),
+        (("profile", ""), 2),
+        (("forget", "x" * 513), 2),
+        (("profile", "nobody"), 1),
+        (("ingest", "missing.jsonl"), 3),
+        (("ingest", "."), 3),
+        (("serve", "--host", "no.such.host.invalid"), 3),
+        (("serve", "--host", "a..b"), 3),
+        (("ingest", "-", "--db", "missing/store.db"), 3),
+        (("profile", "u", "--db", "text"), 3),
+        (("ingest", "-", "--db", "text"), 3),
+    ],
+)
+def test_an_expected_failure_is_one_line_and_an_exit_code(cli, db, tmp_path, arguments, code):
+    """1 unknown user, 2 wrong usage, 3 a store or a file that cannot be used."""
+    (tmp_path / "text").write_text("no store " * 1000)
+    Store.create(db, patience=1).close()
+    done = cli(*arguments)
+    assert done.returncode == code
+    assert one_line(done)
+    assert done.stdout == b""
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("nonsense",), ("profile",), ("profile", "u", "--days", "x"), ("ingest",)]
+)
+def test_wrong_usage_is_exit_code_2(cli, arguments):
+    """With a hint, on standard error."""
+    done = cli(*arguments)
+    assert done.returncode == 2
+    assert b"Usage: behavstats" in done.stderr + done.stdout
+    assert b"Traceback" not in done.stderr
+
+
+def test_the_store_is_the_options_else_the_environments_else_the_folders(cli, tmp_path):
+    """In this order; an option before the command counts if none stands behind it."""
+    cli("ingest", "-", "--db", "option.db", stdin=LINES)
+    cli("ingest", "-", stdin=LINES, env={"BEHAVSTATS_DB": "environment.db"})
+    cli("ingest", "-", stdin=LINES, env={"BEHAVSTATS_DB": ""})
+    cli("--db", "before.db", "ingest", "-", stdin=LINES, env={"BEHAVSTATS_DB": "no.db"})
+    cli("--db", "no.db", "ingest", "-", "--db", "after.db", stdin=LINES)
+    assert {path.name for path in tmp_path.glob("*.db")} == {
+        "option.db",
+        "before.db",
+        "after.db",
+        "environment.db",
+        "behavstats.db",
+    }
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "ingest",
+        "profile",
+        "export",
+        "forget",
+        "rejects",
+        "check",
+        "stats",
+        "serve",
+        "watch",
+        "sources",
+        "backup",
+    ],
+)
+def test_the_help_of_each_command_shows_an_example(command):
+    """That starts as one would type it."""
+    done = CliRunner().invoke(behavstats.cli.app, [command, "--help"])
+    assert done.exit_code == 0
+    assert f"Example: behavstats {command}" in done.stdout

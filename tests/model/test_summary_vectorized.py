@@ -1,0 +1,68 @@
+"""Runs in columns, against the summaries of `profile`."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from behavstats.model.summary import TOP_PAGES, PageTally, merge, top_pages
+from behavstats.model.summary_vectorized import foremost, joined, pack, run_of, unpack
+from behavstats.model.timestamps import DAY
+from tests.support.histories import AS_OF, summary_of
+
+START = AS_OF - AS_OF % DAY
+views = st.lists(
+    st.tuples(st.integers(START, START + DAY - 1), st.integers(1, 30)), max_size=60, unique=True
+).map(sorted)
+
+
+def run(views):
+    columns = zip(*views, strict=True) if views else ([], [])
+    return run_of(*(np.array(column, np.int64) for column in columns))
+
+
+def summary(run):
+    """A run as a summary with pages, named by their keys."""
+    columns = (column.tolist() for column in run.tallies)
+    pages = {page: PageTally(*tally) for page, *tally in zip(*columns, strict=True)}
+    return type(run.summary)(
+        *(getattr(run.summary, n) for n in run.summary.__struct_fields__[:-1]), pages
+    )
+
+
+@given(views)
+def test_a_run_is_the_summary_of_its_views(views):
+    """Vectors or loops, the numbers are the same."""
+    assert summary(run(views)) == summary_of(views)
+
+
+@given(views, st.integers(0, 60), st.integers(0, 60))
+def test_joining_runs_is_merging_summaries(views, i, j):
+    """Wherever the views are cut, and the parts may be empty."""
+    i, j = sorted((i, j))
+    parts = views[:i], views[i:j], views[j:]
+    whole = joined([run(part) for part in parts])
+    first, second, third = map(summary_of, parts)
+    assert summary(whole) == merge(merge(first, second), third)
+
+
+@given(views)
+def test_tallies_are_packed_and_unpacked_as_they_are(views):
+    """To the millisecond, from the start of their span."""
+    tallies = run(views).tallies
+    packed = pack(tallies, START)
+    assert len(packed) == 16 * len(tallies.pages)
+    for column, same in zip(unpack(packed, START), tallies, strict=True):
+        assert column.tolist() == same.tolist()
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 3)), max_size=40))
+def test_the_foremost_tallies_hold_the_top_pages_whatever_their_names(tallies):
+    """Ties for the last place are all in: it is the names that decide."""
+    views = sorted((START + last, page) for page, (n, last) in enumerate(tallies) for _ in range(n))
+    whole = summary(run([(at * 1, page) for at, page in views]))
+    kept = foremost(run(views).tallies)
+    named = {f"/{-page % 7}/{page}": tally for page, tally in whole.pages.items()}
+    top = top_pages(type(whole)(pages=named))
+    kept_names = {f"/{-page % 7}/{page}" for page in kept.pages.tolist()}
+    assert {name for name, _ in top} <= kept_names
+    assert len(kept_names) >= min(TOP_PAGES, len(named))

@@ -1,0 +1,344 @@
+"""Keys: what each kind of them opens, how they are given, and that nobody else sees them."""
+
+import gzip
+import json
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from behavstats.errors import AccessDenied, NotAuthenticated
+from behavstats.server import auth as access
+from behavstats.server.auth import Keys, Need, given_key
+from tests.conftest import user_path
+from tests.support.keyed import (
+    SECRET_KEY,
+    SEND,
+    WAYS,
+    WRITE_KEY,
+    WRONG_KEY,
+    basic,
+    bearer,
+    body_of,
+    named,
+    operations,
+    page_view,
+    path_of,
+    running,
+)
+
+OPEN, SENDING, EVERYTHING = operations(0), operations(1), operations(2)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """One server with keys for all tests here."""
+    with running(tmp_path_factory.mktemp("access")) as server:
+        yield server
+
+
+def test_every_operation_needs_something_that_is_said_here():
+    """Nothing: what tells of no user. To send, a write key will do. All the rest is secret."""
+    assert [operation.path for operation in OPEN] == [
+        "/healthz",
+        "/readyz",
+        "/openapi.json",
+        "/docs",
+        "/docs/{file}",
+    ]
+    assert [named(operation) for operation in EVERYTHING] == [
+        "GET /v1/user/{user_id}",
+        "DELETE /v1/user/{user_id}",
+        "GET /metrics",
+    ]
+    assert all(operation.method == "POST" for operation in SENDING if operation.takes)
+    assert len(OPEN + SENDING + EVERYTHING) == len(operations())
+
+
+@pytest.mark.parametrize("operation", operations(), ids=named)
+def test_each_operation_is_open_to_those_keys_that_give_the_right(server, operation):
+    """401 without a key or with one that is not known, 403 with one of the wrong kind."""
+    assert server.send("u", **bearer(SECRET_KEY)) == 200
+    statuses = {}
+    for name, headers in (
+        ("none", {}),
+        ("wrong", bearer(WRONG_KEY)),
+        ("write", bearer(WRITE_KEY)),
+        ("secret", bearer(SECRET_KEY)),
+    ):
+        status, answer_headers, answer = server.ask(operation, **headers)
+        statuses[name] = status
+        assert ("WWW-Authenticate" in answer_headers) == (status == 401)
+        if status == 401:
+            assert answer["code"] == "unauthorized"
+    assert (
+        list(statuses.values())
+        == {
+            Need.NOTHING: [200, 200, 200, 200],
+            Need.SENDING: [401, 401, 200, 200],
+            Need.EVERYTHING: [401, 401, 403, 200],
+        }[operation.need]
+    )
+
+
+@pytest.mark.parametrize("operation", operations(1, 2), ids=named)
+def test_a_method_that_is_near_opens_no_more(server, operation):
+    """HEAD is a GET, and answers as it would; no other method is there at all."""
+    path, body = path_of(operation), body_of(operation)
+    status = server.request("HEAD", path, None, bearer(WRITE_KEY))[0]
+    assert status == {"GET": 403 if operation in EVERYTHING else 200}.get(operation.method, status)
+    if operation.method != "GET" and "{user_id}" not in path:
+        assert server.request("HEAD", path)[0] in {401, 403, 405}
+    for method in ("PUT", "PATCH", "TRACE", "PROPFIND"):
+        assert server.request(method, path, body)[0] == 405
+
+
+def test_without_any_keys_every_operation_is_open_to_this_machine(tmp_path):
+    """Every key is as good as none."""
+    with running(tmp_path, keys={}) as server:
+        for operation in operations():
+            for headers in ({}, bearer(WRONG_KEY), basic("x")):
+                assert server.send("u") == 200
+                assert server.ask(operation, **headers)[0] == 200, named(operation)
+
+
+@pytest.mark.parametrize("operation", SENDING, ids=named)
+def test_a_key_may_be_given_in_each_of_the_ways(server, operation):
+    """In the body where there is one, of a batch as of a single message."""
+    for way, give in WAYS.items():
+        answers = []
+        for key in (WRITE_KEY, SECRET_KEY, WRONG_KEY):
+            headers, query, more = give(key)
+            path, body = path_of(operation) + query, body_of(operation, **more)
+            answers.append(server.request(operation.method, path, body, headers)[0])
+        in_no_body = way == "body" and not operation.takes
+        assert answers == ([401, 401, 401] if in_no_body else [200, 200, 401]), way
+
+
+@pytest.mark.parametrize("operation", EVERYTHING, ids=named)
+def test_a_secret_key_may_be_given_in_each_of_the_ways_but_the_body(server, operation):
+    """What reads or erases takes no body, and looks at none."""
+    server.send("u", **bearer(SECRET_KEY))
+    for way, give in WAYS.items():
+        answers = []
+        for key in (WRITE_KEY, WRONG_KEY, SECRET_KEY):
+            headers, query, more = give(key)
+            body = json.dumps(more).encode() if more else None
+            path = path_of(operation) + query
+            answers.append(server.request(operation.method, path, body, headers)[0])
+            server.send("u", **bearer(SECRET_KEY))
+        assert answers == ([401, 401, 401] if way == "body" else [403, 401, 200]), way
+
+
+def test_what_clients_add_to_the_query_of_what_they_send_is_passed_over(server):
+    """It is theirs; where something is read or erased, it would be a mistake."""
+    for operation in SENDING:
+        path = f"{path_of(operation)}?writeKey={WRITE_KEY}&utm_source=x&utm_source=y"
+        assert server.request(operation.method, path, body_of(operation))[0] == 200
+    for operation in OPEN:
+        status, _, answer = server.request(operation.method, path_of(operation) + "?x=1")
+        assert (status, answer["code"]) == (400, "unknown_parameter")
+
+
+def test_a_page_view_in_our_own_format_may_hold_the_key(server):
+    """Beside its three values; so may a batch of them, and what is compressed."""
+    ours = page_view("own", writeKey=WRITE_KEY)
+    batch = json.dumps({"batch": [json.loads(page_view("own"))], "writeKey": WRITE_KEY}).encode()
+    for path, body in ((SEND, ours), ("/v1/batch", batch)):
+        assert server.request("POST", path, body)[0] == 200
+        assert server.request("POST", path, gzip.compress(body))[0] == 200
+    inner = json.dumps({"batch": [json.loads(ours)]}).encode()
+    assert server.request("POST", "/v1/batch", inner)[0] == 401, (
+        "a message's key is not its batch's"
+    )
+
+
+def test_the_first_key_that_is_given_counts(server):
+    """In the order: `Authorization`, `X-Write-Key`, `?writeKey=`, the body; the rest is ignored."""
+    places = [
+        lambda key: {"headers": basic(key)},
+        lambda key: {"headers": {"X-Write-Key": key}},
+        lambda key: {"query": f"?writeKey={key}"},
+        lambda key: {"body": {"writeKey": key}},
+    ]
+    for first in range(4):
+        for key, later, status in ((WRITE_KEY, WRONG_KEY, 200), (WRONG_KEY, WRITE_KEY, 401)):
+            given = [places[first](key), *(place(later) for place in places[first + 1 :])]
+            headers, query, more = {}, "", {}
+            for part in given:
+                headers |= part.get("headers", {})
+                query += part.get("query", "")
+                more |= part.get("body", {})
+            body = page_view("u", **more)
+            assert server.request("POST", SEND + query, body, headers)[0] == status
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Authorization": "Basic"},
+        {"Authorization": "Basic !"},
+        {"Authorization": "Basic =="},
+        {"Authorization": "Basic é"},
+        {"Authorization": "Basic /////w=="},
+        {"Authorization": f"Basic {WRITE_KEY}"},
+        {"Authorization": "Bearer"},
+        {"Authorization": "Bearer \xff\xfe"},
+        {"Authorization": WRITE_KEY},
+        {"Authorization": f"Digest {WRITE_KEY}"},
+        {"Authorization": f"Bearer {WRITE_KEY}, Bearer {WRITE_KEY}"},
+        {"X-Write-Key": WRITE_KEY[:-1]},
+        {"X-Write-Key": WRITE_KEY + "x"},
+        {"X-Write-Key": WRITE_KEY.upper()},
+        {"X-Write-Key": ""},
+        {},
+    ],
+    ids=repr,
+)
+def test_what_is_no_key_is_401(server, headers):
+    """Whatever it is instead."""
+    status, _, answer = server.request("POST", SEND, page_view("u"), headers)
+    assert (status, answer["code"]) == (401, "unauthorized")
+
+
+@pytest.mark.parametrize("key", [None, "", 7, True, [WRITE_KEY], {"a": WRITE_KEY}, "\udc00" * 16])
+def test_what_is_no_key_in_a_body_is_401(server, key):
+    """Whatever it is instead."""
+    body = page_view("u", writeKey=key)
+    assert server.request("POST", SEND, body)[0] == 401
+    assert server.request("POST", "/v1/batch", b'{"batch": [%s]}' % body)[0] == 401
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b"\x1f\x8bx", b"[" * 100_000])
+def test_who_has_no_key_hears_that_whatever_is_sent(server, body):
+    """What is compressed has to be opened first, for there may be the key."""
+    status, _, answer = server.request("POST", SEND, body)
+    expected = (400, "invalid_gzip") if body.startswith(b"\x1f") else (401, "unauthorized")
+    assert (status, answer["code"]) == expected
+
+
+def test_who_has_a_wrong_key_changes_nothing(server):
+    """Nothing is stored, kept as rejected, or erased."""
+    assert server.send("kept", **bearer(WRITE_KEY)) == 200
+    for headers in ({}, bearer(WRONG_KEY)):
+        assert server.send("stranger", **headers) == 401
+        assert server.request("POST", SEND, b'{"user_id": "stranger"}', headers)[0] == 401
+        assert server.request("DELETE", user_path("kept"), None, headers)[0] == 401
+    secret = bearer(SECRET_KEY)
+    assert server.request("GET", user_path("stranger"), None, secret)[0] == 404
+    assert server.request("DELETE", user_path("stranger"), None, secret)[0] == 404
+    assert server.request("GET", user_path("kept"), None, secret)[0] == 200
+
+
+def test_a_write_key_neither_reads_nor_erases_wherever_it_is_given(server):
+    """403, for it is known; the user stays."""
+    assert server.send("kept", **bearer(WRITE_KEY)) == 200
+    for way in WAYS.values():
+        headers, query, _ = way(WRITE_KEY)
+        if headers or query:
+            for method in ("GET", "HEAD", "DELETE"):
+                path = user_path("kept") + query
+                assert server.request(method, path, None, headers)[0] == 403
+            assert server.request("GET", "/metrics" + query, None, headers)[0] == 403
+    assert server.request("GET", user_path("kept"), None, bearer(SECRET_KEY))[0] == 200
+
+
+def test_the_settings_of_a_project_are_for_those_who_know_its_key(server):
+    """In the path, as Segment's client asks; the answer has no other key than that."""
+    path = "/v1/projects/{}/settings"
+    status, _, answer = server.request("GET", path.format(WRITE_KEY))
+    assert status == 200
+    assert answer["integrations"]["Segment.io"]["apiKey"] == WRITE_KEY
+    assert SECRET_KEY not in json.dumps(answer)
+    assert server.request("GET", path.format(WRONG_KEY))[0] == 401
+
+
+def test_no_key_is_in_any_line_of_the_log_nor_in_an_error(tmp_path):
+    """Wherever it was given, known or not, and whatever came of the request."""
+    given = (WRITE_KEY, SECRET_KEY, WRONG_KEY)
+    with running(tmp_path) as server:
+        for operation in {operation.answer: operation for operation in operations()}.values():
+            for key in given:
+                for way in WAYS.values():
+                    headers, query, more = way(key)
+                    path = path_of(operation) + query
+                    body = body_of(operation, **more)
+                    answer = server.request(operation.method, path, body, headers)[2]
+                    assert not any(known in str(answer) for known in given if known != key) or (
+                        operation.answer == "get_project"
+                    )
+                    if isinstance(answer, dict) and not answer.get("success", True):
+                        assert not any(known in str(answer) for known in given)
+        for key in given:
+            server.request("GET", f"/v1/projects/{key}/settings")
+            server.request("PUT", f"/{key}?writeKey={key}", b"", bearer(key))
+        server.stop()
+        assert server.log.count("\n") > 100
+        assert not any(key in server.log for key in given)
+
+
+def test_a_key_is_compared_with_each_that_is_known_and_in_constant_time(monkeypatch):
+    """Also after one has fitted: the time tells neither which key it was, nor how much is right."""
+    compared = []
+    compare = access.compare_digest
+    monkeypatch.setattr(
+        access, "compare_digest", lambda *two: compared.append(two) or compare(*two)
+    )
+    write, secret = (
+        [f"write-key-number-{n}" for n in range(3)],
+        [f"secret-key-no-{n}-" for n in "ab"],
+    )
+    keys = Keys(write, secret)
+    for key in (*write, *secret, WRONG_KEY, "", "x" * 100_000):
+        compared.clear()
+        if key in write + secret:
+            keys.check(Need.SENDING, key)
+        else:
+            with pytest.raises(NotAuthenticated):
+                keys.check(Need.SENDING, key)
+        assert len(compared) == 5
+        assert {len(digest) for two in compared for digest in two} == {32}
+
+
+def test_keys_say_what_they_lack():
+    """No key, one that is not known, and one of the wrong kind are three things."""
+    keys = Keys([WRITE_KEY], [SECRET_KEY])
+    with pytest.raises(NotAuthenticated, match="a key is needed"):
+        keys.check(Need.SENDING, None)
+    with pytest.raises(NotAuthenticated, match="not known"):
+        keys.check(Need.EVERYTHING, WRONG_KEY)
+    with pytest.raises(AccessDenied, match="secret key") as denied:
+        keys.check(Need.EVERYTHING, WRITE_KEY)
+    assert not isinstance(denied.value, NotAuthenticated)
+    keys.check(Need.NOTHING, None)
+
+
+ODD_KEYS = ["schlüssel-über-alles", "ключ-от-всех-дверей", "鍵" * 16, "a/b+c==:d:e, and so on"]
+
+
+@pytest.mark.parametrize("key", ODD_KEYS)
+def test_a_key_may_be_of_any_characters(key):
+    """Headers have bytes: those of UTF-8 are what clients send."""
+    shown = key.encode().decode("latin-1")  # as the gateway has it
+    for environ in (
+        {"HTTP_AUTHORIZATION": f"Bearer {shown}"},
+        {"HTTP_AUTHORIZATION": basic(key)["Authorization"]},
+        {"HTTP_X_WRITE_KEY": shown},
+    ):
+        assert given_key(environ, {}) == key
+
+
+def test_a_project_s_settings_are_there_for_a_key_with_a_slash(tmp_path):
+    """Percent-encoded in the path, as a browser has it."""
+    key = "aaaaaaaa/bbbbbbbb+2=="
+    with running(tmp_path, keys={"BEHAVSTATS_WRITE_KEYS": key}) as server:
+        status, _, project = server.request("GET", f"/v1/projects/{quote(key, safe='')}/settings")
+    assert status == 200
+    assert project["integrations"]["Segment.io"]["apiKey"] == key
+
+
+@pytest.mark.parametrize("key", ["ab+cd/efghijklmnop==", "correct horse battery staple"])
+def test_a_plus_sign_and_a_blank_are_the_same_in_a_key(tmp_path, key):
+    """In a query, some clients encode neither, and some the one as the other."""
+    with running(tmp_path, "--write-key", key, keys={}) as server:
+        for shown in (key.replace(" ", "+"), quote(key), quote_plus(key)):
+            assert server.request("POST", f"{SEND}?writeKey={shown}", page_view("u"))[0] == 200

@@ -1,0 +1,96 @@
+"""The keys that a server is given: how, which are none, and what goes without any."""
+
+import pytest
+
+from behavstats.errors import AccessDenied, InvalidInput, NotAuthenticated
+from behavstats.server.auth import Keys, Need
+from tests.conftest import user_path
+from tests.support.keyed import KEYS, SECRET_KEY, WRITE_KEY, basic, bearer, running
+
+
+def test_keys_are_rotated_by_having_several_of_each(tmp_path):
+    """By options, which have precedence over the variable; what is left out ends."""
+    old, new = WRITE_KEY + "-old", WRITE_KEY + "-new"
+    variable = {"BEHAVSTATS_WRITE_KEYS": old}
+    secrets = [SECRET_KEY + "-old", SECRET_KEY + "-new"]
+    options = ["--write-key", new, "--secret-key", secrets[0], "--secret-key", secrets[1]]
+    with running(tmp_path, *options, keys=variable) as server:
+        assert [server.send("u", **bearer(key)) for key in (old, new)] == [401, 200]
+        reading = [server.request("GET", user_path("u"), None, bearer(key))[0] for key in secrets]
+        assert reading == [200, 200]
+
+
+@pytest.mark.parametrize("between", [" ", ",", ", ", "\n"])
+def test_several_keys_in_a_variable_are_parted_by_blanks_or_commas(tmp_path, between):
+    """In an option, each is one, whatever it holds."""
+    old, new = WRITE_KEY + "-old", WRITE_KEY + "-new"
+    both = {"BEHAVSTATS_WRITE_KEYS": between.join((old, new)), "BEHAVSTATS_SECRET_KEYS": SECRET_KEY}
+    with running(tmp_path, keys=both) as server:
+        assert [server.send("u", **bearer(key)) for key in (old, new)] == [200, 200]
+        assert server.request("GET", user_path("u"), None, bearer(new))[0] == 403
+    one = between.join((old, new))
+    with running(tmp_path, "--write-key", one, keys={}) as server:
+        assert [server.send("u", **basic(key)) for key in (one, old)] == [200, 401]
+
+
+def test_keys_of_one_kind_alone_will_do():
+    """With write keys alone nobody may read; with secret keys alone, nobody else may send."""
+    with pytest.raises(AccessDenied):
+        Keys([WRITE_KEY]).check(Need.EVERYTHING, WRITE_KEY)
+    with pytest.raises(NotAuthenticated):
+        Keys([], [SECRET_KEY]).check(Need.SENDING, None)
+    Keys([], [SECRET_KEY]).check(Need.SENDING, SECRET_KEY)
+
+
+@pytest.mark.parametrize(
+    ("write", "secret", "words"),
+    [
+        (["short-write-key"], [], "16 characters or more"),
+        ([WRITE_KEY], [SECRET_KEY, "short"], "16 characters or more"),
+        ([""], [], "16 characters or more"),
+        ([WRITE_KEY, SECRET_KEY], [SECRET_KEY], "must not be a secret key as well"),
+    ],
+)
+def test_keys_that_are_none_are_refused_without_being_shown(write, secret, words):
+    """Too short to be secret, or public and secret at once."""
+    with pytest.raises(InvalidInput, match=words) as refused:
+        Keys(write, secret)
+    assert not any(key in str(refused.value) for key in write + secret if key)
+
+
+def test_the_command_refuses_keys_that_are_none(cli, db):
+    """Exit code 2, and one line that does not show them; no store is made."""
+    done = cli("serve", "--write-key", SECRET_KEY, env={"BEHAVSTATS_SECRET_KEYS": SECRET_KEY})
+    error = done.stderr.decode()
+    assert (done.returncode, done.stdout, error.count("\n")) == (2, b"", 1)
+    assert "must not be a secret key as well" in error
+    assert SECRET_KEY not in error
+    assert not db.exists()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_without_keys_nobody_else_is_let_in(cli, db, host):
+    """Exit code 2, and a line that says how to make keys; no store is made."""
+    done = cli("serve", "--host", host, "--port", "8765")
+    error = done.stderr.decode()
+    if "cannot listen" in error:
+        pytest.skip("this machine has no such address")
+    assert (done.returncode, done.stdout, error.count("\n")) == (2, b"", 1)
+    for words in ("behavstats keys new", "--write-key", *KEYS):
+        assert words in error
+    assert not db.exists()
+
+
+def test_a_fresh_pair_of_keys_is_one_that_the_server_takes(cli, tmp_path):
+    """As a file of environment variables has them; each time others. They open it to all."""
+    pairs = [cli("keys", "new").stdout.decode() for _ in range(2)]
+    assert pairs[0] != pairs[1]
+    keys = dict(line.split("=", 1) for line in pairs[0].splitlines())
+    assert sorted(keys) == sorted(KEYS)
+    with running(tmp_path, "--host", "0.0.0.0", keys=keys) as server:
+        write, secret = keys["BEHAVSTATS_WRITE_KEYS"], keys["BEHAVSTATS_SECRET_KEYS"]
+        assert min(len(write), len(secret)) >= 32
+        assert server.send("u", **basic(write)) == 200
+        assert server.request("GET", user_path("u"), None, basic(write))[0] == 403
+        assert server.request("GET", user_path("u"), None, basic(secret))[0] == 200
+        assert server.send("u") == 401

@@ -1,0 +1,381 @@
+"""Slow, half-closed, vanished and too many clients: others are answered, and all is well after."""
+
+import json
+import socket
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from behavstats.store.sqlite.lock import StoreLock
+from tests.support.edge import (
+    MIB,
+    answer_of,
+    answers_of,
+    batch,
+    connect,
+    head,
+    ours,
+    page,
+    peak_of,
+    post,
+    rest_of,
+    wait_until,
+    worker_of,
+)
+from tests.support.keyed import SECRET_KEY, WRITE_KEY, WRONG_KEY, bearer
+
+EVENT = json.dumps(ours("/")).encode()
+STARTED = head("POST", "/v1/page", "Content-Length: 1000") + b"{"
+
+
+def healthy(server):
+    return server.request("GET", "/healthz")[0] == 200
+
+
+def posts(server, count=1):
+    """Post one after the other; whether all are taken."""
+    bodies = [json.dumps(ours(f"/{number}")).encode() for number in range(count)]
+    return [server.request("POST", "/v1/page", body)[0] for body in bodies] == [200] * count
+
+
+def test_who_sends_too_slowly_is_told_so_and_the_connection_is_closed(serve):
+    """Be it nothing more, or a byte now and then, with a length or in chunks; others pass."""
+    server = serve(limits=("server.asgi._SECONDS_TO_SEND=3",))
+    with ExitStack() as connections:
+        slow = [connections.enter_context(connect(server)) for _ in range(3)]
+        slow[0].sendall(STARTED)
+        slow[1].sendall(head("POST", "/v1/batch", "Transfer-Encoding: chunked") + b"5\r\n{")
+        slow[2].sendall(head("POST", "/v1/p", "Content-Length: 100000"))
+        is_over = threading.Event()
+
+        def trickle():
+            try:
+                while not is_over.wait(0.05):
+                    slow[2].sendall(b" ")
+            except OSError:
+                return
+
+        trickling = threading.Thread(target=trickle)
+        trickling.start()
+        assert posts(server)
+        for connection in slow:
+            status, headers, body = answer_of(connection)
+            assert (status, body["code"], body["success"]) == (408, "request_timeout", False)
+            assert headers["content-type"] == "application/json"
+            assert body["message"]
+            assert rest_of(connection) == b""
+        is_over.set()
+        trickling.join()
+    assert server.get("u")[0] == 200
+    assert server.stop() == 0
+
+
+def test_a_connection_on_which_nothing_comes_is_closed(serve):
+    """Before the first request, in the middle of its head, and after an answer."""
+    server = serve(limits=("daemon.supervisor._MS_FOR_HEADERS=5000",))
+    with ExitStack() as connections:
+        idle = {}
+        for sent in (b"", b"GET /heal", head("GET", "/healthz")):
+            idle[sent] = connections.enter_context(connect(server))
+            idle[sent].sendall(sent)
+        for sent, connection in idle.items():
+            assert rest_of(connection).count(b"HTTP/1.1 200") == sent.count(b"\r\n\r\n")
+
+
+def test_hundreds_of_clients_that_wait_keep_nobody_else_waiting(serve):
+    """Idle ones, ones in the middle of a body, and ones that vanish there."""
+    server = serve()
+    before = peak_of(worker_of(server))
+    for _ in range(2):
+        with ExitStack() as connections:
+            for number in range(300):
+                connection = connections.enter_context(connect(server))
+                connection.sendall((b"", STARTED, STARTED + b"x" * 900)[number % 3])
+                if number % 50 == 0:
+                    assert healthy(server)
+            assert posts(server, 20)
+            assert server.get("u")[0] == 200
+    assert posts(server, 20)
+    assert peak_of(worker_of(server)) - before < 64 * MIB  # four times as much as it takes
+
+
+def test_a_client_that_is_gone_before_it_is_answered_disturbs_nobody(serve, db):
+    """What it sent to the end may be stored; sending it again does no harm."""
+    server = serve()
+    with StoreLock(db, patience=5).held():
+        for number in range(30):
+            with connect(server) as connection:
+                connection.sendall(post("/v1/batch", batch(page(f"/{number}", userId="gone"))))
+                if number % 2:  # at once, with a reset
+                    linger = (1).to_bytes(4, "little") + bytes(4)
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        assert healthy(server)
+    for number in range(30):
+        assert (
+            server.request("POST", "/v1/batch", batch(page(f"/{number}", userId="gone")))[0] == 200
+        )
+    assert server.stop() == 0
+    assert "Traceback" not in server.stderr
+    assert '"level":"error"' not in server.stderr
+
+
+@pytest.mark.parametrize("sent", [STARTED, head("POST", "/v1/page", "Content-Length: 9")])
+def test_a_connection_that_is_closed_in_the_middle_of_a_body_is_told_so_if_it_still_listens(
+    server, sent
+):
+    """Not that the server failed; others are answered, and nothing is stored of it."""
+    with connect(server) as connection:
+        connection.sendall(sent)
+        connection.shutdown(socket.SHUT_WR)
+        status, headers, body = answer_of(connection)
+        assert (status, headers["content-type"]) == (400, "application/json")
+        assert (body["code"], body["success"]) == ("incomplete_body", False)
+    assert posts(server)
+
+
+def refused(answer):
+    """Whether an answer asks for another try, in JSON with code and message."""
+    status, headers, body = answer
+    headers = {name.lower(): value for name, value in dict(headers).items()}
+    assert (status, headers["retry-after"]) == (503, "1")
+    assert (body["success"], body["code"]) == (False, "overloaded")
+    return bool(body["message"])
+
+
+def test_more_requests_than_may_be_under_way_are_refused_and_others_answered(serve):
+    """Those that are under way end well; afterwards there is room again."""
+    server = serve(limits=("server.asgi._MOST_REQUESTS=5", "server.asgi._SECONDS_TO_KEEP_PLACE=60"))
+    bodies = [json.dumps(ours(f"/slow/{number}")).encode() for number in range(5)]
+    with ExitStack() as connections:
+        slow = [connections.enter_context(connect(server)) for _ in bodies]
+        for body, connection in zip(bodies, slow, strict=True):
+            length = f"Content-Length: {len(body)}"
+            connection.sendall(head("POST", "/v1/page", length, "Expect: 100-continue"))
+            assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        for _ in range(20):
+            assert refused(server.request("POST", "/v1/page", EVENT))
+            assert healthy(server)
+        assert refused(server.request("GET", "/readyz"))
+        for body, connection in zip(bodies, slow, strict=True):
+            connection.sendall(body)
+            assert answer_of(connection)[0] == 200
+    assert posts(server, 20)
+
+
+def holding(server, connections, body):
+    """A connection whose body is held, but for its last byte, so that there is no room for more.
+
+    Another try is made where that one is refused for the post that looks whether there is room.
+    """
+    while True:
+        connection = connections.enter_context(connect(server))
+        connection.sendall(post("/v1/batch", body)[:-1])
+        time.sleep(0.05)
+        if all(server.request("POST", "/v1/batch", body)[0] == 503 for _ in range(2)):
+            return connection
+        connection.close()
+
+
+def test_more_bytes_than_may_be_under_way_are_refused_but_small_bodies_taken(serve):
+    """A few that send much and slowly do not keep out the many that send little."""
+    server = serve(limits=(f"server.asgi._MOST_HELD={MIB}",))
+    large = batch(page("/large"))[:-1] + b', "x": "' + b"x" * (MIB - 10_000) + b'"}'
+    with ExitStack() as connections:
+        slow = holding(server, connections, large)
+        assert refused(server.request("POST", "/v1/batch", large))
+        assert posts(server, 10)
+        slow.sendall(large[-1:])
+        assert answer_of(slow)[0] == 200
+        holding(server, connections, large)  # and gone, at the end of the block
+    wait_until(lambda: server.request("POST", "/v1/batch", large)[0] == 200)
+    assert [server.request("POST", "/v1/batch", large)[0] for _ in range(10)] == [200] * 10
+
+
+KEYS = ("--write-key", WRITE_KEY, "--secret-key", SECRET_KEY)
+
+
+def half_sent(server, connections, path="/v1/page", *headers):
+    """A connection on which a post has begun, and does not go on."""
+    connection = connections.enter_context(connect(server))
+    connection.sendall(head("POST", path, "Content-Length: 1000", *headers) + b"{")
+    return connection
+
+
+def test_half_sent_bodies_of_strangers_keep_no_holder_of_a_key_out(serve):
+    """They have a share of their own; who has the key in the body shares it, and is told so."""
+    limits = ("_MOST_STRANGERS=5", "_MOST_REQUESTS=8", "_SECONDS_TO_KEEP_PLACE=60")
+    server = serve(*KEYS, limits=[f"server.asgi.{limit}" for limit in limits])
+    in_body = json.dumps(ours("/") | {"writeKey": WRITE_KEY}).encode()
+    with ExitStack() as connections:
+        for _ in range(5):
+            waiting = half_sent(server, connections, "/v1/page", "Expect: 100-continue")
+            assert waiting.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        for _ in range(15):
+            assert refused(answer_of(half_sent(server, connections)))
+        for _ in range(5):
+            assert server.request("POST", "/v1/page", EVENT, bearer(WRITE_KEY))[0] == 200
+            assert server.request("GET", "/v1/user/u", None, bearer(SECRET_KEY))[0] == 200
+            assert refused(server.request("POST", "/v1/page", in_body))
+        assert server.request("GET", "/readyz")[0] == 200
+    wait_until(lambda: server.request("POST", "/v1/page", in_body)[0] == 200)
+
+
+@pytest.mark.parametrize(
+    ("limit", "shown"),
+    [("_MOST_REQUESTS", bearer(WRITE_KEY)), ("_MOST_STRANGERS", {})],
+    ids=["with a key", "strangers"],
+)
+def test_what_was_waited_for_longest_makes_room_where_half_sent_bodies_fill_a_limit(
+    serve, limit, shown
+):
+    """It is told to try again; the newcomer and all others end well, and the server is ready."""
+    limits = (f"server.asgi.{limit}=5", "server.asgi._SECONDS_TO_KEEP_PLACE=0.5")
+    server = serve(*KEYS, limits=limits)
+    lines = [f"{name}: {value}" for name, value in shown.items()]
+    whole = json.dumps(ours("/") | {"writeKey": WRITE_KEY}).encode().ljust(1000)
+    with ExitStack() as connections:
+        waiting = []
+        for _ in range(5):
+            waiting.append(
+                half_sent(server, connections, "/v1/page", "Expect: 100-continue", *lines)
+            )
+            assert waiting[-1].recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        wait_until(lambda: server.request("GET", "/readyz")[0] == 200)
+        wait_until(lambda: server.request("POST", "/v1/page", whole, shown)[0] == 200)
+        assert refused(answer_of(waiting[0]))
+        assert rest_of(waiting[0]) == b""
+        for connection in waiting[1:]:
+            connection.sendall(whole[1:])
+            assert answer_of(connection)[0] == 200
+    assert server.stop() == 0
+    assert "Traceback" not in server.stderr
+
+
+def test_bytes_of_strangers_keep_no_holder_of_a_key_out(serve):
+    """Small ones of theirs are taken, too."""
+    server = serve(*KEYS, limits=(f"server.asgi._MOST_HELD_OF_STRANGERS={MIB}",))
+    large = batch(page("/"), writeKey=WRITE_KEY)[:-1] + b', "x": "' + b"x" * (MIB - 9_999) + b'"}'
+    with ExitStack() as connections:
+        slow = holding(server, connections, large)
+        assert server.request("POST", "/v1/batch", large, bearer(WRITE_KEY))[0] == 200
+        assert server.request("POST", "/v1/batch", batch(page("/"), writeKey=WRITE_KEY))[0] == 200
+        slow.sendall(large[-1:])
+        assert answer_of(slow)[0] == 200
+
+
+def test_who_is_refused_by_the_head_hears_so_before_the_body_is_sent(serve):
+    """And may go on with the connection once it is."""
+    server = serve(*KEYS)
+    cases = (
+        (401, "/v1/page", bearer(WRONG_KEY)),
+        (401, f"/v1/batch?writeKey={WRONG_KEY}", {}),
+        (404, "/v1/nothing", {}),
+        (405, "/v1/user/u", bearer(SECRET_KEY)),
+    )
+    for status, path, headers in cases:
+        with ExitStack() as connections:
+            lines = [f"{name}: {value}" for name, value in headers.items()]
+            connection = half_sent(server, connections, path, *lines)
+            assert answer_of(connection)[0] == status
+            connection.sendall(b"x" * 999 + head("GET", "/healthz"))
+            assert answer_of(connection)[0] == 200
+        assert server.request("POST", path, b"x" * 8 * MIB, headers)[0] == status
+
+
+def test_more_than_may_wait_for_the_store_is_refused_and_what_waits_is_stored(serve, db):
+    """While another process holds the store; reads go on, and memory does not grow."""
+    limit = 2 * MIB
+    server = serve(limits=(f"server.group_commit._MOST_WAITING={limit}", "patience=60"))
+    before = peak_of(worker_of(server))
+    bodies = [
+        batch(*(page(f"/{number}/{n}", userId="waits") for n in range(500))) for number in range(40)
+    ]
+    answers = {}
+
+    def send(number):
+        answers[number] = server.request("POST", "/v1/batch", bodies[number])
+
+    threads = [threading.Thread(target=send, args=(number,)) for number in range(len(bodies))]
+    with StoreLock(db, patience=5).held():
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: len(answers) >= 20)
+        assert all(refused(answer) for answer in list(answers.values()))
+        assert server.request("GET", "/readyz")[0] == 503
+        assert healthy(server)
+    for thread in threads:
+        thread.join()
+    statuses = [answers[number][0] for number in range(len(bodies))]
+    assert set(statuses) == {200, 503}
+    _, profile = server.get("waits", "?days=1")
+    assert list(profile.values())[1] == 500 * statuses.count(200)
+    for number in range(len(bodies)):
+        send(number)
+    assert {answers[number][0] for number in answers} == {200}
+    assert list(server.get("waits", "?days=1")[1].values())[1] == 500 * len(bodies)
+    assert peak_of(worker_of(server)) - before < 100 * MIB  # four times as much as it takes
+
+
+def test_a_connection_beyond_the_cap_is_answered_as_soon_as_another_closes(serve):
+    """It waits in front of the server until then, and takes none of its memory."""
+    server = serve(
+        limits=("daemon.supervisor.MOST_CONNECTIONS=4", "daemon.supervisor._MS_FOR_HEADERS=2000")
+    )
+    with ExitStack() as connections:
+        for _ in range(4):
+            connections.enter_context(connect(server))
+        beyond = connections.enter_context(connect(server))
+        beyond.sendall(head("GET", "/healthz"))
+        assert answer_of(beyond)[0] == 200
+
+
+def test_posts_and_reads_go_on_while_large_bodies_come_in(serve):
+    """Of megabytes, slowly and all at once."""
+    server = serve()
+    large = batch(page("/large"))[:-1] + b', "x": "' + b"x" * 3 * MIB + b'"}'
+    statuses = []
+
+    def send():
+        with connect(server) as connection:
+            request = post("/v1/batch", large)
+            for start in range(0, len(request), MIB // 4):
+                connection.sendall(request[start : start + MIB // 4])
+                time.sleep(0.01)
+            statuses.append(answer_of(connection)[0])
+
+    threads = [threading.Thread(target=send) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        assert posts(server)
+        assert server.get("u")[0] == 200
+    assert statuses == [200] * 12
+
+
+def test_a_connection_that_pipelines_gets_every_answer_in_order(server):
+    """Good ones, bad ones, reads and writes."""
+    requests, statuses = [], []
+    for number in range(30):
+        requests += post("/v1/page", EVENT), head("GET", "/v1/user/u"), post("/v1/page", b"{")
+        requests += head("GET", f"/{number}"), head("DELETE", "/v1/user/nobody")
+        statuses += 200, 200, 400, 404, 404
+    with connect(server) as connection:
+        connection.sendall(b"".join(requests))
+        assert [answer[0] for answer in answers_of(connection, len(statuses))] == statuses
+
+
+def test_who_does_not_read_what_they_asked_for_is_disconnected(serve):
+    """Else their answers would be kept, and their connections, for as long as they like."""
+    server = serve(limits=("daemon.sockets._MS_TO_READ=5000",))
+    assert posts(server, 10)  # by then, it has found the socket on which it listens
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", server.port))
+        connection.sendall(head("GET", "/docs/swagger-ui-bundle.js") * 50)
+        ends = f":{server.port:04X} 0100007F:{connection.getsockname()[1]:04X}"
+        assert ends in Path("/proc/net/tcp").read_text()
+        wait_until(lambda: ends not in Path("/proc/net/tcp").read_text())
+    assert posts(server)

@@ -1,0 +1,57 @@
+"""The store against the oracle, whatever the history."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from behavstats.errors import UnknownUser
+from behavstats.store import Store
+from tests.store.sqlite.conftest import check_profile, export
+from tests.support.histories import USERS, as_ofs, batches
+
+
+@settings(max_examples=150)
+@given(batches(), st.lists(as_ofs, min_size=1, max_size=3), st.integers(1, 90))
+def test_a_profile_from_the_store_is_what_the_oracle_says(tmp_path_factory, batches, as_ofs, days):
+    """Whatever the history, however it was split and ordered, wherever the window lies."""
+    views = [view for batch in batches for view in batch]
+    with Store.create(tmp_path_factory.mktemp("s") / "store.db", patience=10) as store:
+        added = [store.add(batch) for batch in batches]
+        assert sum(added) == len(set(views))
+        for user_id in USERS:
+            for as_of in as_ofs:
+                check_profile(store, views, user_id, as_of, days)
+
+
+@settings(max_examples=50)
+@given(batches(), st.integers(0, 4))
+def test_after_forget_it_is_as_if_the_user_had_never_been(tmp_path_factory, batches, when):
+    """Whatever came before; what comes later is all there is, and others do not change."""
+    before, after = batches[:when], batches[when:]
+    folder = tmp_path_factory.mktemp("s")
+    with (
+        Store.create(folder / "forgetful.db", patience=10) as store,
+        Store.create(folder / "innocent.db", patience=10) as innocent,
+    ):
+        for batch in before:
+            store.add(batch)
+            innocent.add([view for view in batch if view.user_id != "u"])
+        views = {view for batch in before for view in batch if view.user_id == "u"}
+        if views:
+            assert store.forget("u")[:2] == ("u", len(views))
+        else:
+            with pytest.raises(UnknownUser):
+                store.forget("u")
+        for batch in after:
+            assert store.add(batch) == innocent.add(batch)
+        for user_id in USERS:
+            assert export(store, user_id) == export(innocent, user_id)
+        assert page_names(store) == page_names(innocent)
+
+
+def page_names(store):
+    with closing(sqlite3.connect(store.path)) as connection:
+        return sorted(connection.execute("SELECT name FROM page WHERE name IS NOT NULL"))

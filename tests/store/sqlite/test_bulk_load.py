@@ -1,0 +1,126 @@
+"""Page views in columns, against the same page views one by one."""
+
+from contextlib import contextmanager, suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from behavstats.errors import UnknownUser
+from behavstats.model.page_view import PageView
+from behavstats.store import Store
+from behavstats.store.sqlite import store as store_module
+from tests.store.sqlite.conftest import columns, export, load
+from tests.support.histories import AS_OF, USERS, batches, histories
+
+
+@settings(max_examples=60)
+@given(batches(), st.integers(1, 7))
+def test_loading_in_columns_is_adding_one_by_one(tmp_path_factory, batches, at_once):
+    """Whatever is there already, and however small the transactions."""
+    folder = tmp_path_factory.mktemp("s")
+    with (
+        pytest.MonkeyPatch.context() as monkeypatch,
+        Store.create(folder / "columns.db", patience=10) as store,
+        Store.create(folder / "list.db", patience=10) as other,
+    ):
+        monkeypatch.setattr(store_module, "_LOADED_AT_ONCE", at_once)
+        for batch in batches:
+            assert load(store, batch) == other.add(batch)
+        for user_id in USERS:
+            assert export(store, user_id) == export(other, user_id)
+        assert list(store.check()) == []
+
+
+@settings(max_examples=40)
+@given(histories(), histories())
+def test_what_others_add_between_two_transactions_of_a_load_is_kept(
+    tmp_path_factory, views, others
+):
+    """No text has two keys, and no key two texts."""
+    path = tmp_path_factory.mktemp("s") / "store.db"
+    with loading_by_five(path) as (store, other):
+        for _ in store.load(columns(views)):
+            other.add(others)
+        added = set(others) if views else set()
+        assert stored(store) == set(views) | added
+        assert list(store.check()) == []
+
+
+@settings(max_examples=40)
+@given(histories(), histories())
+def test_what_is_added_through_the_same_store_meanwhile_is_kept(tmp_path_factory, views, others):
+    """As by another thread."""
+    path = tmp_path_factory.mktemp("s") / "store.db"
+    with loading_by_five(path) as (store, _):
+        for _ in store.load(columns(views)):
+            store.add(others)
+        assert stored(store) == set(views) | set(others if views else ())
+        assert list(store.check()) == []
+
+
+@settings(max_examples=40)
+@given(histories())
+def test_who_is_forgotten_between_two_transactions_of_a_load_gets_a_new_key(
+    tmp_path_factory, views
+):
+    """What was stored is gone, and what comes after is all there is."""
+    path = tmp_path_factory.mktemp("s") / "store.db"
+    with loading_by_five(path) as (store, other):
+        for _ in store.load(columns(views)):
+            with suppress(UnknownUser):
+                other.forget("u")
+            assert not any(view.user_id == "u" for view in stored(store))
+        assert stored(store) == {view for view in views if view.user_id != "u"}
+        assert list(store.check()) == []
+
+
+@contextmanager
+def loading_by_five(path):
+    """Two open stores on one file, where transactions take five page views."""
+    with (
+        pytest.MonkeyPatch.context() as monkeypatch,
+        Store.create(path, patience=10) as store,
+        Store.create(path, patience=10) as other,
+    ):
+        monkeypatch.setattr(store_module, "_LOADED_AT_ONCE", 5)
+        yield store, other
+
+
+def stored(store):
+    """All page views of all users."""
+    return {view for user in USERS for view in export(store, user) or ()}
+
+
+def test_a_load_takes_a_number_of_statements_that_does_not_grow_with_its_users(store):
+    """Keys for all users of a transaction at once; a hundred rows in an INSERT."""
+
+    def statements(count):
+        views = [PageView(f"user-{count}-{n}", AS_OF, "/") for n in range(count)]
+        executed = []
+        store.add([PageView("first", AS_OF, "/")])  # which opens the connection that writes
+        store._writer.set_trace_callback(executed.append)
+        assert load(store, views) == count
+        store._writer.set_trace_callback(None)
+        return [text.split("VALUES")[0] for text in executed]
+
+    many = statements(6_000)
+    assert sum("INSERT OR IGNORE INTO page_view" in text for text in many) == 60
+    assert sum("INTO page_view" not in text and "INTO user" not in text for text in many) < 40
+
+
+def test_a_batch_goes_into_the_store_user_by_user(store):
+    """In whatever order it came: so each page of the file is met once."""
+    views = [PageView(f"u{n % 7}", AS_OF - n, "/") for n in range(50)]
+    load(store, views)
+    again = columns(views)
+    executed = []
+    with store._turn() as connection:
+        connection.execute("DELETE FROM page_view")
+        connection.set_trace_callback(executed.append)
+    for _ in store.load(again):
+        pass
+    rows = [text for text in executed if "INTO page_view" in text]
+    users = [int(text.split("(")[-1].split(",")[0]) for text in rows]
+    assert len(users) == 50
+    assert users == sorted(users)

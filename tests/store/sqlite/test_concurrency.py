@@ -1,0 +1,115 @@
+"""Several stores on one file, and several threads on one store."""
+
+import threading
+
+import pytest
+
+from behavstats.model.page_view import PageView
+from behavstats.model.profile import window
+from behavstats.store import Store
+from behavstats.store.sqlite.lock import StoreLock
+from tests.store.sqlite.conftest import VIEW, export
+from tests.support.histories import AS_OF
+
+
+def test_a_store_can_be_opened_at_any_moment_of_a_growing_ingest(store, db):
+    """Checkpoints run meanwhile, and the file is longer from moment to moment."""
+    stop = threading.Event()
+    errors = []
+
+    def reopen():
+        while not stop.is_set():
+            try:
+                Store.open(db, patience=30).close()
+            except Exception as error:
+                errors.append(error)
+
+    opener = threading.Thread(target=reopen)
+    opener.start()
+    for start in range(0, 60_000, 2000):
+        store.add([PageView(f"user{start + n}", AS_OF, f"/{start + n}") for n in range(2000)])
+        store.checkpoint()
+    stop.set()
+    opener.join()
+    assert errors == []
+
+
+def test_a_store_used_again_after_its_close_knows_what_happened_meanwhile(db):
+    """It opens a new connection, and has forgotten the keys of the old one."""
+    store = Store.create(db, patience=1)
+    store.add([VIEW])
+    store.close()
+    with Store.open(db, patience=1) as other:
+        other.forget("u")
+    store.add([VIEW])
+    assert export(store, "u") == [VIEW]
+    store.close()
+
+
+def test_closing_while_another_holds_the_store_is_no_error(db):
+    """Everything is stored by then; the WAL is the other's to empty."""
+    store = Store.create(db, patience=0.05)
+    store.add([VIEW])
+    with StoreLock(db, patience=1).held():
+        store.close()
+    with Store.open(db, patience=1) as again:
+        assert export(again, "u") == [VIEW]
+
+
+@pytest.mark.parametrize("_round", range(10))
+def test_many_makers_of_one_store_make_one(db, _round):
+    """The first makes it, the others find it, also while it is being made."""
+    stores, errors = [], []
+    start = threading.Barrier(8)
+
+    def make():
+        start.wait()
+        try:
+            stores.append(Store.create(db, patience=60))
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=make) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert [store.add([VIEW]) for store in stores] == [1] + [0] * 7
+    for store in stores:
+        store.close()
+
+
+def test_readers_in_threads_see_whole_batches(store):
+    """Whatever is written meanwhile, a summary is of one moment."""
+    wanted = window(AS_OF + 1000)
+    store.add([VIEW])
+    stop = threading.Event()
+    seen = set()
+
+    def read():
+        while not stop.is_set():
+            seen.add(store.summary("u", wanted).views % 10)
+
+    readers = [threading.Thread(target=read) for _ in range(4)]
+    for reader in readers:
+        reader.start()
+    for start in range(1, 500, 10):
+        store.add([PageView("u", AS_OF + start + number, "/") for number in range(10)])
+    stop.set()
+    for reader in readers:
+        reader.join()
+    assert seen == {1}
+
+
+def test_a_forgotten_user_does_not_live_on_in_another_stores_memory(db):
+    """Two stores on one file, each with its own memory of keys."""
+    with Store.create(db, patience=10) as one, Store.open(db, patience=10) as other:
+        one.add([VIEW])
+        other.add([VIEW])
+        other.forget("u")
+        newcomer = PageView("newcomer", AS_OF, "/")
+        other.add([newcomer])
+        one.add([PageView("u", AS_OF + 5, "/")])
+        assert export(other, "u") == [PageView("u", AS_OF + 5, "/")]
+        assert export(one, "newcomer") == [newcomer]

@@ -1,0 +1,310 @@
+"""Erasing in short steps: what others do in between, what is cut off, and how much a step holds."""
+
+import sqlite3
+import threading
+from contextlib import closing, contextmanager
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from behavstats.errors import StoreBusy, UnknownUser
+from behavstats.model.page_view import PageView
+from behavstats.model.profile import window
+from behavstats.store import Receipt, Store
+from behavstats.store.sqlite import deletion
+from tests.conftest import files_of
+from tests.store.sqlite.conftest import columns, export, few_are_many
+from tests.support.histories import AS_OF, USERS
+
+SECRET = "8f14e45f-ceea"
+ROWS = 3
+
+
+class Cut(BaseException):
+    """In place of a signal that ends the process."""
+
+
+@pytest.fixture
+def small_steps(monkeypatch):
+    """A transaction deletes three rows, or erases three names, or looks at three page views."""
+    monkeypatch.setattr(deletion, "_ROWS_AT_ONCE", ROWS)
+    monkeypatch.setattr(deletion, "_NAMES_AT_ONCE", ROWS)
+    monkeypatch.setattr(deletion, "_LOOKED_AT_ONCE", ROWS)
+
+
+def between_steps(monkeypatch, act):
+    """Have something done after each transaction of an erasure, when the lock is free."""
+    writing = Store._writing
+    step = 0
+
+    @contextmanager
+    def counted(store):
+        nonlocal step
+        with writing(store) as connection:
+            yield connection
+        step += 1
+        act(step)
+
+    monkeypatch.setattr(Store, "_writing", counted)
+
+
+def cut_after(monkeypatch, steps):
+    """End an erasure after so many transactions."""
+
+    def act(step):
+        if step == steps:
+            raise Cut
+
+    between_steps(monkeypatch, act)
+
+
+def a_heavy_user(store, views=10, user=SECRET):
+    store.add([PageView(user, AS_OF + n, f"/{user}/{n}") for n in range(views)])
+
+
+def names(db):
+    with closing(sqlite3.connect(db)) as connection:
+        rows = connection.execute("SELECT name FROM page WHERE name IS NOT NULL")
+        return {name for (name,) in rows}
+
+
+def is_in_a_file(db, text):
+    return any(text.encode() in content for content in files_of(db).values())
+
+
+def test_no_transaction_of_an_erasure_holds_more_than_so_many_rows(store, db, monkeypatch):
+    """However many page views and names there are; others have the lock in between."""
+    views = 2_500
+    a_heavy_user(store, views)
+    store.settle()
+    changes, total = [], store._writer.total_changes
+
+    def act(_):
+        nonlocal total
+        with Store.open(db, patience=10) as other:  # for this, the lock is free
+            other.check_writable()
+        changes.append(store._writer.total_changes - total)
+        total = store._writer.total_changes
+
+    between_steps(monkeypatch, act)
+    assert store.forget(SECRET) == Receipt(SECRET, views, views, 0)
+    # A page view that is deleted makes its page a candidate; each transaction counts what it did,
+    # and the first one of a log advances the state of the store.
+    assert max(changes) <= 2 * deletion._ROWS_AT_ONCE + 2
+    assert len(changes) > views / deletion._ROWS_AT_ONCE
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_others_post_between_the_steps_of_an_erasure(store, db, monkeypatch):
+    """Also page views of pages that the user viewed, whose names stay; the user stays unknown."""
+    a_heavy_user(store)
+    posted = []
+
+    def act(step):
+        with pytest.raises(UnknownUser):
+            store.summary(SECRET, window(AS_OF))
+        with Store.open(db, patience=10) as other:
+            for poster in (store, other):
+                view = PageView("other", AS_OF + len(posted), f"/{SECRET}/{step % 10}")
+                if view.name in names(db):
+                    poster.add([view])
+                    posted.append(view)
+
+    between_steps(monkeypatch, act)
+    receipt = store.forget(SECRET)
+    monkeypatch.undo()
+    kept = {view.name for view in posted}
+    assert receipt == Receipt(SECRET, 10, 10 - len(kept), 0)
+    assert 0 < len(kept) < 10
+    assert names(db) == kept
+    assert export(store, "other") == posted
+    assert list(store.check()) == []
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_a_user_who_comes_back_during_the_erasure_is_a_new_one(store, monkeypatch):
+    """What is posted after the first step stays."""
+    a_heavy_user(store)
+    after = PageView(SECRET, AS_OF + 99, "/after")
+    between_steps(monkeypatch, lambda step: step == 2 and store.add([after]))
+    assert store.forget(SECRET) == Receipt(SECRET, 10, 10, 0)
+    monkeypatch.undo()
+    assert export(store, SECRET) == [after]
+    assert store.forget(SECRET) == Receipt(SECRET, 1, 1, 0)
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_two_users_who_are_erased_at_once_leave_no_name_that_only_they_viewed(
+    store, db, monkeypatch
+):
+    """Each sees page views of the other one, which are deleted then."""
+    shared = [PageView(user, AS_OF + n, f"/{n}") for user in ("a", "b") for n in range(8)]
+    store.add([*shared, PageView("c", AS_OF, "/0")])
+    receipts = []
+
+    def act(step):
+        if step == 2:
+            with Store.open(db, patience=10) as other:
+                receipts.append(other.forget("b"))
+
+    between_steps(monkeypatch, act)
+    receipts.append(store.forget("a"))
+    monkeypatch.undo()
+    assert sum(receipt.page_names for receipt in receipts) == 7
+    assert names(db) == {"/0"}
+    assert list(store.check()) == []
+
+
+@pytest.mark.usefixtures("small_steps")
+@pytest.mark.parametrize("steps", [1, 2, 4, 5, 6, 8, 9, 10])
+def test_an_erasure_that_was_cut_off_is_finished_when_it_is_asked_for_again(
+    store, db, monkeypatch, steps
+):
+    """By another process; the receipt counts all of it. Meanwhile `check` finds no damage."""
+    a_heavy_user(store)
+    store.add([PageView("other", AS_OF, f"/{SECRET}/3")])
+    with monkeypatch.context() as cutting:
+        cut_after(cutting, steps)
+        with pytest.raises(Cut):
+            store.forget(SECRET)
+    with Store.open(db, patience=10) as other:
+        with pytest.raises(UnknownUser):
+            other.summary(SECRET, window(AS_OF))
+        assert list(other.check()) == []
+        assert other.forget(SECRET) == Receipt(SECRET, 10, 9, 0)
+        with pytest.raises(UnknownUser):
+            other.forget(SECRET)
+        assert names(db) == {f"/{SECRET}/3"}
+        assert list(other.check()) == []
+
+
+@pytest.mark.usefixtures("small_steps")
+@pytest.mark.parametrize("finish", [Store.settle, lambda store: [*store.check()]])
+def test_an_erasure_that_was_cut_off_is_finished_by_whoever_settles_or_checks(
+    store, db, monkeypatch, finish
+):
+    """Once nobody has gone on with it for a minute; who asks again is told what was erased."""
+    a_heavy_user(store)
+    with monkeypatch.context() as cutting:
+        cut_after(cutting, 2)
+        with pytest.raises(Cut):
+            store.forget(SECRET)
+    now = deletion.system_clock()
+    finish(store)
+    assert store.counts()[0] == 7
+    monkeypatch.setattr(deletion, "system_clock", lambda: now + deletion._ABANDONED + 1_000)
+    finish(store)
+    assert store.counts()[0] == 0
+    assert names(db) == set()
+    assert store.forget(SECRET) == Receipt(SECRET, 10, 10, 0)
+    assert not is_in_a_file(db, SECRET)
+
+
+def test_the_lock_is_free_while_an_erasure_waits_for_a_reader(store, db, monkeypatch):
+    """Others post meanwhile, until the reader has gone."""
+    a_heavy_user(store)
+    monkeypatch.setattr("behavstats.store.sqlite.wal.PATIENCE_WITH_READERS", 60)
+    receipts = []
+    with closing(sqlite3.connect(db, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM page_view").fetchone()
+        erasing = threading.Thread(target=lambda: receipts.append(store.forget(SECRET)))
+        erasing.start()
+        with Store.open(db, patience=60) as other:
+            for number in range(30):
+                other.add([PageView("other", AS_OF + number, "/")])
+        assert receipts == []
+    erasing.join(timeout=60)
+    assert receipts == [Receipt(SECRET, 10, 10, 0)]
+    assert not is_in_a_file(db, SECRET)
+
+
+def test_a_receipt_that_could_not_be_given_is_given_to_who_asks_again(store, db, monkeypatch):
+    """A reader was in the way, so that bytes were left in the WAL."""
+    a_heavy_user(store)
+    monkeypatch.setattr("behavstats.store.sqlite.wal.PATIENCE_WITH_READERS", 0.05)
+    with closing(sqlite3.connect(db, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM page_view").fetchone()
+        with pytest.raises(StoreBusy):
+            store.forget(SECRET)
+    assert store.forget(SECRET) == Receipt(SECRET, 10, 10, 0)
+    assert not is_in_a_file(db, SECRET)
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["add", "load", "forget"]),
+        st.lists(
+            st.builds(
+                PageView,
+                st.sampled_from(USERS),
+                st.integers(AS_OF, AS_OF + 9),
+                st.sampled_from(["/a", "/b", "/c"]),
+            ),
+            max_size=8,
+        ),
+        st.sampled_from(USERS),
+        st.integers(1, 9),
+    ),
+    max_size=8,
+)
+
+
+@settings(max_examples=60)
+@given(steps)
+def test_whatever_happens_between_the_steps_names_go_with_the_last_who_viewed_them(
+    tmp_path_factory, steps
+):
+    """Posts and loads in between, and erasures that are cut off and go on later."""
+    path = tmp_path_factory.mktemp("s") / "store.db"
+    with Store.create(path, patience=10) as store, Store.create(path, patience=10) as other:
+        for what, views, user, at in steps:
+            with pytest.MonkeyPatch.context() as patched:
+                few_are_many(patched)
+                for limit in ("_ROWS_AT_ONCE", "_NAMES_AT_ONCE", "_LOOKED_AT_ONCE"):
+                    patched.setattr(deletion, limit, 2)
+                if what == "add":
+                    store.add(views)
+                elif what == "load":
+                    for _ in store.load(columns(views)):
+                        pass
+                else:
+                    with patched.context() as interrupted:
+                        interrupt(interrupted, lambda views=views: other.add(views), at)
+                        forget(store, user)
+                store.settle()
+        for user in USERS:
+            if is_being_erased(store, user):
+                forget(store, user)
+        views = {view for user in USERS for view in export(store, user) or ()}
+        assert names(path) == {view.name for view in views}
+        assert list(store.check()) == []
+
+
+def interrupt(patched, act, at):
+    """Do something between two steps of an erasure, and sometimes end it after that."""
+
+    def once(step):
+        if step == at:
+            act()
+            if at % 2:
+                raise Cut
+
+    between_steps(patched, once)
+
+
+def forget(store, user):
+    try:
+        store.forget(user)
+    except (UnknownUser, Cut):
+        return False
+    return True
+
+
+def is_being_erased(store, user):
+    with store._reading() as connection:
+        digest = connection.hasher.digest(user)
+        asked = "SELECT 1 FROM erasure WHERE digest = ?"
+        return connection.execute(asked, (digest,)).fetchone() is not None

@@ -1,0 +1,211 @@
+"""Erasure: what is forgotten is in no byte of any file of the store."""
+
+import json
+import random
+import sqlite3
+from contextlib import closing, suppress
+
+import pytest
+
+from behavstats.errors import StoreBusy, UnknownUser
+from behavstats.model.page_view import PageView, Rejection
+from behavstats.model.profile import window
+from behavstats.store import Receipt, Store
+from tests.conftest import files_of
+from tests.support.histories import AS_OF
+
+SECRET = "8f14e45f-ceea"
+
+
+def rejection(text, line=1, source="events.jsonl"):
+    return Rejection(source, line, 0, len(text), "invalid_json", "broken", text)
+
+
+def found_in(db, *texts):
+    return [
+        (name, text)
+        for name, content in files_of(db).items()
+        for text in texts
+        if text.encode() in content
+    ]
+
+
+def test_a_receipt_counts_what_was_erased(store):
+    """Page views, names that nobody else viewed, rejected lines that name the user."""
+    store.add(
+        [
+            PageView(SECRET, AS_OF, "/"),
+            PageView(SECRET, AS_OF + 1, "/"),
+            PageView(SECRET, AS_OF, f"/settings/{SECRET}"),
+            PageView("other", AS_OF, "/"),
+        ],
+        [rejection(f'{{"user_id": "{SECRET}"'.encode()), rejection(b'{"user_id": "other"')],
+    )
+    assert store.forget(SECRET) == Receipt(SECRET, page_views=3, page_names=1, rejected_lines=1)
+    with pytest.raises(UnknownUser):
+        store.summary(SECRET, window(AS_OF))
+    with pytest.raises(UnknownUser):
+        store.forget(SECRET)
+    assert store.summary("other", window(AS_OF)).views == 1
+    assert [bad.text for bad in store.rejections()] == [b'{"user_id": "other"']
+
+
+@pytest.mark.parametrize("large", [100_000, 10_000_000])
+def test_nothing_is_left_in_the_log_however_it_was_written_over(store, db, monkeypatch, large):
+    """Neither in what it holds, nor behind that."""
+    monkeypatch.setattr("behavstats.store.sqlite.store._LARGE_WAL", large)
+    for number in range(200):
+        store.add([PageView(f"{number:03}-{SECRET}", AS_OF, "/"), PageView(SECRET, number, "/")])
+    assert found_in(db, SECRET)
+    for number in range(200):
+        store.forget(f"{number:03}-{SECRET}")
+        assert found_in(db, f"{number:03}-{SECRET}") == []
+    store.forget(SECRET)
+    assert found_in(db, SECRET) == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_byte_of_a_forgotten_user_is_left_however_the_store_grew(db, seed, monkeypatch):
+    """Thousands of users in random order and batches, dozens of them forgotten in between.
+
+    The log is written over again and again, so that there is always something older behind it.
+    SQLite moves cells from page to page as its trees grow and shrink; copies of them stay in
+    unused space, also with secure_delete. None of a forgotten user may.
+    """
+    monkeypatch.setattr("behavstats.store.sqlite.store._LARGE_WAL_OF_MANY", 400_000)
+    rng = random.Random(seed)
+    users = [f"{rng.getrandbits(64):016x}" for _ in range(5_000)]
+    victims = rng.sample(users, 80)
+    with Store.create(db, patience=10) as store:
+        for start in range(0, len(users), size := rng.choice([300, 800, 2000])):
+            some = users[start : start + size]
+            rng.shuffle(some)
+            store.add(
+                [PageView(user, AS_OF + rng.randrange(1000), f"/of/{user}") for user in some],
+                [rejection(f"<{user}> {'.' * rng.randrange(900)}".encode()) for user in some[:99]],
+            )
+            for victim in victims:
+                if victim in some and rng.random() < 0.5:
+                    store.forget(victim)
+        for victim in victims:
+            with suppress(UnknownUser):
+                store.forget(victim)
+        assert found_in(db, *victims) == []
+        assert len(found_in(db, *users[:100])) > 0
+    assert found_in(db, *victims) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SECRET.encode(),
+        f'{{"user_id": "{SECRET}", "name": 7}}'.encode(),
+        b"\xff\xfe " + SECRET.encode() + b" \xff",
+        f"user={SECRET}&page=/".encode(),
+        json.dumps({"user_id": SECRET}).replace("8", "\\u0038").encode(),
+    ],
+)
+def test_rejected_lines_that_name_the_user_go_however_they_do(store, db, text):
+    """Broken, with bytes that are no text, or escaped."""
+    store.add([PageView(SECRET, AS_OF, "/")], [rejection(text), rejection(b"innocent", line=2)])
+    assert store.forget(SECRET) == Receipt(SECRET, 1, 1, 1)
+    assert [bad.text for bad in store.rejections()] == [b"innocent"]
+    assert found_in(db, SECRET, text.decode(errors="replace")) == []
+
+
+def test_of_a_file_whose_name_names_the_user_the_name_goes_and_the_lines_stay(store, db):
+    """A file for each user is not unheard of."""
+    store.add([PageView(SECRET, AS_OF, "/")], [rejection(b"{", source=f"/of/{SECRET}.jsonl")])
+    assert store.forget(SECRET).rejected_lines == 0
+    assert list(store.rejections()) == [rejection(b"{", source="")]
+    assert found_in(db, SECRET) == []
+
+
+NAMING = [
+    ('{"user_id": "anna"', "anna"),
+    ("user_id=anna&x", "anna"),
+    ("{user_id: 'anna'}", "anna"),
+    ('{"userId": "anna"}', "anna"),
+    ('{"userId": "", "anonymousId": "anna"}', "anna"),
+    ("anonymous_id: anna", "anna"),
+    ('{"user_id": 42}', "42"),
+    (r'{"user_id": "\u0061nna"}', "anna"),
+    (r'{"user_id": "a\/b"}', "a/b"),
+    (r'{"user_id": "\ud83d\ude00"}', "😀"),
+    (r'{"user_id": "say \"hi\""}', 'say "hi"'),
+    (r'{"user_id": "a\nb"}', "a\nb"),
+    ('{"user_id": ".*"}', ".*"),
+    ('{"user_id": "/anna/"}', "/anna/"),
+]
+
+
+@pytest.mark.parametrize(("text", "user_id"), NAMING)
+def test_a_line_may_give_a_user_in_many_ways(store, text, user_id):
+    """As it is or escaped, in JSON or in what was meant to be JSON."""
+    store.add([], [rejection(text.encode()), rejection(b"x", line=2)])
+    assert store.forget(user_id) == Receipt(user_id, 0, 0, 1)
+    assert [bad.text for bad in store.rejections()] == [b"x"]
+
+
+@pytest.mark.parametrize("text", ["joanna", "anna7", '{"user_id": "joanna"}', "x_anna", ""])
+def test_a_line_in_which_the_id_is_part_of_a_longer_word_stays(store, text):
+    """What others sent is not erased with it."""
+    store.add([PageView("anna", AS_OF, "/")], [rejection(text.encode())])
+    assert store.forget("anna").rejected_lines == 0
+    assert store.count_rejections() == 1
+
+
+@pytest.mark.parametrize(
+    "mistyped", ["user_id", "name", "2026", "jsonl", "events", "/pricing", "john", "john@example"]
+)
+def test_a_mistyped_id_that_is_some_other_word_is_unknown_and_erases_nothing(store, mistyped):
+    """It must not look like a done erasure, nor be one."""
+    lines = [
+        rejection(b'{"user_id": "anna", "name": "/pricing", "timestamp": "2026-11-01"}'),
+        rejection(b'{"user_id": "john@example.com"}', line=2),
+        rejection(b"user_id=john-smith", line=3),
+    ]
+    store.add([PageView("anna", AS_OF, "/")], lines)
+    with pytest.raises(UnknownUser):
+        store.forget(mistyped)
+    assert list(store.rejections()) == lines
+
+
+def test_long_ids_names_and_lines_are_overwritten_too(store, db):
+    """They lie on pages of their own in the file."""
+    user_id, name, text = SECRET * 39, "/" + SECRET * 150, (SECRET * 50_000).encode()
+    store.add([PageView(user_id, AS_OF, name)], [rejection(user_id.encode() + b" " + text)])
+    assert store.forget(user_id) == Receipt(user_id, 1, 1, 1)
+    assert found_in(db, SECRET) == []
+
+
+def test_a_name_that_others_viewed_stays(store, db):
+    """It is theirs as well."""
+    store.add([PageView(SECRET, AS_OF, "/shared"), PageView("other", AS_OF, "/shared")])
+    assert store.forget(SECRET).page_names == 0
+    assert found_in(db, "/shared") != []
+
+
+@pytest.mark.parametrize("by_asking", [True, False])
+def test_a_reader_in_the_way_is_reported(store, db, monkeypatch, by_asking):
+    """The user is gone at once; the bytes in the WAL, with the next write without the reader."""
+    store.add([PageView(SECRET, AS_OF, "/"), PageView("other", AS_OF, "/")])
+    with closing(sqlite3.connect(db, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM page_view").fetchone()
+        monkeypatch.setattr("behavstats.store.sqlite.wal.PATIENCE_WITH_READERS", 0.05)
+        with pytest.raises(StoreBusy, match=r"1 page views were deleted.*ask again") as busy:
+            store.forget(SECRET)
+        assert SECRET not in str(busy.value)  # which the server logs
+        with pytest.raises(UnknownUser):
+            store.summary(SECRET, window(AS_OF))
+        assert found_in(db, SECRET) != []
+        with pytest.raises(UnknownUser):  # is what it says, whoever reads
+            store.forget("nobody")
+    if by_asking:
+        assert store.forget(SECRET) == Receipt(SECRET, 1, 0, 0)
+    else:
+        with Store.open(db, patience=1) as another_process:
+            another_process.add([PageView("other", AS_OF + 1, "/")])
+            assert found_in(db, SECRET) == []
+    assert found_in(db, SECRET) == []

@@ -1,0 +1,308 @@
+"""Files of a store in use that others move, remove, replace or overwrite; and foreign logs."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from behavstats.errors import StoreAbandoned, StoreUnavailable
+from behavstats.model.page_view import PageView
+from behavstats.model.profile import window
+from behavstats.store import Store
+from behavstats.store.sqlite.lock import StoreLock
+from behavstats.store.sqlite.restore import restore
+from tests.conftest import files_of
+from tests.store.sqlite.conftest import VIEW, export
+from tests.support.histories import AS_OF
+
+LATER = PageView("u", AS_OF, "/later")
+EPOCH = "SELECT epoch, state, follows FROM store"
+
+
+@pytest.fixture
+def backup(store, tmp_path):
+    """A backup of the store, which holds one page view more since."""
+    backup = tmp_path / "backups" / "monday.db"
+    backup.parent.mkdir()
+    store.add([VIEW])
+    store.back_up(backup, force=False)
+    store.add([LATER])
+    return backup
+
+
+def restored(backup, store):
+    return restore(backup, store.path, StoreLock(store.path, 10))
+
+
+def crashed(db, *views, before=""):
+    """Add page views in a process that is killed: those after the first are in the log alone."""
+    code = (
+        "import os, sys; from pathlib import Path\n"
+        "from behavstats.decode.event import PageView; from behavstats.store import Store\n"
+        f"store = Store.create(Path({str(db)!r}), 10); store.add([PageView('first', 1, '/')])\n"
+        f"{before}\n"
+        f"for view in {[(view.user_id, view.instant, view.name) for view in views]!r}:\n"
+        "    store.add([PageView(*view)])\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=False)
+    assert Path(f"{db}-wal").stat().st_size
+
+
+def refused(store, match):
+    """Check that a page view is refused, as it is until the files were opened anew."""
+    with pytest.raises(StoreUnavailable, match=match):
+        store.add([LATER])
+
+
+def row(path):
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(EPOCH).fetchone()
+
+
+@pytest.mark.parametrize("checkpoints", [0, 1, 2])
+def test_a_log_that_a_killed_process_left_is_its_stores_own(db, checkpoints):
+    """However often it was begun anew; also of a store that was never checkpointed."""
+    before = "\n".join(
+        f"store.add([PageView('u', {n}, '/')]); store.checkpoint()" for n in range(checkpoints)
+    )
+    crashed(db, VIEW, LATER, before=before)
+    with Store.open(db, patience=10) as store:
+        assert store.counts()[0] == 3 + checkpoints
+        assert list(store.check()) == []
+
+
+def test_a_checkpoint_of_part_of_a_log_leaves_it_the_stores_own(store, db):
+    """As it is made while somebody reads; the file shows a state in the midst of the log."""
+    store.add([VIEW])
+    with closing(sqlite3.connect(db, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM page_view").fetchone()
+        store.add([LATER])
+        store.checkpoint()
+        store.add([PageView("v", AS_OF, "/")])
+        store.checkpoint()
+        store.add([PageView("w", AS_OF, "/")])
+        copies = {name: data for name, data in files_of(db).items() if not name.endswith("-shm")}
+    for name, data in copies.items():
+        db.with_name(name.replace("store", "copy")).write_bytes(data)
+    with Store.open(db.with_name("copy.db"), patience=10) as copy:
+        assert copy.counts()[0] == 4
+
+
+@pytest.mark.parametrize("command", ["open", "create"])
+def test_a_backup_copied_over_a_crashed_store_is_refused_with_the_way_out(db, tmp_path, command):
+    """The old log is not replayed over it; nothing is changed; and the way out leads out."""
+    backup = tmp_path / "backup.db"
+    with Store.create(db, patience=10) as store:
+        store.add([VIEW])
+        store.back_up(backup, force=False)
+    crashed(db, LATER)
+    shutil.copy(backup, db)
+    before = files_of(db)
+    with pytest.raises(StoreUnavailable, match="behavstats restore BACKUP"):
+        getattr(Store, command)(db, patience=10)
+    after = files_of(db)
+    assert {name: after[name] for name in before} == before
+    assert restore(backup, db, StoreLock(db, 10)).page_views == 1
+    with Store.open(db, patience=10) as store:
+        assert export(store, "u") == [VIEW]
+
+
+def test_a_log_without_its_store_is_not_thrown_away(db):
+    """To make a store there would remove it."""
+    crashed(db, VIEW)
+    db.rename(db.with_name("moved.db"))
+    with pytest.raises(StoreUnavailable, match="without its store"):
+        Store.create(db, patience=10)
+    db.with_name("moved.db").rename(db)
+    with Store.open(db, patience=10) as store:
+        assert export(store, "u") == [VIEW]
+
+
+def test_a_log_that_another_program_wrote_to_is_taken(store, db):
+    """As somebody does who repairs something with SQL, and is killed."""
+    store.add([VIEW])
+    store.close()
+    code = (
+        "import os, sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "c.execute(\"UPDATE page SET name = '/other'\"); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code, db], check=False)
+    assert Path(f"{db}-wal").stat().st_size
+    with Store.open(db, patience=10) as opened:
+        assert export(opened, "u") == [PageView("u", AS_OF, "/other")]
+
+
+def test_each_copy_of_a_store_has_an_epoch_of_its_own(store, backup, tmp_path):
+    """A backup, the next one, and what was restored from it; one file each."""
+    second = tmp_path / "backups" / "tuesday.db"
+    store.back_up(second, force=False)
+    epochs = [row(path)[0] for path in (store.path, backup, second)]
+    assert sorted(path.name for path in backup.parent.iterdir()) == ["monday.db", "tuesday.db"]
+    restored(backup, store)
+    assert len({*epochs, row(store.path)[0]}) == 4
+
+
+def test_a_restored_store_is_gone_on_with(store, backup):
+    """By who had the old one open: it reads and writes the new one, keys included."""
+    store.add([PageView("new", AS_OF, "/new")])
+    answer = restored(backup, store)
+    assert (answer.users, answer.page_views) == (1, 1)
+    store._connections.look_at = 0
+    with pytest.raises(StoreUnavailable, match="was replaced"):
+        store.check_readable()
+    store.look_after_files()
+    assert export(store, "u") == [VIEW]
+    assert store.add([PageView("new", AS_OF, "/new"), LATER]) == 2
+    assert list(store.check()) == []
+    store.close()
+    with Store.open(store.path, patience=10) as again:
+        assert again.counts()[0] == 3
+    with Store.open(answer.kept, patience=10) as kept:
+        assert kept.counts()[0] == 3
+
+
+def test_what_was_committed_to_a_file_that_is_replaced_meanwhile_is_not_acknowledged(
+    store, backup, monkeypatch
+):
+    """It is in the old file, which nobody looks into."""
+    seal = store._connections.guard.seal
+
+    def and_then_replace(connection):
+        seal(connection)
+        shutil.copy(backup, backup.with_name("copy.db"))
+        os.replace(backup.with_name("copy.db"), store.path)
+
+    monkeypatch.setattr(store._connections.guard, "seal", and_then_replace)
+    with pytest.raises(StoreUnavailable, match="was replaced"):
+        store.add([PageView("v", AS_OF, "/")])
+
+
+@pytest.mark.parametrize("suffixes", [[""], ["", "-wal", "-shm"]])
+def test_a_store_that_is_removed_takes_nothing(store, backup, suffixes):
+    """Until one is there again. What is read is said to be gone, too."""
+    for suffix in suffixes:
+        os.unlink(f"{store.path}{suffix}")
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="moved or removed"):
+            store.add([VIEW])
+    store._connections.look_at = 0
+    with pytest.raises(StoreUnavailable, match="moved or removed"):
+        store.summary("u", window(AS_OF))
+    restored(backup, store)
+    assert store.add([LATER]) == 1
+    assert export(store, "u") == [VIEW, LATER]
+
+
+def test_a_store_that_is_moved_away_and_back_is_gone_on_with(store):
+    """With all that is in its log."""
+    store.add([VIEW])
+    moved = store.path.with_name("moved.db")
+    store.path.rename(moved)
+    with pytest.raises(StoreUnavailable, match="moved or removed"):
+        store.add([LATER])
+    moved.rename(store.path)
+    assert store.add([LATER]) == 1
+    assert export(store, "u") == [VIEW, LATER]
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm"])
+def test_what_is_in_a_log_that_was_removed_is_saved(store, suffix):
+    """As long as somebody has it open; the next page view is taken again."""
+    store.add([VIEW])
+    os.unlink(f"{store.path}{suffix}")
+    refused(store, "was removed")
+    assert store.add([LATER]) == 1
+    store.close()
+    with Store.open(store.path, patience=10) as again:
+        assert export(again, "u") == [VIEW, LATER]
+        assert list(again.check()) == []
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm"])
+def test_a_log_that_another_process_began_anew_is_left_to_it(store, cli, suffix):
+    """This one cannot join it, nor may it close what it has: it says so, and is to be ended."""
+    store.add([VIEW])
+    store.checkpoint()
+    os.unlink(f"{store.path}{suffix}")
+    line = b'{"user_id":"v","name":"/","timestamp":"2024-01-01T00:00:00Z"}'
+    assert cli("ingest", "-", stdin=line).returncode == 0
+    if not Path(f"{store.path}{suffix}").exists():
+        Path(f"{store.path}{suffix}").touch()
+    with pytest.raises(StoreAbandoned, match="start them again"):
+        store.add([LATER])
+    store.close()
+    with Store.open(store.path, patience=10) as again:
+        assert again.counts()[0] == 2
+        assert list(again.check()) == []
+
+
+def test_a_backup_copied_over_a_store_in_use_stops_it(store, backup):
+    """The file is the same, its content is not: nothing is put into it, nor out of the old log."""
+    shutil.copy(backup, store.path)
+    before = store.path.read_bytes()
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="was overwritten"):
+            store.add([LATER])
+    with pytest.raises(StoreUnavailable, match="was overwritten"):
+        store.check_writable()
+    store._connections.look_at = 0
+    with pytest.raises(StoreUnavailable, match="was overwritten"):
+        store.summary("u", window(AS_OF))
+    assert store.path.read_bytes() == before
+    restored(backup, store)
+    assert store.add([LATER]) == 1
+    assert export(store, "u") == [VIEW, LATER]
+
+
+def test_a_process_that_ends_leaves_a_file_alone_that_was_copied_over_its_own(db, tmp_path):
+    """SQLite would copy the old log into it, and remove that."""
+    backup = tmp_path / "backup.db"
+    code = (
+        "import shutil, sys; from pathlib import Path\n"
+        "from behavstats.decode.event import PageView; from behavstats.store import Store\n"
+        f"store = Store.create(Path({str(db)!r}), 10); store.add([PageView('u', 1, '/')])\n"
+        f"store.back_up(Path({str(backup)!r}), force=True); store.add([PageView('u', 2, '/')])\n"
+        f"shutil.copy({str(backup)!r}, {str(db)!r})\n"
+        "try: store.add([PageView('u', 3, '/')])\n"
+        "except Exception as error: print(error)\n"
+        "if sys.argv[1:]: store.close()"
+    )
+    for how in ([], ["close"]):
+        done = subprocess.run([sys.executable, "-c", code, *how], capture_output=True, check=True)
+        assert b"was overwritten" in done.stdout
+        assert db.read_bytes() == backup.read_bytes()
+        assert Path(f"{db}-wal").stat().st_size
+        restore(backup, db, StoreLock(db, 10))
+        db.unlink()
+
+
+def test_a_store_moved_over_one_in_use_is_gone_on_with_where_no_old_log_is_in_the_way(
+    store, backup
+):
+    """With one in the way it is refused, by the process that runs and by the next."""
+    other = backup.with_name("other.db")
+    shutil.copy(backup, other)
+    store.checkpoint()
+    os.replace(other, store.path)
+    refused(store, "was replaced")
+    assert store.add([PageView("v", AS_OF, "/")]) == 1
+    assert export(store, "u") == [VIEW]
+    store.checkpoint()
+    assert store.add([PageView("w", AS_OF, "/")]) == 1
+    shutil.copy(backup, other)
+    os.replace(other, store.path)
+    refused(store, "was replaced")
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="belongs to another file"):
+            store.add([LATER])
+    with pytest.raises(StoreUnavailable, match="belongs to another file"):
+        Store.open(store.path, patience=10)
+    restored(backup, store)
+    assert store.add([LATER]) == 1

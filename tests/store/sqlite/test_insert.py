@@ -1,0 +1,77 @@
+"""Page views that are added: each once, whole batches or nothing, sound keys."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from behavstats.errors import StoreUnavailable
+from behavstats.model.page_view import PageView
+from tests.store.sqlite.conftest import VIEW, export
+from tests.support.histories import AS_OF
+
+
+def test_an_added_page_view_is_there_and_a_repeat_changes_nothing(store):
+    """`add` returns what is new."""
+    other = PageView("u", AS_OF + 1, "/")
+    assert store.add([VIEW, VIEW]) == 1
+    assert store.add([VIEW, other]) == 1
+    assert export(store, "u") == [VIEW, other]
+
+
+def test_an_empty_batch_is_fine(store):
+    """As a block of blank lines makes it."""
+    assert store.add([]) == 0
+
+
+def test_a_large_batch_is_stored_whole(store):
+    """More than one statement's rows, more than one chunk's of an export."""
+    views = [PageView("u", AS_OF + number, f"/{number % 7}") for number in range(25_033)]
+    assert store.add(views) == len(views)
+    assert export(store, "u") == views
+    assert store.add(list(reversed(views))) == 0
+
+
+def test_more_texts_than_are_remembered_keep_their_keys(store, monkeypatch):
+    """The cache of keys is bounded, and nothing depends on it."""
+    monkeypatch.setattr("behavstats.store.sqlite.insert._REMEMBERED", 500)
+    views = [PageView(f"u{number}", AS_OF, f"/{number}") for number in range(10)]
+    for _ in range(2):
+        for view in views:
+            store.add([view])
+    assert [export(store, view.user_id) for view in views] == [[view] for view in views]
+
+
+def test_a_failed_transaction_leaves_nothing(store):
+    """Not a page view, not a key that is remembered for nobody: here, of a disk that is full."""
+    store.add([VIEW])
+    (pages,) = store._writer.execute("PRAGMA page_count").fetchone()
+    store._writer.execute(f"PRAGMA max_page_count = {pages}")
+    many = [PageView("w", AS_OF + number, "/w") for number in range(10_000)]
+    with pytest.raises(StoreUnavailable, match="full"):
+        store.add(many)
+    assert export(store, "w") is None
+    assert store.add([PageView("v", AS_OF, "/")]) == 1
+    store._writer.execute("PRAGMA max_page_count = 100000")
+    assert store.add(many) == len(many)
+    assert export(store, "w") == many
+
+
+def test_the_sql_view_shows_page_views_as_they_were_sent(store, db):
+    """For a person with the sqlite3 shell."""
+    store.add([PageView("ü", 1_709_288_999_007, "/é")])
+    with closing(sqlite3.connect(db)) as connection:
+        rows = connection.execute("SELECT * FROM readable_page_view").fetchall()
+    assert rows == [("ü", "/é", "2024-03-01T10:29:59.007Z")]
+
+
+def test_keys_are_sound_and_never_used_again(store, db):
+    """Foreign keys hold, and a user who comes back is a new user."""
+    store.add([VIEW, PageView("v", AS_OF, "/v")])
+    store.forget("v")
+    store.add([PageView("v", AS_OF, "/v")])
+    with closing(sqlite3.connect(db)) as connection:
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        users = connection.execute("SELECT id, user_id FROM user ORDER BY id").fetchall()
+    assert users == [(1, "u"), (2, None), (3, "v")]

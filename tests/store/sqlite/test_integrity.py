@@ -1,0 +1,337 @@
+"""What `check` finds in a store that somebody tampered with, and what `repair` makes of it."""
+
+import sqlite3
+from contextlib import closing, suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from behavstats.errors import UnknownUser
+from behavstats.model.page_view import PageView
+from behavstats.model.profile import window
+from behavstats.model.timestamps import DAY, HOUR, MINUTE
+from behavstats.store import Store
+from tests.store.sqlite.conftest import export, few_are_many, load
+from tests.support.histories import AS_OF, USERS, histories
+
+TODAY = AS_OF - AS_OF % DAY
+VIEWS = [
+    *(PageView("busy", TODAY + n * MINUTE, f"/{n % 3}") for n in range(5)),
+    *(PageView("busy", TODAY + 5 * HOUR + n * MINUTE, "/") for n in range(4)),
+    PageView("light", TODAY, "/light"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _few_are_many(monkeypatch):
+    few_are_many(monkeypatch)
+
+
+@pytest.fixture
+def settled(store):
+    """A store in which a day and two hours of a user have summaries."""
+    store.add(VIEWS)
+    store.settle()
+    assert store.counts() == (10, 3)
+    return store
+
+
+def tamper(store, *statements):
+    with closing(sqlite3.connect(store.path)) as connection, connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def summaries(store):
+    with closing(sqlite3.connect(store.path)) as connection:
+        return connection.execute("SELECT * FROM summary ORDER BY user, span, start").fetchall()
+
+
+def test_a_store_is_sound_as_it_was_made(settled):
+    """An empty one, too, and one with days that are not settled yet."""
+    assert list(settled.check()) == []
+    settled.add([PageView("busy", TODAY + 7, "/"), *VIEWS])
+    assert list(settled.check()) == []
+    with Store.create(settled.path.with_name("empty.db"), patience=1) as empty:
+        assert list(empty.check()) == []
+
+
+OF_THE_HOUR = f"WHERE span = {HOUR} AND start = {TODAY}"
+HOUR_SHOWN = "summary of user 1, hour of 2024-03-01T00:00:00.000Z: "
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("views = views + 1", "views is 6, not 5"),
+        ("views = 0", "views is 0, not 5"),
+        ("views = 'many'", "views is 'many', not 5"),
+        ("time = time - 1", f"time is {4 * MINUTE - 1}, not {4 * MINUTE}"),
+        ("visits = 2", "visits is 2, not 1"),
+        (f"first = {TODAY + 1}", f"first is {TODAY + 1}, not {TODAY}"),
+        ("last = 0", f"last is 0, not {TODAY + 4 * MINUTE}"),
+        ("pages = zeroblob(48)", "pages has other tallies"),
+        ("pages = zeroblob(47)", "pages is not 48 bytes long"),
+        ("pages = 'text'", "pages is not 48 bytes long"),
+        ("views = 6, visits = 2", "views is 6, not 5; visits is 2, not 1"),
+    ],
+)
+def test_a_summary_that_says_something_else_than_its_page_views_is_found(settled, change, said):
+    """Whichever of its columns; it is one line."""
+    tamper(settled, f"UPDATE summary SET {change} {OF_THE_HOUR}")
+    assert list(settled.check()) == [HOUR_SHOWN + said]
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        (f"DELETE FROM page_view WHERE ts = {TODAY} AND user = 1", 2),
+        (f"INSERT INTO page_view VALUES (1, {TODAY + 1}, 1)", 2),
+        ("UPDATE page_view SET page = 4 WHERE user = 1 AND page = 1", 2),
+        (f"UPDATE page_view SET ts = ts + {HOUR} WHERE user = 1", 3),
+        ("DELETE FROM page_view WHERE user = 1", 3),
+    ],
+)
+def test_page_views_changed_behind_their_summaries_are_found(settled, statement, found):
+    """In the hour and in the day."""
+    tamper(settled, statement)
+    assert len(list(settled.check())) == found
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"UPDATE summary SET start = start + 1 {OF_THE_HOUR}",
+        f"UPDATE summary SET start = -start {OF_THE_HOUR}",
+        f"UPDATE summary SET start = 'then' {OF_THE_HOUR}",
+        f"UPDATE summary SET start = {1 << 60} * 3600000 {OF_THE_HOUR}",
+        f"UPDATE summary SET span = {MINUTE} {OF_THE_HOUR}",
+    ],
+)
+def test_a_summary_of_no_hour_and_no_day_is_found(settled, statement):
+    """Wherever it begins and however long it is."""
+    tamper(settled, statement)
+    (difference,) = settled.check()
+    assert difference.endswith("is of no hour or day")
+
+
+def test_a_summary_that_stands_for_no_page_view_is_found(settled):
+    """Of another day, or of a user who has none in it."""
+    tamper(
+        settled,
+        f"UPDATE summary SET start = start + {DAY} {OF_THE_HOUR}",
+        f"UPDATE summary SET user = 2, start = start - {DAY} WHERE span = {DAY}",
+    )
+    assert list(settled.check()) == [
+        "summary of user 1, hour of 2024-03-02T00:00:00.000Z: stands for no page view",
+        "summary of user 2, day of 2024-02-29T00:00:00.000Z: stands for no page view",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        (
+            "INSERT INTO page_view VALUES (77, 0, 1)",
+            "page_view: rows that refer to a user that is not there: 1",
+        ),
+        (
+            f"INSERT INTO page_view VALUES (2, {TODAY + 1}, 77), (2, {TODAY + 2}, 77)",
+            "page_view: rows that refer to a page that is not there: 2",
+        ),
+        (
+            "INSERT INTO unsettled_day VALUES (77, 0)",
+            "unsettled_day: rows that refer to a user that is not there: 1",
+        ),
+        (
+            "UPDATE user SET user_id = NULL, hash = NULL WHERE id = 2",
+            "page_view: rows of user 2, who was erased: 1",
+        ),
+        (
+            "UPDATE page SET name = NULL, hash = NULL WHERE name = '/light'",
+            "page_view: rows of user 2 with a page that was erased: 1",
+        ),
+    ],
+)
+def test_rows_that_lead_nowhere_are_found(settled, statement, found):
+    """To a user or a page that is not there, or that was erased; how many there are is said."""
+    tamper(settled, statement)
+    assert list(settled.check()) == [found]
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        (
+            "UPDATE user SET hash = hash + 1 WHERE user_id = 'light'",
+            ["user: rows with the hash of something else: 1"],
+        ),
+        (
+            "UPDATE page SET hash = NULL WHERE name = '/light'",
+            ["page: rows with the hash of something else: 1"],
+        ),
+        (
+            "UPDATE page SET name = x'00' WHERE name = '/light'",
+            ["page: rows with the hash of something else: 1"],
+        ),
+        (
+            "INSERT INTO user (user_id, hash) SELECT user_id, hash FROM user",
+            ["user: rows with a user_id that another row has: 2"],
+        ),
+        (
+            "UPDATE store SET secret = zeroblob(32)",
+            [
+                "user: rows with the hash of something else: 2",
+                "page: rows with the hash of something else: 5",
+            ],
+        ),
+    ],
+)
+def test_a_text_that_is_not_found_by_its_hash_or_is_there_twice_is_found(settled, statement, found):
+    """Its page views would be missed, or stand under two keys."""
+    tamper(settled, statement)
+    with Store.open(settled.path, patience=1) as tampered:
+        assert list(tampered.check()) == found
+
+
+def test_page_views_that_are_no_numbers_are_found_and_no_traceback(settled):
+    """SQLite keeps a fraction where a whole number is expected."""
+    tamper(settled, f"INSERT INTO page_view VALUES (1, {TODAY}.5, 1)")
+    assert [found.partition(": ")[2] for found in settled.check()] == [
+        "cannot be compared: page views hold something else than numbers"
+    ] * 2
+
+
+def flip_a_byte(store, table):
+    """Flip the byte that says what kind of page the root of a table or an index is."""
+    store.close()
+    with closing(sqlite3.connect(store.path)) as connection:
+        asked = "SELECT rootpage FROM sqlite_schema WHERE name = ?"
+        (root,) = connection.execute(asked, (table,)).fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    with store.path.open("r+b") as file:
+        file.seek((root - 1) * size)
+        (byte,) = file.read(1)
+        file.seek(-1, 1)
+        file.write(bytes([byte ^ 0xFF]))
+
+
+@pytest.mark.parametrize("table", ["page_view", "user", "page", "summary", "rejected_line"])
+def test_damage_to_the_file_is_found_and_hides_nothing_else(settled, table):
+    """SQLite's errors are differences, too."""
+    tamper(settled, f"UPDATE summary SET views = 6 {OF_THE_HOUR}")
+    flip_a_byte(settled, table)
+    with Store.open(settled.path, patience=1) as damaged:
+        found = list(damaged.check())
+    assert f"damage to the file: table {table}: database disk image is malformed" in found
+    assert any(difference.startswith(HOUR_SHOWN) for difference in found)
+
+
+def test_what_sqlite_finds_is_shown_in_its_words(settled):
+    """Here, of an erased user in a column that somebody wanted never to be empty."""
+    tamper(
+        settled,
+        "PRAGMA writable_schema = ON",
+        "UPDATE sqlite_schema SET sql = replace(sql, 'user_id TEXT', 'user_id TEXT NOT NULL') "
+        "WHERE name = 'user'",
+    )
+    settled.forget("light")
+    with Store.open(settled.path, patience=1) as damaged:
+        assert list(damaged.check()) == ["damage to the file: NULL value in user.user_id"]
+
+
+def test_a_check_sees_the_store_at_one_moment(settled):
+    """Whatever is written while it goes on."""
+    tamper(settled, "INSERT INTO page_view VALUES (77, 0, 1)")
+    differences = settled.check()
+    assert next(differences).startswith("page_view")
+    tamper(settled, "UPDATE summary SET views = 0")
+    assert list(differences) == []
+    assert len(list(settled.check())) == 4
+
+
+def test_a_check_that_is_not_taken_to_its_end_lets_the_store_go(settled):
+    """So that the WAL can be emptied."""
+    tamper(settled, "INSERT INTO page_view VALUES (77, 0, 1)")
+    differences = settled.check()
+    next(differences)
+    differences.close()
+    settled.forget("light")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE summary SET views = views + 1, pages = x'00'",
+        "UPDATE summary SET start = start + 1",
+        "UPDATE summary SET user = 77",
+        "INSERT INTO unsettled_day VALUES (77, 0)",
+        "DELETE FROM page_view WHERE user = 1 AND ts % 2 = 0",
+        "DELETE FROM summary",
+    ],
+)
+def test_repair_makes_anew_what_is_derived(settled, statement):
+    """Then all is sound, and each hour and day that deserves a summary has one."""
+    tamper(settled, statement)
+    settled.repair()
+    assert list(settled.check()) == []
+    repaired = summaries(settled)
+    settled.add([PageView(v.user_id, v.instant + DAY, v.name) for v in VIEWS])
+    settled.settle()
+    views = [view for user in ("busy", "light") for view in export(settled, user)]
+    with Store.create(settled.path.with_name("fresh.db"), patience=1) as fresh:
+        fresh.add([view for view in views if view.instant < TODAY + DAY])
+        fresh.settle()
+        assert [row[:-1] for row in summaries(fresh)] == [row[:-1] for row in repaired]
+
+
+def test_repair_leaves_page_views_as_they_are(settled):
+    """A page view that leads nowhere is not derived, and stays for a person to look at."""
+    tamper(settled, f"INSERT INTO page_view VALUES (77, {TODAY}, 1)")
+    before = list(settled.check())
+    settled.repair()
+    assert list(settled.check()) == before
+
+
+def test_who_reads_while_summaries_are_missing_gets_the_same_answer(settled, monkeypatch):
+    """From the page views: of a repair that was interrupted after the summaries were dropped."""
+    wanted = window(AS_OF)
+    before = settled.summary("busy", wanted)
+    monkeypatch.setattr(Store, "settle", lambda _: None)
+    settled.repair()
+    assert settled.counts() == (10, 0)
+    assert list(settled.check()) == []
+    assert settled.summary("busy", wanted) == before
+
+
+def forget(store, user):
+    with suppress(UnknownUser):
+        store.forget(user)
+
+
+steps = st.one_of(
+    st.tuples(st.just(Store.add), histories()),
+    st.tuples(st.just(load), histories()),
+    st.tuples(st.just(forget), st.sampled_from(USERS)),
+    st.tuples(st.just(Store.settle), st.just(60)),
+)
+
+
+@settings(max_examples=60)
+@given(st.lists(steps, max_size=8), st.booleans())
+def test_whatever_happened_to_a_store_it_is_sound(tmp_path_factory, steps, repaired):
+    """Page views one by one or in columns, users forgotten, settled at any time or never."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        few_are_many(monkeypatch)
+        with Store.create(tmp_path_factory.mktemp("s") / "store.db", patience=10) as store:
+            for step, argument in steps:
+                step(store, argument)
+            assert list(store.check()) == []
+            store.settle()
+            settled = summaries(store)
+            assert list(store.check()) == []
+            if repaired:
+                store.repair()
+                assert summaries(store) == settled
+                assert list(store.check()) == []

@@ -1,0 +1,197 @@
+"""Files that are taken anew: who was erased since does not come back, and it is said."""
+
+import gzip
+import logging
+import os
+
+import pytest
+
+from behavstats.errors import UnknownUser
+from behavstats.model.page_view import PageView
+from behavstats.store import Store
+from behavstats.watch import restarted_files
+from tests.support.edge import wait_until
+from tests.support.followed import BAD, drain, following, lines, users
+from tests.support.histories import AS_OF, line
+
+
+def write_over(path, data):
+    """As an editor does that keeps the file."""
+    path.write_bytes(data)
+
+
+def put_in_its_place(path, data):
+    """As `sed -i` and `grep -v > new; mv new file` do."""
+    new = path.with_name(".new")
+    new.write_bytes(data)
+    new.rename(path)
+
+
+HOW = [write_over, put_in_its_place]
+
+
+def of(user, *numbers):
+    """Lines of a user, long enough to be told from others."""
+    return b"".join(line(PageView(user, AS_OF + number, f"/{number}")) for number in numbers)
+
+
+def views(store, user):
+    try:
+        return sum(len(some) for some in store.page_views(user))
+    except UnknownUser:
+        return 0
+
+
+@pytest.mark.parametrize("replace", HOW)
+@pytest.mark.parametrize("watched", ["folder", "file"])
+@pytest.mark.parametrize("size", [1, 40])
+def test_a_log_from_which_a_user_was_removed_brings_no_other_back(
+    store, folder, caplog, replace, watched, size
+):
+    """A and B are erased, and A is removed from the log: B stays away, and C counts once."""
+    log = folder / "ev.jsonl"
+    path = folder if watched == "folder" else log
+    a, b, c = (of(user, *range(size)) for user in ("anna", "bert", "cleo"))
+    log.write_bytes(a + b + c)
+    drain(store, path)
+    store.forget("anna")
+    store.forget("bert")
+    replace(log, b + c)
+    report = drain(store, path)
+    assert (views(store, "anna"), views(store, "bert"), views(store, "cleo")) == (0, 0, size)
+    assert (report.added, report.duplicates, report.left_out) == (0, size, size)
+    said = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert any("TAKEN ANEW" in record.getMessage() for record in said)
+    assert any(f"{size} lines of users who were erased" in record.getMessage() for record in said)
+    assert any(source.anew for source in store.offsets.all())
+
+
+def test_it_stays_so_across_a_restart_and_for_what_is_appended(store, folder):
+    """But what the user does after being erased counts."""
+    log = folder / "ev.jsonl"
+    log.write_bytes(of("bert", 1, 2))
+    drain(store, log)
+    store.forget("bert")
+    write_over(log, of("cleo", 1) + of("bert", 1))
+    drain(store, log)
+    with log.open("ab") as file:
+        file.write(of("bert", 2))
+    assert drain(store, log).left_out == 1
+    assert views(store, "bert") == 0
+    later = max(source.anew for source in store.offsets.all() if source.anew) + 60_000
+    with log.open("ab") as file:
+        file.write(line(PageView("bert", later, "/")))
+    drain(store, log)
+    assert views(store, "bert") == 1
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_a_rotated_file_that_is_packed_anew_without_some_lines_brings_nobody_back(
+    store, folder, is_gone
+):
+    """It has another inode, and another name than that under which it was taken."""
+    log = folder / "ev.jsonl"
+    log.write_bytes(of("anna", 1) + of("bert", 1) + of("cleo", *range(40)))
+    drain(store, folder)
+    store.forget("anna")
+    store.forget("bert")
+    if is_gone:
+        log.unlink()
+    packed = folder / "ev-2026-11-24.jsonl.gz"
+    packed.write_bytes(gzip.compress(of("bert", 1) + of("cleo", *range(40))))
+    drain(store, folder)
+    assert (views(store, "bert"), views(store, "cleo")) == (0, 40)
+
+
+def test_a_file_that_is_yet_to_take_the_place_of_a_cleaned_one_brings_nobody_back(store, folder):
+    """As `sed -i` makes one in the folder, by a name of its own."""
+    (folder / "ev.jsonl").write_bytes(of("anna", 1) + of("bert", 1))
+    drain(store, folder)
+    store.forget("anna")
+    store.forget("bert")
+    (folder / "sedXq31Zc").write_bytes(of("bert", 1) + of("cleo", 1))
+    drain(store, folder)
+    (folder / "sedXq31Zc").rename(folder / "ev.jsonl")
+    drain(store, folder)
+    assert (views(store, "bert"), views(store, "cleo")) == (0, 1)
+
+
+@pytest.mark.parametrize("replace", HOW)
+def test_rejected_lines_that_name_an_erased_user_do_not_come_back(store, folder, replace):
+    """As a string of JSON, escaped or not, or as a word; others are kept."""
+    log = folder / "ev.jsonl"
+    bad = b'{"user_id": "bert"}\n{"u": "b\\u0065rt"}\nuser=bert;\n'
+    log.write_bytes(of("anna", 1) + of("bert", 1) + bad + BAD)
+    drain(store, folder)
+    store.forget("anna")
+    store.forget("bert")
+    replace(log, of("cleo", 1) + bad + BAD + b'{"user_id": "berta"}\n')
+    assert drain(store, folder).left_out == 3
+    kept = {rejection.text for rejection in store.rejections()}
+    assert kept == {BAD.strip(), b'{"user_id": "berta"}'}
+
+
+@pytest.mark.parametrize("key", ["userId", "anonymousId"])
+def test_a_rejected_line_that_has_an_erased_id_as_a_number_does_not_come_back(store, folder, key):
+    """As clients send it; a number that is no user's id is another thing."""
+    log = folder / "ev.jsonl"
+    bad = b'{"type": "page", "%s": 42, "timestamp": "?"}\n' % key.encode()
+    other = b'{"type": "page", "userId": "x", "price": 42, "timestamp": "?"}\n'
+    log.write_bytes(of("anna", 1) + of("42", 1) + bad + other)
+    drain(store, folder)
+    store.forget("anna")
+    assert store.forget("42").rejected_lines == 1
+    write_over(log, of("42", 1) + bad + other)
+    assert drain(store, folder).left_out == 2
+    assert {rejection.text for rejection in store.rejections()} == {other.strip()}
+
+
+def test_of_what_was_left_out_no_byte_is_stored(db, folder):
+    """Neither the id nor the names of pages that nobody else viewed."""
+    with Store.create(db, patience=10) as store:
+        log = folder / "ev.jsonl"
+        secret = line(PageView("8f14e45f-ceea", AS_OF, "/secret-page"))
+        log.write_bytes(of("anna", 1) + secret)
+        drain(store, log)
+        store.forget("8f14e45f-ceea")
+        write_over(log, secret + of("cleo", 1))
+        drain(store, log)
+    data = b"".join(path.read_bytes() for path in db.parent.glob(f"{db.name}*"))
+    assert b"8f14e45f-ceea" not in data
+    assert b"/secret-page" not in data
+
+
+def test_rotation_is_no_surprise(store, folder, caplog):
+    """Neither where a copy was truncated, nor where another file has the name."""
+    log = folder / "log"
+    log.write_bytes(lines(1, 2))
+    drain(store, log)
+    (folder / "log.1").write_bytes(log.read_bytes() + lines(3))
+    log.write_bytes(lines(4))
+    drain(store, log)
+    log.rename(folder / "log.2")
+    log.write_bytes(lines(5))
+    drain(store, log)
+    packed = gzip.compress((folder / "log.2").read_bytes())
+    (folder / "log.2").unlink()
+    (folder / "log.3.gz").write_bytes(packed)
+    drain(store, log)
+    assert users(store) == {1, 2, 3, 4, 5}
+    assert "TAKEN ANEW" not in caplog.text
+    assert {source.anew for source in store.offsets.all()} == {None}
+
+
+def test_a_log_that_is_cut_while_it_is_followed_is_taken_anew_and_that_is_said(
+    store, folder, caplog, monkeypatch
+):
+    """After some seconds: until then, a copy may appear."""
+    monkeypatch.setattr(restarted_files, "_PATIENCE", 0.1)
+    log = folder / "log"
+    log.write_bytes(lines(1))
+    with following(store, log):
+        wait_until(lambda: users(store) == {1})
+        os.truncate(log, 0)
+        with log.open("ab") as file:
+            file.write(lines(2))
+        wait_until(lambda: users(store) == {1, 2})
+        wait_until(lambda: "TAKEN ANEW" in caplog.text)

@@ -1,0 +1,242 @@
+"""Rotation: files that are renamed, copied, truncated or compressed while they are followed."""
+
+import gzip
+import os
+import time
+
+import pytest
+
+from behavstats.sources.compression import zstd
+from behavstats.watch.rotation import is_rotated, unrotated
+from tests.support.edge import wait_until
+from tests.support.followed import BAD, drain, following, lines, sources, users
+
+ROTATED = {
+    "app.log": [
+        "app.log.1",
+        "app.log.1.gz",
+        "app.log.12.zst",
+        "app.log-20261124",
+        "app.log-20261124.gz",
+        "app.log20261124",
+        "app.log.2026-11-24",
+        "app.log.2026-11-24_12-00-00",
+        "app.log-2026-11-24-1795521600",
+        "app.log.2026-11-24T12:00:00+0100",
+        "app.log_2026-W48",
+        "app.log.24Nov2026",
+        "app.1.log",
+        "app.log.1.jsonl.gz",
+        "app-20261124.log.gz",
+    ],
+    "ev.jsonl": [
+        "ev.1.jsonl",
+        "ev.1.jsonl.gz",
+        "ev-20261124.jsonl",
+        "ev20261124.jsonl",
+        "ev.2026-11-24.jsonl",
+        "ev-2026-11-24.1.jsonl.gz",
+        "ev-2026-11-24-1.jsonl",
+        "ev-11-24-2026-1.jsonl.gz",
+        "ev-Nov-24-2026.jsonl",
+        "ev.2026-11-24_12-00-00_123456.jsonl",
+        "ev.2026-11-24_12-00-00_123456.2.jsonl",
+    ],
+    "a.b.log": ["a.b.1.log", "a.1.b.log", "a.b.log.1"],
+}
+OTHERS = {
+    "ev.jsonl": ["ev.jsonl", "ev-errors.jsonl", "ev.jsonl.bak", "ev2.jsonl", "ev.errors.1.jsonl"],
+    "app.log": ["app.log.bak", "app.log~", "app.log.", "app.log.1.swp", "app2.log", "myapp.1.log"],
+    "events.jsonl": ["events2.jsonl", "events-v2.jsonl", "events.1.csv", "events.1.jsonl.bak"],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "rotated"), [(name, one) for name, some in ROTATED.items() for one in some]
+)
+def test_a_number_or_a_date_behind_the_name_or_before_its_extension_is_a_rotated_file(
+    name, rotated
+):
+    """In the styles of logrotate, logback, log4j, loguru and Python; in its own folder only."""
+    assert is_rotated(f"/in/{rotated}", f"/in/{name}")
+    assert not is_rotated(f"/in/{rotated}", f"/{name}")
+    assert unrotated(f"/in/{rotated}") in {f"/in/{name}", f"/in/{name}.jsonl"}
+
+
+@pytest.mark.parametrize(
+    ("name", "other"), [(name, one) for name, some in OTHERS.items() for one in some]
+)
+def test_a_name_that_merely_begins_alike_is_another_files(name, other):
+    """As that of a second log, or of a copy that an editor leaves."""
+    assert not is_rotated(f"/in/{other}", f"/in/{name}")
+
+
+@pytest.mark.parametrize("how", ["folder", "file"])
+def test_a_renamed_file_goes_on_where_it_was(store, folder, how):
+    """Also what its writer, that has it open, appends later; and the new one begins."""
+    path = folder / "log"
+    watched = folder if how == "folder" else path
+    path.write_bytes(lines(1) + BAD)
+    drain(store, watched)
+    with path.open("ab", buffering=0) as writer:
+        writer.write(lines(2))
+        path.rename(folder / "log.1")
+        path.write_bytes(lines(10))
+        drain(store, watched)
+        writer.write(lines(3))
+    report = drain(store, watched)
+    assert (report.read, users(store)) == (1, {1, 2, 3, 10})
+    assert store.count_rejections() == 1
+    assert sources(store)["log.1"][1:] == (4, 1)
+
+
+@pytest.mark.parametrize("name", ["ev.1.jsonl", "ev-2026-11-24.jsonl", "ev-old.jsonl"])
+def test_what_was_written_before_a_rename_is_taken_where_the_name_has_an_extension(
+    store, folder, name
+):
+    """While it is followed, and if it is rotated and followed anew; other logs do not count."""
+    log = folder / "ev.jsonl"
+    log.write_bytes(lines(1) + BAD)
+    (folder / "ev-errors.jsonl").write_bytes(lines(9))
+    drain(store, log)
+    with log.open("ab") as file:
+        file.write(lines(2))
+    log.rename(folder / name)
+    log.write_bytes(lines(3))
+    drain(store, log)
+    assert users(store) == {1, 2, 3}
+    assert store.count_rejections() == 1
+    assert sources(store)[name][1:] == (3, 1)
+
+
+@pytest.mark.parametrize("rotated", ["ev.jsonl.1", "ev.1.jsonl", "ev-20261124.jsonl.gz"])
+def test_what_was_rotated_before_anything_was_taken_is_taken(store, folder, rotated):
+    """A file that is named counts from the first start; what was rotated earlier does not."""
+    log = folder / "ev.jsonl"
+    (folder / "ev.9.jsonl").write_bytes(lines(9))
+    os.utime(folder / "ev.9.jsonl", (1, 1))
+    log.touch()
+    drain(store, log)
+    (folder / "ev2.jsonl").write_bytes(lines(8))
+    packed = gzip.compress(lines(1)) if rotated.endswith(".gz") else lines(1)
+    (folder / rotated).write_bytes(packed)
+    os.utime(folder / rotated, (time.time() + 10, time.time() + 10))  # a file's time has a grain
+    log.write_bytes(lines(2))
+    drain(store, log)
+    assert users(store) == {1, 2}
+
+
+def test_beside_a_file_that_is_followed_others_do_not_count(store, folder):
+    """Unless they hold what it held."""
+    (folder / "log.2").write_bytes(lines(9))
+    (folder / "log").write_bytes(lines(1))
+    drain(store, folder / "log")
+    assert users(store) == {1}
+
+
+def test_what_was_rotated_while_nobody_watched_is_taken(store, folder):
+    """Of a file that is followed by its name; other files of such names are not."""
+    (folder / "log.1").write_bytes(lines(9))
+    (folder / "log").write_bytes(lines(1))
+    drain(store, folder / "log")
+    (folder / "log").rename(folder / "log.3")
+    (folder / "log.2.gz").write_bytes(gzip.compress(lines(2)))
+    (folder / "log.1").unlink()
+    (folder / "log.1").write_bytes(lines(3))
+    for new in ("log.1", "log.2.gz"):  # a file's time has a grain
+        os.utime(folder / new, (time.time() + 10, time.time() + 10))
+    (folder / "log.errors").write_bytes(lines(8))
+    (folder / "log").write_bytes(lines(4))
+    drain(store, folder / "log")
+    assert users(store) == {1, 2, 3, 4}
+
+
+@pytest.mark.parametrize("how", ["folder", "file"])
+@pytest.mark.parametrize("grown", [0, 1, 5])
+def test_a_truncated_file_begins_anew_however_far_it_has_grown(store, folder, how, grown):
+    """And of the copy that was made before, what is new is taken."""
+    path = folder / "log"
+    watched = folder if how == "folder" else path
+    path.write_bytes(BAD + lines(1, 2))
+    drain(store, watched)
+    (folder / "log.1").write_bytes(path.read_bytes() + lines(3))
+    path.write_bytes(lines(*range(10, 10 + grown)))
+    report = drain(store, watched)
+    assert report.read == 1 + grown
+    assert users(store) == {1, 2, 3, *range(10, 10 + grown)}
+    assert store.count_rejections() == 1
+    assert sources(store)["log.1"][1:] == (4, 1)
+    assert drain(store, watched).read == 0
+
+
+def test_a_copy_in_the_making_waits_for_what_becomes_of_its_original(store, folder):
+    """All its lines are that one's."""
+    many = lines(*range(100))
+    (folder / "log").write_bytes(many + BAD)
+    drain(store, folder)
+    (folder / "z").write_bytes(many[: len(many) // 2])
+    assert drain(store, folder).read == 0
+    (folder / "z").write_bytes(many + BAD)
+    os.truncate(folder / "log", 0)
+    assert drain(store, folder).read == 0
+    assert sources(store) == {"z": (len(many + BAD), 101, 1)}
+
+
+def test_another_file_with_the_inode_of_one_that_is_gone_is_another(store, folder):
+    """As file systems reuse them at once."""
+    path = folder / "a"
+    path.write_bytes(lines(1, 2, 3))
+    drain(store, folder)
+    inode = path.stat().st_ino
+    with path.open("r+b") as file:  # the same inode, whatever the file system does
+        file.write(lines(7, 8, 9, 10))
+    assert path.stat().st_ino == inode
+    drain(store, folder)
+    assert users(store) == {1, 2, 3, 7, 8, 9, 10}
+
+
+def test_two_files_with_the_same_first_line_are_two(store, folder):
+    """Whichever is taken first."""
+    (folder / "a").write_bytes(BAD + lines(1))
+    drain(store, folder)
+    (folder / "b").write_bytes(BAD + lines(2))
+    drain(store, folder)
+    (folder / "b").write_bytes(BAD + lines(2, 3))
+    (folder / "a").write_bytes(BAD + lines(1, 4))
+    drain(store, folder)
+    assert users(store) == {1, 2, 3, 4}
+    assert store.count_rejections() == 2
+    assert [lines for _, lines, _ in sources(store).values()] == [3, 3]
+
+
+@pytest.mark.parametrize(("pack", "suffix"), [(gzip.compress, ".gz"), (zstd.compress, ".zst")])
+def test_a_rotated_file_that_is_compressed_is_not_taken_twice(store, folder, pack, suffix):
+    """Nor do the lines come back of who was forgotten; but what had not been taken is."""
+    path = folder / "log"
+    path.write_bytes(lines(1, 2) + BAD)
+    drain(store, folder)
+    store.forget("u1")
+    packed = pack(path.read_bytes() + lines(3))
+    path.unlink()
+    to = folder / f"log{suffix}"
+    to.write_bytes(packed[:-3])
+    drain(store, folder)
+    to.write_bytes(packed)
+    report = drain(store, folder)
+    assert (report.read, users(store)) == (1, {2, 3})
+    assert store.count_rejections() == 1
+    assert sources(store) == {to.name: (len(lines(1, 2, 3) + BAD), 4, 1)}
+
+
+def test_a_compressed_file_waits_until_it_is_complete(store, folder, caplog):
+    """Then all of it is taken; what is wrong is said once."""
+    packed = gzip.compress(lines(1, 2, 3))
+    (folder / "a.gz").write_bytes(packed[:-5])
+    with following(store, folder) as watcher:
+        wait_until(lambda: watcher.report.failures)
+        assert users(store) == set()
+        with (folder / "a.gz").open("ab") as file:
+            file.write(packed[-5:])
+        wait_until(lambda: users(store) == {1, 2, 3})
+    messages = [record.getMessage() for record in caplog.records]
+    assert sum("a.gz" in message and "decompressed" in message for message in messages) == 1
