@@ -1,8 +1,10 @@
-"""The bounds on rejected lines, and how the environment sets others."""
+"""The settings: what they show of themselves, and what the environment sets."""
+
+from pathlib import Path
 
 import pytest
 
-from behavstats.config import bounds_of
+from behavstats.config import Settings, bounds_of
 from behavstats.errors import InvalidInput
 from behavstats.model.retention import Bounds
 
@@ -24,3 +26,10 @@ def test_what_is_no_whole_number_is_named(value):
     """With the variable that has it."""
     with pytest.raises(InvalidInput, match=r"_MAX_LINES is .* not a whole number"):
         bounds_of({"BEHAVSTATS_REJECTS_MAX_LINES": value})
+
+
+def test_keys_are_never_shown():
+    """Settings may get into a log."""
+    shown = repr(Settings(Path("a.db"), write_keys=("write-key",), secret_keys=("secret-key",)))
+    assert "a.db" in shown
+    assert "-key" not in shown
