@@ -14,7 +14,7 @@ from behavstats.model.retention import DAY, MIB, Bounds
 class Settings(NamedTuple):
     """Where the store is, where the server listens, who may ask it, and what time it is.
 
-    `clock` returns ms since the epoch; `patience` is how many seconds to wait for a store that
+    `clock` returns ms since the epoch; `lock_timeout` is how many seconds to wait for a store that
     another process is writing to; `cors_origins` are None for those that the keys make sensible.
     """
 
@@ -24,7 +24,7 @@ class Settings(NamedTuple):
     write_keys: tuple[str, ...] = ()
     secret_keys: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] | None = None
-    patience: float = 60.0
+    lock_timeout: float = 60.0
     clock: Callable[[], int] = system_clock
 
     def __repr__(self) -> str:

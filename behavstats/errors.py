@@ -15,7 +15,7 @@ BehavstatsError
 └── StoreError
     ├── NoStore             there is no store at this path
     ├── NotAStore           the file is something else, or of a newer version
-    ├── Overtaken           another process took a file further that is followed here, too
+    ├── OffsetConflict           another process took a file further that is followed here, too
     ├── StoreBusy           somebody else holds the store; trying again later helps
     │   └── Overloaded      more is waiting already than may
     ├── StoreAbandoned      another file is in use at its path; only a new process can open that
@@ -153,7 +153,7 @@ class NotAStore(StoreError):
     code = "not_a_store"
 
 
-class Overtaken(StoreError):
+class OffsetConflict(StoreError):
     """Another process follows the same file, and has stored more of it; look at it again."""
 
     code = "overtaken"

@@ -13,13 +13,13 @@ import bottle
 
 from behavstats.config import Settings
 from behavstats.daemon import supervisor
-from behavstats.ingest.shared_counts import Tally
+from behavstats.ingest.shared_counts import SharedCounts
 from behavstats.logs import Answered
 from behavstats.server.asgi import Gateway
 from behavstats.server.payload import Intake
 
 
-def bare_app(_settings: Settings, _tally: Tally) -> Gateway:
+def bare_app(_settings: Settings, _tally: SharedCounts) -> Gateway:
     """Return the least that a Bottle application can do with a GET and with a POST."""
     app = bottle.Bottle()
 
@@ -55,7 +55,7 @@ def main(kind: str, db: str, port: str) -> None:
         if not hasattr(supervisor, "load"):
             sys.exit("the supervisor has no load any more, which the bare routes stand in for")
         supervisor.load = bare_app
-    settings = Settings(Path(db), host="127.0.0.1", port=int(port), patience=5.0)
+    settings = Settings(Path(db), host="127.0.0.1", port=int(port), lock_timeout=5.0)
     supervisor.serve(settings)
 
 

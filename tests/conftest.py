@@ -45,7 +45,7 @@ def db(tmp_path):
 
 @pytest.fixture
 def store(db):
-    with Store.create(db, patience=10) as store:
+    with Store.create(db, lock_timeout=10) as store:
         yield store
 
 

@@ -5,7 +5,7 @@ import sys
 from io import TextIOWrapper
 
 from behavstats.cli import ingest, maintain, serve, stats, users, watch  # noqa: F401  their commands
-from behavstats.cli.common import PARTLY, UNUSABLE, USAGE, app, complain, leave
+from behavstats.cli.common import PARTLY, UNUSABLE, USAGE, app, leave, print_error
 from behavstats.errors import BehavstatsError, InvalidInput, UnknownSource, UnknownUser
 
 __all__ = ["app", "main"]
@@ -24,16 +24,16 @@ def main() -> None:
         finally:
             sys.stdout.flush()
     except BehavstatsError as error:
-        complain(error)
+        print_error(error)
         sys.exit(_exit_code(error))
     except MemoryError:
-        complain("there is not enough memory")
+        print_error("there is not enough memory")
         sys.exit(UNUSABLE)
     except OSError as error:
         leave(sys.stdout)
         if isinstance(error, BrokenPipeError):  # as `| head` does: nothing to complain about
             sys.exit(PARTLY)
-        complain(error.strerror or error)
+        print_error(error.strerror or error)
         sys.exit(UNUSABLE)
 
 

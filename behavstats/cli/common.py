@@ -78,12 +78,12 @@ def existing_store(settings: Settings) -> "Store":
     """Open the store that is there; StoreError if there is none, or none that can be used."""
     from behavstats.store import Store
 
-    return Store.open(settings.db, settings.patience, say_that_it_waits)
+    return Store.open(settings.db, settings.lock_timeout, say_that_it_waits)
 
 
 def say_that_it_waits() -> None:
     """Tell whoever wonders why nothing happens."""
-    complain("waiting for another process that is writing to the store")
+    print_error("waiting for another process that is writing to the store")
 
 
 def exit_code(report: "Report") -> int:
@@ -127,11 +127,11 @@ def told_at_least(outcome: str) -> Iterator[None]:
         raise
     except OSError as error:
         leave(sys.stdout)
-        complain(f"{error.strerror or error} on standard output: {outcome}")
+        print_error(f"{error.strerror or error} on standard output: {outcome}")
         raise typer.Exit(UNUSABLE) from None
 
 
-def complain(*complaints: object) -> None:
+def print_error(*complaints: object) -> None:
     """Say on standard error, a line for each, what went wrong."""
     try:
         for complaint in complaints:

@@ -17,9 +17,9 @@ from behavstats.cli.common import (
     Database,
     Json,
     app,
-    complain,
     existing_store,
     exit_code,
+    print_error,
     print_json,
     say_that_it_waits,
     told_at_least,
@@ -56,10 +56,10 @@ def ingest(
     db: Database = DEFAULT_DB,
 ) -> None:
     """Read page views from files, or from standard input, into the store."""
-    from behavstats.ingest.decode_process import SecondProcess
+    from behavstats.ingest.decode_process import DecodeProcess
 
     size = _size_of_all(files)
-    second = SecondProcess()
+    second = DecodeProcess()
     if size is not None and size >= _LARGE:
         second.start()  # before imports that take as long as its own
     from behavstats.ingest.pipeline import Options, try_out
@@ -83,7 +83,7 @@ def _ingest(files: list[str], settings: Settings, options: "Options", size: int 
     bounds = bounds_of()
     with (
         options.second or nullcontext(),
-        Store.create(settings.db, settings.patience, say_that_it_waits, bounds) as store,
+        Store.create(settings.db, settings.lock_timeout, say_that_it_waits, bounds) as store,
         render.IngestProgress(render.console(sys.stderr), size) as progress,
     ):
         report = ingest(files, store, settings.clock, progress.update, options)
@@ -101,15 +101,15 @@ def _print_report(report: "Report", db: Path, *, dry_run: bool, as_json: bool) -
         table = render.report_table(report, is_stored=not dry_run)
         with told_at_least(render.report_line(report)):
             render.console(sys.stdout).print(table)
-    complain(*map(render.rejection_line, report.examples))
+    print_error(*map(render.rejection_line, report.examples))
     if report.rejected and not dry_run:
         listing = join(["behavstats", "rejects", *_given(db)])
-        complain(f"rejected lines are kept: {listing} lists them")
-    complain(*report.failures)
+        print_error(f"rejected lines are kept: {listing} lists them")
+    print_error(*report.failures)
     if report.interrupted:
-        complain("interrupted; what is counted above is stored, and running it again goes on")
+        print_error("interrupted; what is counted above is stored, and running it again goes on")
     if dry_run:
-        complain("nothing was stored, since this was a dry run")
+        print_error("nothing was stored, since this was a dry run")
 
 
 @app.command(epilog="Example: behavstats rejects --jsonl > to-repair.jsonl")
@@ -176,7 +176,7 @@ def _print_summary(store: "Store", chosen: "Selection", *, as_json: bool) -> Non
 
     totals, groups = store.rejected.totals(), store.rejected.groups(chosen)
     if not groups and (chosen.source or chosen.reason):
-        complain("no rejected line is of this source and reason")
+        print_error("no rejected line is of this source and reason")
     bounds = bounds_of()
     if as_json:
         print_json(render.rejects_values(totals, bounds, groups))
@@ -221,7 +221,7 @@ def _print_rejected_lines(store: "Store", chosen: "Selection", db: Path) -> None
         line = exported(rejection)
         if line is None:
             cut += 1
-            complain(
+            print_error(
                 f"not printed, since only its beginning is kept: {rejection.source}, "
                 f"line {rejection.line}, byte {rejection.offset}, {rejection.length:,} bytes long"
             )
@@ -233,9 +233,9 @@ def _print_rejected_lines(store: "Store", chosen: "Selection", db: Path) -> None
         options = {"--source": chosen.source, "--reason": chosen.reason}
         command += [text for option in options.items() if option[1] for text in option if text]
         command += _given(db)
-        complain(f"exported up to {last}; once they are ingested, clear them: {join(command)}")
+        print_error(f"exported up to {last}; once they are ingested, clear them: {join(command)}")
     if cut:
-        complain(f"lines that were not printed: {cut:,}; only --clear with --all deletes them")
+        print_error(f"lines that were not printed: {cut:,}; only --clear with --all deletes them")
 
 
 def _given(db: Path) -> list[str]:

@@ -12,8 +12,8 @@ from behavstats.cli.common import (
     Database,
     Json,
     app,
-    complain,
     existing_store,
+    print_error,
     print_json,
     say_that_it_waits,
     told_at_least,
@@ -42,7 +42,7 @@ def restore(
 
     settings = Settings(db)
     path = resolved(settings.db)
-    lock = StoreLock(path, settings.patience, say_that_it_waits)
+    lock = StoreLock(path, settings.lock_timeout, say_that_it_waits)
     restored = restore(backup.absolute(), path, lock)
     print(f"{db} is {backup} now: {restored.page_views:,} page views of {restored.users:,} users")
     if restored.kept is not None:
@@ -88,7 +88,7 @@ def check(
     elif not count:
         print(f"the store is sound: {page_views:,} page views, {summaries:,} summaries")
     if count:
-        complain(f"differences found: {count:,}; {advice}")
+        print_error(f"differences found: {count:,}; {advice}")
         raise typer.Exit(UNUSABLE)
 
 

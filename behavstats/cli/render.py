@@ -18,7 +18,7 @@ from behavstats.model.retention import Bounds
 from behavstats.model.summary import Summary, top_pages
 from behavstats.model.timestamps import DAY, SECOND, format_date, format_instant
 from behavstats.sources.files import Source
-from behavstats.store import Group, Receipt, SourceProgress, Totals
+from behavstats.store import Group, Receipt, SourceOffset, Totals
 
 if TYPE_CHECKING:
     from behavstats.store.base import Statistics
@@ -112,8 +112,8 @@ def report_table(report: Report, *, is_stored: bool = True) -> Table:
         table.add_row("duplicates", f"{report.duplicates:,}")
     else:
         table.add_row("page views", f"{report.added:,}")
-    if report.others:
-        _add_counts(table, "other messages, not stored", report.others)
+    if report.non_page_messages:
+        _add_counts(table, "other messages, not stored", report.non_page_messages)
     _add_counts(table, "rejected", report.rejected)
     table.add_row("time", f"{report.seconds:.1f} s")
     table.add_row("rate", _rate(report))
@@ -214,7 +214,10 @@ def receipt_line(receipt: Receipt) -> str:
 def report_line(report: Report) -> str:
     """Say in one line what an ingest did."""
     counts = [f"{report.read:,} lines read", f"{report.added:,} added"]
-    counts += [f"{report.duplicates:,} duplicates", f"{report.others.total():,} other messages"]
+    counts += [
+        f"{report.duplicates:,} duplicates",
+        f"{report.non_page_messages.total():,} other messages",
+    ]
     return ", ".join((*counts, f"{report.rejected.total():,} rejected"))
 
 
@@ -227,7 +230,7 @@ def receipt_table(receipt: Receipt) -> Table:
     return table
 
 
-def sources_table(sources: Iterable[SourceProgress], *, is_wide: bool = True) -> Table:
+def sources_table(sources: Iterable[SourceOffset], *, is_wide: bool = True) -> Table:
     """Show how far files were taken that are followed; where there is little room, what matters."""
     numbers = ["size", "offset", "lag", "lines", "rejected"][0 if is_wide else 2 :]
     table = _table("sources", "source", *numbers, "last taken", right=numbers)
@@ -247,7 +250,7 @@ def sources_table(sources: Iterable[SourceProgress], *, is_wide: bool = True) ->
     return table
 
 
-def source_json(source: SourceProgress) -> dict[str, object]:
+def source_json(source: SourceOffset) -> dict[str, object]:
     """Return what is known of a source as JSON shows it: sizes in bytes, instants as texts."""
     return {
         "source": source.name,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from behavstats.cli.common import DEFAULT_DB, Database, app, complain
+from behavstats.cli.common import DEFAULT_DB, Database, app, print_error
 from behavstats.cli.help import Application
 from behavstats.config import Settings
 
@@ -31,7 +31,7 @@ def _keys_of(file: Path | None, variable: str) -> list[str]:
 
     keys, is_open_to_others = read_keys(file, variable)
     if is_open_to_others:
-        complain(f"{file}: others can read these keys; chmod o-r makes them yours")
+        print_error(f"{file}: others can read these keys; chmod o-r makes them yours")
     return keys
 
 
@@ -120,7 +120,7 @@ def serve(
             write_keys=tuple(write_keys),
             secret_keys=tuple(secret_keys),
             cors_origins=None if not cors_origin else tuple(cors_origin),
-            patience=5.0,
+            lock_timeout=5.0,
         ),
         watch or (),
     )

@@ -12,8 +12,8 @@ from behavstats.cli.common import (
     Json,
     User,
     app,
-    complain,
     existing_store,
+    print_error,
     print_json,
     told_at_least,
     write,
@@ -97,5 +97,5 @@ def _confirm(question: str) -> None:
         typer.confirm(question, abort=True, err=True)
     except typer.Abort:
         print(file=sys.stderr)
-        complain("nothing was erased")
+        print_error("nothing was erased")
         raise typer.Exit(INTERRUPTED) from None

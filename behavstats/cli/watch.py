@@ -47,14 +47,16 @@ def watch(
     from behavstats.cli.live_view import live
     from behavstats.logs import log_to_standard_error
     from behavstats.store import Store
-    from behavstats.watch.watcher import PATIENCE, Watcher
+    from behavstats.watch.watcher import LOCK_TIMEOUT, Watcher
 
     settings, bounds = Settings(db), bounds_of()
-    Store.create(settings.db, settings.patience, say_that_it_waits).close()
+    Store.create(settings.db, settings.lock_timeout, say_that_it_waits).close()
     with (
-        Store.open(settings.db, settings.patience, say_that_it_waits, bounds)
+        Store.open(settings.db, settings.lock_timeout, say_that_it_waits, bounds)
         if once
-        else Store.open(settings.db, PATIENCE, bounds=bounds)  # and says so itself, and tries again
+        else Store.open(
+            settings.db, LOCK_TIMEOUT, bounds=bounds
+        )  # and says so itself, and tries again
     ) as store:
         try:
             store.check_writable()  # a full disk is waited for; this would be for ever

@@ -25,7 +25,7 @@ def look_after(store: Store, clock: Callable[[], int]) -> None:
     while True:
         try:
             store.look_after_files()
-            store.settle(seconds=0)
+            store.refresh_rollups(seconds=0)
             store.rejected.trim(clock(), seconds=_TRIMMING)
         except StoreBusy as error:
             _log.warning("summaries will be made later: %s", error)

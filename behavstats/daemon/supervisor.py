@@ -14,7 +14,7 @@ from behavstats.daemon.sockets import MOST_CONNECTIONS, address_of
 from behavstats.daemon.watch_process import following
 from behavstats.daemon.worker import load
 from behavstats.errors import BehavstatsError, InvalidInput, StoreBusy
-from behavstats.ingest.shared_counts import Tally
+from behavstats.ingest.shared_counts import SharedCounts
 from behavstats.server.auth import Keys
 from behavstats.server.origins import Origins, is_loopback
 from behavstats.store import Store
@@ -45,7 +45,7 @@ def serve(settings: Settings, watched: Sequence[str] = ()) -> None:
         raise InvalidInput("keys_needed", _KEYS_NEEDED)
     # Busy, somebody else can write to it, at least.
     with (
-        Store.create(settings.db, settings.patience, bounds=bounds_of()) as store,
+        Store.create(settings.db, settings.lock_timeout, bounds=bounds_of()) as store,
         suppress(StoreBusy),
     ):
         store.check_writable()
@@ -64,10 +64,10 @@ def serve(settings: Settings, watched: Sequence[str] = ()) -> None:
         log_dictconfig={"handlers": _HANDLERS},
     )
     try:
-        tally = Tally()
+        tally = SharedCounts()
         with following(settings, watched, tally):
             server.serve(target_loader=partial(load, settings, tally), wrap_loader=False)
     except SystemExit:
         raise BehavstatsError("the server's process ended unexpectedly") from None
-    with Store.open(settings.db, settings.patience) as store:
+    with Store.open(settings.db, settings.lock_timeout) as store:
         store.checkpoint()

@@ -18,7 +18,7 @@ from behavstats.errors import BehavstatsError
 from behavstats.shutdown import Stop, end_with_parent
 
 if TYPE_CHECKING:
-    from behavstats.ingest.shared_counts import Tally
+    from behavstats.ingest.shared_counts import SharedCounts
 
 _AGAIN = 2.0  # seconds after which a follower that has ended is started again
 
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def following(settings: Settings, paths: Sequence[str], tally: "Tally") -> Iterator[None]:
+def following(settings: Settings, paths: Sequence[str], tally: "SharedCounts") -> Iterator[None]:
     """Have files and folders followed into the store while in `with`; what is taken is counted.
 
     Raises SourceError if none of the paths is there, or could come.
@@ -45,7 +45,7 @@ def following(settings: Settings, paths: Sequence[str], tally: "Tally") -> Itera
 class _Follower:
     """A process that follows files; started again if it ends before it is told to."""
 
-    def __init__(self, settings: Settings, paths: Sequence[str], tally: "Tally") -> None:
+    def __init__(self, settings: Settings, paths: Sequence[str], tally: "SharedCounts") -> None:
         self._arguments = (settings, [*paths], tally)
         self._is_ended = threading.Event()
         self._process = self._started()
@@ -81,22 +81,22 @@ def _check(settings: Settings, paths: Sequence[str]) -> None:
     Scan(paths, settings.db, lambda *_: None).check(waits=True)
 
 
-def _follow(settings: Settings, paths: Sequence[str], tally: "Tally") -> None:
+def _follow(settings: Settings, paths: Sequence[str], tally: "SharedCounts") -> None:
     """Follow files; called in the process that does so."""
     os.setpgrp()  # Ctrl-C at a terminal is for the server, which tells this process
     stop = Stop()
     stop.on_signals()
-    from behavstats.ingest.shared_counts import Counting
+    from behavstats.ingest.shared_counts import ReportCounter
     from behavstats.logs import log_to_standard_error
     from behavstats.store import Store
-    from behavstats.watch.watcher import PATIENCE, Watcher
+    from behavstats.watch.watcher import LOCK_TIMEOUT, Watcher
 
     threading.Thread(target=end_with_parent, name="end-with-parent", daemon=True).start()
     log_to_standard_error()
     try:
-        with Store.open(settings.db, PATIENCE, bounds=bounds_of()) as store:
+        with Store.open(settings.db, LOCK_TIMEOUT, bounds=bounds_of()) as store:
             watcher = Watcher(paths, store, settings.clock, stop)
-            watcher.on_taken = Counting(tally).update
+            watcher.on_taken = ReportCounter(tally).update
             watcher.run(once=False)
     except BehavstatsError as error:
         _log.error("%s", error)

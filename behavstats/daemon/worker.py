@@ -9,7 +9,7 @@ import threading
 from behavstats.config import Settings, bounds_of
 from behavstats.daemon.jobs import look_after
 from behavstats.daemon.sockets import allow_connections, time_out_readers
-from behavstats.ingest.shared_counts import Tally
+from behavstats.ingest.shared_counts import SharedCounts
 from behavstats.logs import Answered, Log
 from behavstats.server.admission import Admission
 from behavstats.server.app import make_app
@@ -31,7 +31,7 @@ _NOBODY_CAN_READ = (
 )
 
 
-def load(settings: Settings, tally: Tally) -> Gateway:
+def load(settings: Settings, tally: SharedCounts) -> Gateway:
     """Make the application; called in the process that does the work."""
     # Ctrl-C at a terminal is for the supervisor, which tells this process; told twice, it may hang.
     os.setpgrp()
@@ -43,7 +43,7 @@ def load(settings: Settings, tally: Tally) -> Gateway:
     threading.Thread(target=end_with_parent, name="end-with-parent", daemon=True).start()
     if sys.platform == "linux":
         threading.Thread(target=time_out_readers, name="time-out", daemon=True).start()
-    store = Store.open(settings.db, settings.patience, bounds=bounds_of())
+    store = Store.open(settings.db, settings.lock_timeout, bounds=bounds_of())
     # Neither is closed: when the process ends, all that was acknowledged is committed, and the
     # process that supervises it truncates the WAL.
     threading.Thread(

@@ -15,11 +15,11 @@ from behavstats.model.timestamps import format_instant
 
 
 class Lines(NamedTuple):
-    """What a block of lines holds; `others` counts the messages that are no page views, by kind."""
+    """What a block of lines holds; `non_page_messages` counts messages of other kinds, by kind."""
 
     views: list[PageView]
     rejections: list[Rejection]
-    others: Counter[str]
+    non_page_messages: Counter[str]
 
 
 _encoder = msgspec.json.Encoder()

@@ -60,27 +60,27 @@ def from_message(message: Message, now: int, arrival: Arrival | None) -> PageVie
     kind = message.kind(arrival.kind if arrival else None)
     if kind not in PAGES:
         return Other(kind)
-    told = None if message.time is None else parse_instant(message.time)
-    instant = _dated(message, told, arrival)
+    claimed_time = None if message.time is None else parse_instant(message.time)
+    instant = _dated(message, claimed_time, arrival)
     user, page = check_user_id(message.user), check_name(message.page)
     check_instant(instant, now)
-    if instant == told:
+    if instant == claimed_time:
         return PageView(user, instant, page)
-    return PageView(user, instant, page, _digest(message, told, page), told)
+    return PageView(user, instant, page, _digest(message, claimed_time, page), claimed_time)
 
 
-def _dated(message: Message, told: int | None, arrival: Arrival | None) -> int:
+def _dated(message: Message, claimed_time: int | None, arrival: Arrival | None) -> int:
     """Return when a message happened, in ms: what is told, unless that depends on its arrival."""
-    if told is None:
+    if claimed_time is None:
         return _received(message) if arrival is None else arrival.instant
     if arrival is None:
-        return told
+        return claimed_time
     # What was sent again may be marked on the batch alone: the later one counts.
     behinds = (arrival.behind, clock_behind(arrival.instant, message.sent_at))
     behind = min((behind for behind in behinds if behind is not None), default=0)
-    corrected = told + behind
+    corrected = claimed_time + behind
     # What cannot be right tells nothing of the clock.
-    return corrected if 0 <= corrected <= arrival.instant + MAX_AHEAD else told
+    return corrected if 0 <= corrected <= arrival.instant + MAX_AHEAD else claimed_time
 
 
 def _received(message: Message) -> int:
@@ -94,9 +94,9 @@ def _received(message: Message) -> int:
         raise InvalidInput("invalid_timestamp", text, "receivedAt") from None
 
 
-def _digest(message: Message, told: int | None, page: str) -> bytes:
+def _digest(message: Message, claimed_time: int | None, page: str) -> bytes:
     """Return what tells a message of a user from others; nothing, if nothing does."""
-    if told is None and not message.message_id:
+    if claimed_time is None and not message.message_id:
         return b""
-    known = (message.message_id, told, page)  # an id may come twice, of another page view
+    known = (message.message_id, claimed_time, page)  # an id may come twice, of another page view
     return blake2b(repr(known).encode(), digest_size=16).digest()

@@ -30,11 +30,11 @@ from behavstats.model.page_view import (
 
 
 class Decoded(NamedTuple):
-    """What a block of lines comes to; `others` counts messages that are no page views, by kind."""
+    """What a block of lines holds; `non_page_messages` counts messages of other kinds, by kind."""
 
     views: PageViews
     rejections: list[Rejection]
-    others: Counter[str]
+    non_page_messages: Counter[str]
 
 
 _decoder = msgspec.json.Decoder(WireEvent)
@@ -54,9 +54,9 @@ def decode_block(block: Block, now: int) -> Decoded:
     if not lines or not decoded.good.all():
         doubtful = set(np.flatnonzero(~decoded.good).tolist())
         views, rejections, others = decode_lines(block, now, doubtful)
-    dated = tuple(view for view in views if view.dated_by)
+    dated = tuple(view for view in views if view.arrival_key)
     if dated:
-        views = [view for view in views if not view.dated_by]
+        views = [view for view in views if not view.arrival_key]
     columns = PageViews(
         dated=dated,
         users=np.append(decoded.users, decoded.user_ids.numbers([view.user_id for view in views])),

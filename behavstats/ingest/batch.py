@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 
 from behavstats.decode.vectorized import Decoded
 from behavstats.ingest.report import Report
-from behavstats.model.columns import Gathering
+from behavstats.model.columns import BatchBuilder
 from behavstats.model.page_view import Rejection
-from behavstats.store import Step, Store
+from behavstats.store import OffsetUpdate, Store
 
 # A batch ends where it reaches one of these. The larger it is, the fewer pages of the store it
 # touches for each page view.
@@ -20,7 +20,7 @@ class Batch:
 
     def __init__(self) -> None:
         """At first, there is nothing in it."""
-        self._views = Gathering()
+        self._views = BatchBuilder()
         self._rejections: list[Rejection] = []
         self._rejected = 0  # bytes, roughly
         self._others = Counter[str]()
@@ -30,7 +30,7 @@ class Batch:
         self._views.add(part.views)
         self._rejections += part.rejections
         self._rejected += sum(rejection.size for rejection in part.rejections)
-        self._others += part.others
+        self._others += part.non_page_messages
 
     @property
     def is_empty(self) -> bool:
@@ -43,7 +43,9 @@ class Batch:
         size = self._views.size + self._rejected
         return len(self._views) >= _MOST_VIEWS or size >= _MOST_BYTES
 
-    def store(self, store: Store, report: Report, steps: Sequence[Step] = ()) -> Iterator[None]:
+    def store(
+        self, store: Store, report: Report, steps: Sequence[OffsetUpdate] = ()
+    ) -> Iterator[None]:
         """Store it; yield after each part of it, which is counted then.
 
         The last transaction holds the rejected lines and the `steps` of the files it comes from.
@@ -57,6 +59,6 @@ class Batch:
             report.added += added
             report.duplicates += stored - added
             yield
-        report.others += self._others
+        report.non_page_messages += self._others
         report.note_rejected(rejections)
         yield

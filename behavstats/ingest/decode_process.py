@@ -40,7 +40,7 @@ class Task:
         self.size = decoded.views.size + sum(rejection.size for rejection in decoded.rejections)
 
 
-class SecondProcess:
+class DecodeProcess:
     """Another process, that decodes one block at a time. To be used in `with`, which ends it.
 
     Where it was not or cannot be started it is never idle; if it ends before its time, this one

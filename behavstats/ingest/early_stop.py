@@ -20,7 +20,7 @@ class Hopeless(SourceError):
         super().__init__(f"{message}, which --force would do")
 
 
-def until_hopeless(name: str, blocks: Iterable[Block]) -> Iterator[Block]:
+def stop_early(name: str, blocks: Iterable[Block]) -> Iterator[Block]:
     """Yield the blocks of a source; where all of its first thousand lines are bad, these alone.
 
     Then raises Hopeless. Blank lines do not count; what is ahead of the clock is not bad.

@@ -9,9 +9,9 @@ from typing import NamedTuple
 from behavstats.decode.vectorized import Decoded
 from behavstats.errors import SourceError, StoreError, detached
 from behavstats.ingest.batch import Batch
-from behavstats.ingest.decode_process import SecondProcess
-from behavstats.ingest.early_stop import until_hopeless
-from behavstats.ingest.prefetch import Ahead
+from behavstats.ingest.decode_process import DecodeProcess
+from behavstats.ingest.early_stop import stop_early
+from behavstats.ingest.prefetch import Prefetcher
 from behavstats.ingest.report import Report
 from behavstats.model.line_block import Block
 from behavstats.sources.files import Source, open_source
@@ -27,7 +27,7 @@ class Options(NamedTuple):
 
     force: bool = False
     most_rejects: int | None = None
-    second: SecondProcess | None = None
+    second: DecodeProcess | None = None
 
 
 _USUAL = Options()
@@ -62,14 +62,14 @@ def ingest(
     try:
         with (
             closing(_blocks(others, report, progress, read)) as blocks,
-            options.second or SecondProcess() as other,
+            options.second or DecodeProcess() as other,
         ):
-            decoded = Ahead(blocks, clock, other)
+            decoded = Prefetcher(blocks, clock, other)
             for batch in _batches(_up_to(decoded, report, options)):
                 for _ in batch.store(store, report):
                     progress()
-                    decoded.feed()
-                store.settle()
+                    decoded.pump()
+                store.refresh_rollups()
         store.checkpoint()
     except KeyboardInterrupt:
         report.interrupted = True
@@ -92,11 +92,11 @@ def try_out(paths: Iterable[str], clock: Callable[[], int], options: Options = _
     try:
         with (
             closing(_blocks(paths, report, lambda _: None, read)) as blocks,
-            SecondProcess() as second,
+            DecodeProcess() as second,
         ):
-            for part in _up_to(Ahead(blocks, clock, second), report, options):
+            for part in _up_to(Prefetcher(blocks, clock, second), report, options):
                 report.added += len(part.views) + len(part.views.dated)
-                report.others += part.others
+                report.non_page_messages += part.non_page_messages
                 report.note_rejected(part.rejections)
     except KeyboardInterrupt:
         report.interrupted = True
@@ -118,7 +118,7 @@ def _apart_from(store: Store, paths: Iterable[str], report: Report) -> Iterator[
 def _read(options: Options, source: Source) -> Iterator[Block]:
     """Yield the blocks of a source, of a hopeless one the first."""
     blocks = source.blocks()
-    return blocks if options.force else until_hopeless(source.name, blocks)
+    return blocks if options.force else stop_early(source.name, blocks)
 
 
 def _blocks(
@@ -161,7 +161,7 @@ def _batches(decoded: Iterable[Decoded]) -> Iterator["Batch"]:
     for part in decoded:
         batch.add(part)
         # A block without anything says that the source pauses: time to store what came.
-        pauses = not (len(part.views) or part.rejections or part.others)
+        pauses = not (len(part.views) or part.rejections or part.non_page_messages)
         if batch.is_full or pauses:
             yield batch
             batch = Batch()

@@ -4,22 +4,22 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from behavstats.decode.vectorized import Decoded
-from behavstats.ingest.decode_process import SecondProcess, Task
+from behavstats.ingest.decode_process import DecodeProcess, Task
 from behavstats.model.line_block import Block
 
 _WORTH_A_PROCESS = 1024 * 1024  # bytes of a block
 _AHEAD = 12 * 1024 * 1024  # bytes of blocks, or of what they were decoded to
 
 
-class Ahead:
+class Prefetcher:
     """Decodes blocks in order, some of them ahead in a second process.
 
-    Iterate over it for what `decode_block` returns of each block, and call `feed` now and then
+    Iterate over it for what `decode_block` returns of each block, and call `pump` now and then
     while busy with that.
     """
 
     def __init__(
-        self, blocks: Iterator[Block], clock: Callable[[], int], second: SecondProcess
+        self, blocks: Iterator[Block], clock: Callable[[], int], second: DecodeProcess
     ) -> None:
         """`clock` returns ms since the epoch; it is asked for each block.
 
@@ -33,7 +33,7 @@ class Ahead:
 
     def __iter__(self) -> Iterator[Decoded]:
         while True:
-            self.feed()
+            self.pump()
             if not self._tasks or self._tasks[0].decoded is None:
                 self._decode_here()
             if not self._tasks:
@@ -43,11 +43,11 @@ class Ahead:
             while self._tasks and (decoded := self._tasks[0].decoded) is not None:
                 self._tasks.popleft()
                 yield decoded
-                self.feed()
+                self.pump()
             if not self._tasks:
                 self._pausing = False
 
-    def feed(self) -> None:
+    def pump(self) -> None:
         """Let the second process have the next block, if it waits for one."""
         if self._second.is_idle():
             task = self._next_task()

@@ -14,7 +14,7 @@ _EXAMPLES = 5
 class Report:
     """What an ingest did.
 
-    `read` lines are `added`, `duplicates`, `others` (messages that are no page views, by kind) or
+    `read` lines are `added`, `duplicates`, `non_page_messages` (by kind, for example `track`) or
     `rejected` (by reason); all of that is stored. `left_out` were neither: page views, and lines,
     of users who were erased, in files that are taken anew. `failures` are sources that could not
     be read, and last what the store could not do, if that ended it.
@@ -22,7 +22,7 @@ class Report:
 
     added: int = 0
     duplicates: int = 0
-    others: Counter[str] = field(default_factory=Counter)
+    non_page_messages: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
     examples: list[Rejection] = field(default_factory=list)
     failures: list[BehavstatsError] = field(default_factory=list)
@@ -33,7 +33,7 @@ class Report:
     @property
     def read(self) -> int:
         """How many lines were read and dealt with, blank ones apart."""
-        return self.added + self.duplicates + self.others.total() + self.rejected.total()
+        return self.added + self.duplicates + self.non_page_messages.total() + self.rejected.total()
 
     def note_rejected(self, rejections: Sequence[Rejection]) -> None:
         """Count rejected lines; the first of all are examples."""
@@ -47,7 +47,7 @@ class Report:
             "read": self.read,
             **(stored if is_stored else {"page_views": self.added}),
             "dry_run": not is_stored,
-            "others": dict(self.others),
+            "others": dict(self.non_page_messages),
             "rejected": dict(self.rejected),
             "failures": [*map(str, self.failures)],
             "seconds": round(self.seconds, 3),

@@ -16,7 +16,7 @@ class _Count(ctypes.Structure):
     _fields_ = (("name", ctypes.c_char * 56), ("count", ctypes.c_longlong))
 
 
-class Tally:
+class SharedCounts:
     """Counts that outlive the process that counts; to be handed to a process as it is started.
 
     One process at a time counts, so that nobody has to wait for the other: a count is one word of
@@ -46,10 +46,10 @@ class Tally:
                 yield name, label, place.count
 
 
-class Counting:
+class ReportCounter:
     """Brings a report, as it grows, into a tally."""
 
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self, tally: SharedCounts) -> None:
         self._tally = tally
         self._told: dict[tuple[str, str], int] = {}
 
@@ -67,5 +67,5 @@ def _counts(report: Report) -> Mapping[tuple[str, str], int]:
         (ADDED, ""): report.added,
         (DUPLICATES, ""): report.duplicates,
         **{(REJECTED, reason): count for reason, count in report.rejected.items()},
-        **{(OTHERS, kind): count for kind, count in report.others.items()},
+        **{(OTHERS, kind): count for kind, count in report.non_page_messages.items()},
     }

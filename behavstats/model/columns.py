@@ -62,7 +62,7 @@ class Numbering(dict[str, int]):
         return np.fromiter(map(self.__getitem__, texts), np.int32, len(texts))
 
 
-class Gathering:
+class BatchBuilder:
     """Page views of many blocks, put together one after the other; each text is held once.
 
     `size` is what they take in memory, in bytes, roughly.

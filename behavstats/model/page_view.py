@@ -20,16 +20,16 @@ OF_FILES, OF_ALL_WITHOUT_KEYS = 0, 1
 class PageView(msgspec.Struct, frozen=True, gc=False):
     """One validated page view; `instant` in whole ms since the epoch, UTC.
 
-    Where the instant comes from when its message arrived, the message, sent again, would be another
-    page view by its instant; so `dated_by` is a digest that tells the message, and `told` what it
-    says of the instant itself, if anything.
+    The instant of some messages depends on when they arrived, so the same message, sent again,
+    would be another page view by its instant. `arrival_key` is a digest that identifies such a
+    message, and `claimed_time` is the instant that the message itself claims, if any.
     """
 
     user_id: str
     instant: int
     name: str
-    dated_by: bytes = b""
-    told: int | None = None
+    arrival_key: bytes = b""
+    claimed_time: int | None = None
 
 
 class Rejection(NamedTuple):

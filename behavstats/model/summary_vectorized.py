@@ -29,18 +29,18 @@ class Tallies(NamedTuple):
         return Tallies(self.pages[where], self.views[where], self.last[where])
 
 
-class Run(NamedTuple):
+class PartialSummary(NamedTuple):
     """Consecutive page views of one user: a summary without pages, and these, each once."""
 
     summary: Summary
     tallies: Tallies
 
 
-def run_of(instants: Integers, pages: Integers) -> Run:
+def summarise_columns(instants: Integers, pages: Integers) -> PartialSummary:
     """Return the run of page views that come in order of time, with their pages' keys."""
     tallies = _merged(Tallies(pages, np.ones_like(pages), instants))
     if not len(instants):
-        return Run(Summary(), tallies)
+        return PartialSummary(Summary(), tallies)
     gaps = np.diff(instants)
     within_visits = gaps[gaps <= VISIT_GAP]
     dates, views = np.unique(instants // DAY, return_counts=True)
@@ -52,17 +52,17 @@ def run_of(instants: Integers, pages: Integers) -> Run:
         visits=len(instants) - len(within_visits),
         dates=dict(zip(dates.tolist(), views.tolist(), strict=True)),
     )
-    return Run(summary, tallies)
+    return PartialSummary(summary, tallies)
 
 
-def joined(runs: Sequence[Run]) -> Run:
+def merge_partials(runs: Sequence[PartialSummary]) -> PartialSummary:
     """Return the run of adjacent runs, of at least one, in order of time."""
     columns = zip(*(run.tallies for run in runs), strict=True)
     tallies = _merged(Tallies(*map(np.concatenate, columns)))
-    return Run(reduce(merge, [run.summary for run in runs]), tallies)
+    return PartialSummary(reduce(merge, [run.summary for run in runs]), tallies)
 
 
-def foremost(tallies: Tallies) -> Tallies:
+def top_candidates(tallies: Tallies) -> Tallies:
     """Return the tallies that can be among the ten most viewed, whatever their pages' names."""
     if len(tallies.pages) <= TOP_PAGES:
         return tallies

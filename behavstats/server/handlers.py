@@ -98,7 +98,7 @@ class Answers:
             intake = self._take(operation, batch.batch, arrival)
         return Counted(
             page_views=len(intake.views),
-            others=intake.others.total(),
+            others=intake.non_page_messages.total(),
             rejected=len(intake.rejections),
         )
 

@@ -97,7 +97,7 @@ class Metrics:
 
     def took_in(self, intake: Intake) -> None:
         """Count what a request brought beside page views."""
-        for kind, count in intake.others.items():
+        for kind, count in intake.non_page_messages.items():
             self._others.labels(kind).inc(count)
         for rejection in intake.rejections:
             self._rejected.labels(rejection.reason).inc()

@@ -90,14 +90,14 @@ class Reason(NamedTuple):
 
 
 class Intake(NamedTuple):
-    """What a request brings; `others` counts the messages that are no page views, by kind.
+    """What a request brings; `non_page_messages` counts messages of other kinds, by kind.
 
     `reason` is that of the first message, where none is good.
     """
 
     views: list[PageView]
     rejections: list[Rejection]
-    others: Counter[str]
+    non_page_messages: Counter[str]
     reason: Reason | None = None
     size: int = 0  # bytes of memory, roughly, until it is stored
 

@@ -20,7 +20,7 @@ class Checkpoint(NamedTuple):
     tail_length: int
 
 
-class SourceProgress(NamedTuple):
+class SourceOffset(NamedTuple):
     """How far a file was taken, as the store has it.
 
     `name` is None once it was erased; `device` and `inode`, once its content is in no file any
@@ -47,10 +47,10 @@ class SourceProgress(NamedTuple):
         return max(0, self.size - self.checkpoint.offset)
 
 
-class Step(NamedTuple):
+class OffsetUpdate(NamedTuple):
     """How far a file was taken now; `expected` is the offset before, None if there was none.
 
-    Then, `is_again` and `anew` are written down as well (see `SourceProgress`).
+    Then, `is_again` and `anew` are written down as well (see `SourceOffset`).
     """
 
     name: str

@@ -6,7 +6,7 @@ The store has their names; but one may have been erased, since it told a user, o
 import os
 from collections.abc import Iterable
 
-from behavstats.store import SourceProgress
+from behavstats.store import SourceOffset
 from behavstats.watch.discovery import File, Found
 
 
@@ -25,7 +25,7 @@ class Places:
         """Take note of a file that is gone."""
         self._paths.pop(file, None)
 
-    def left(self, progress: SourceProgress, path: str) -> None:
+    def left(self, progress: SourceOffset, path: str) -> None:
         """Take note that a content is not in this file any more."""
         self._left[progress.id] = path
 
@@ -33,13 +33,13 @@ class Places:
         """Return where a file is: at the name that it had, or where it was found; None if gone."""
         return next((path for path in (name, self._paths.get(file)) if leads_to(path, file)), None)
 
-    def of(self, progress: SourceProgress) -> str | None:
+    def of(self, progress: SourceOffset) -> str | None:
         """Return where a content is; None if it is in no file any more."""
         if progress.device is None or progress.inode is None:
             return None
         return self.of_file((progress.device, progress.inode), progress.name)
 
-    def name_of(self, progress: SourceProgress) -> str | None:
+    def name_of(self, progress: SourceOffset) -> str | None:
         """Return the name of the file in which a content is, or was."""
         return progress.name or self.of(progress) or self._left.get(progress.id)
 

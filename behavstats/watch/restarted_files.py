@@ -16,11 +16,11 @@ import msgspec
 
 from behavstats.decode.vectorized import Decoded
 from behavstats.model.page_view import Rejection
-from behavstats.store import Erasures, SourceProgress, Store
+from behavstats.store import Erasures, SourceOffset, Store
 from behavstats.watch.discovery import File
 from behavstats.watch.locations import Places
 
-_PATIENCE = 5.0  # seconds in which a copy of what a file held may appear: it may be compressed
+_GRACE = 5.0  # seconds in which a copy of what a file held may appear: it may be compressed
 _MOST_CONTINUED = 10_000  # that are remembered
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _WORD = re.compile(r"[^\s\"',;:&=?(){}\[\]<>]+")
@@ -49,10 +49,10 @@ class Anew:
 
     def begin_round(self) -> None:
         """Ask the store anew what it knows."""
-        self._by_name: dict[str, SourceProgress] | None = None
+        self._by_name: dict[str, SourceOffset] | None = None
         self._folders: set[str] = set()
 
-    def before(self, name: str) -> SourceProgress | None:
+    def before(self, name: str) -> SourceOffset | None:
         """Return what was taken last under the name of a file that is begun."""
         if self._by_name is None:
             known = sorted(self._store.offsets.all(), key=lambda progress: progress.taken)
@@ -68,15 +68,15 @@ class Anew:
         """
         return self.before(name) is not None or os.path.dirname(name) in self._folders
 
-    def goes_on(self, progress: SourceProgress) -> None:
+    def goes_on(self, progress: SourceOffset) -> None:
         """Take note that a content goes on in another file."""
         if len(self._continued) >= _MOST_CONTINUED:
             self._continued.clear()
         self._continued.add(progress.id)
 
-    def expect(self, file: File, name: str, before: SourceProgress) -> None:
+    def expect(self, file: File, name: str, before: SourceOffset) -> None:
         """Have it said, if what a file held before is not found elsewhere soon."""
-        self._pending[file] = _Pending(name, before.id, time.monotonic() + _PATIENCE)
+        self._pending[file] = _Pending(name, before.id, time.monotonic() + _GRACE)
 
     def say(self, *, at_once: bool) -> None:
         """Say of which files nothing is left of what they held; of the others, forget it.

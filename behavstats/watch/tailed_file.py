@@ -30,7 +30,7 @@ from behavstats.sources.compression import (
 from behavstats.sources.file_type import LONGEST, NoText, kind_of
 from behavstats.sources.files import leading_nuls, stored_name
 from behavstats.sources.line_blocks import blocks_of
-from behavstats.store import Checkpoint, SourceProgress, Step
+from behavstats.store import Checkpoint, OffsetUpdate, SourceOffset
 
 FINGERPRINT_BYTES = 1024
 """Of the beginning, and of what stands before an offset, so many bytes are compared at most."""
@@ -184,12 +184,12 @@ class Followed:
     is_again: bool = False
     anew: int | None = None
 
-    def step(self, now: int) -> Step:
+    def step(self, now: int) -> OffsetUpdate:
         """Return what the store is to note, at an instant in ms."""
         place = (self.name, *self.file, self.stored)
         modified = self.modified if self.decoded.offset == self.size else None
         again = (self.is_again, self.anew)
-        return Step(*place, self.decoded, self.rejected, self.size, modified, now, *again)
+        return OffsetUpdate(*place, self.decoded, self.rejected, self.size, modified, now, *again)
 
 
 class Searched(NamedTuple):
@@ -235,7 +235,7 @@ def check_regular(path: str, status: os.stat_result) -> None:
         raise SourceError(f"{path}: is {kind}, which cannot be followed")
 
 
-def up_to_date(progress: SourceProgress) -> SourceProgress:
+def up_to_date(progress: SourceOffset) -> SourceOffset:
     """Return the progress of a file with the size that this has now, if that can be told.
 
     Where another file, or none, has its name by now, nothing more of it can be taken under that: it

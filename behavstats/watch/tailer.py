@@ -15,14 +15,14 @@ from contextlib import closing
 from behavstats.decode.vectorized import Decoded
 from behavstats.errors import SourceError, detached
 from behavstats.ingest.batch import Batch
-from behavstats.ingest.decode_process import SecondProcess
-from behavstats.ingest.prefetch import Ahead
+from behavstats.ingest.decode_process import DecodeProcess
+from behavstats.ingest.prefetch import Prefetcher
 from behavstats.ingest.report import Report
 from behavstats.model.line_block import Block
 from behavstats.sources.compression import DAMAGE
 from behavstats.sources.file_type import NoText
 from behavstats.sources.files import stored_name
-from behavstats.store import Checkpoint, SourceProgress, Store
+from behavstats.store import Checkpoint, SourceOffset, Store
 from behavstats.watch.discovery import File, Found
 from behavstats.watch.locations import Places, leads_to
 from behavstats.watch.restarted_files import Anew, Filter
@@ -107,13 +107,13 @@ class Taker:
         self._places.saw(found)
         batch = Batch()
         try:
-            with closing(self._blocks(deque(found), scan)) as blocks, SecondProcess() as second:
-                decoded = Ahead(blocks, self._clock, second)
+            with closing(self._blocks(deque(found), scan)) as blocks, DecodeProcess() as second:
+                decoded = Prefetcher(blocks, self._clock, second)
                 for part in decoded:
                     batch.add(self._noted(part))
                     if batch.is_full:
                         self._keep(batch, decoded)
-                        self._store.settle()
+                        self._store.refresh_rollups()
                         batch = Batch()
                 self._keep(batch, decoded)
         except BaseException:
@@ -160,14 +160,14 @@ class Taker:
         self._on_lines(file, lines)
         return part
 
-    def _keep(self, batch: Batch, decoded: Ahead) -> None:
+    def _keep(self, batch: Batch, decoded: Prefetcher) -> None:
         """Store a batch, and how far its files are taken with it."""
         due, self._due = self._due, set()
         if batch.is_empty and not due:
             return
         now = self._clock()
         for _ in batch.store(self._store, self.report, [file.step(now) for file in due]):
-            decoded.feed()
+            decoded.pump()
         for file in due:
             file.stored = file.decoded.offset
         self._filter.renew()
@@ -255,7 +255,7 @@ class Taker:
         self._note_seen(found)
         return None
 
-    def _resumed(self, content: Content, progress: SourceProgress) -> _Known | None:
+    def _resumed(self, content: Content, progress: SourceOffset) -> _Known | None:
         """Go on in a file where it was left, if it still holds what was taken of it."""
         if content.is_compressed and progress.modified == content.modified:
             ends: Ends | None = Ends(b"", b"")  # nothing is read of it
@@ -271,7 +271,7 @@ class Taker:
             self._due.add(file)
         return file, ends
 
-    def _new(self, content: Content, found: Found, before: SourceProgress | None) -> _Known | None:
+    def _new(self, content: Content, found: Found, before: SourceOffset | None) -> _Known | None:
         """Begin a file, which held something else `before`; None if there is nothing to take.
 
         If it is a copy of what is known from another one, as rotation makes them (before a log is
@@ -292,7 +292,7 @@ class Taker:
             return None
         return self._begun_file(content, before), Ends(b"", b"")
 
-    def _begun_file(self, content: Content, before: SourceProgress | None) -> Followed:
+    def _begun_file(self, content: Content, before: SourceOffset | None) -> Followed:
         """Take a file from its beginning; if it or its folder is known, who was erased stays so."""
         file = Followed(content.name, content.file, None, START, START)
         before = before or self._anew.before(content.name)
@@ -313,7 +313,7 @@ class Taker:
         since = self._asked.get(found.beside)
         return since is not None and found.is_rotated and found.modified // 1_000_000 > since
 
-    def _originals(self, content: Content) -> list[SourceProgress]:
+    def _originals(self, content: Content) -> list[SourceOffset]:
         """Return the files of which this may be a copy."""
         return [
             progress
@@ -330,7 +330,7 @@ class Taker:
                 return is_all_in(content, place) or content.ends(other.read) is not None
         return False
 
-    def _moved(self, content: Content, progress: SourceProgress) -> Followed:
+    def _moved(self, content: Content, progress: SourceOffset) -> Followed:
         """Go on with a content in another file; if the one it was in is there, in both."""
         _log.info("%s: goes on with what was in %s", content.name, progress.name)
         file = _following(content, progress)
@@ -386,7 +386,7 @@ class Taker:
             self._seen[found.file] = found
 
 
-def _following(content: Content, progress: SourceProgress) -> Followed:
+def _following(content: Content, progress: SourceOffset) -> Followed:
     """Return a file as the store has it; by its old name, if that still leads to it as well."""
     name = progress.name if leads_to(progress.name, content.file) else None
     place = progress.checkpoint

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 
-from behavstats.errors import Overtaken, StoreBusy, StoreUnavailable
+from behavstats.errors import OffsetConflict, StoreBusy, StoreUnavailable
 from behavstats.ingest.report import Report
 from behavstats.shutdown import Stop
 from behavstats.store import Store
@@ -21,7 +21,7 @@ _TRIMMING = 0.05  # seconds for which rejected lines beyond the bounds go, each 
 _TICK = 250  # ms of waiting for changes
 _GATHERING = (200, 50)  # ms for which changes are gathered, at most, and while none comes
 _PAUSE = 0.1  # seconds for another process, that follows the same file
-PATIENCE = 2.0
+LOCK_TIMEOUT = 2.0
 """Seconds to wait for a store, when it is tried again anyway: a signal is looked for in between."""
 
 _AGAIN = 1.0  # seconds after which a store that was of no use is tried again
@@ -99,11 +99,11 @@ class Watcher:
             try:
                 self._take_all()
                 is_behind = self._taker.is_behind
-            except Overtaken as error:
+            except OffsetConflict as error:
                 _log.warning("%s; looking again", error)
                 self._stop.wait(_PAUSE)
         self._taker.finish()
-        self._store.settle()
+        self._store.refresh_rollups()
         self._store.rejected.trim(self._clock(), seconds=math.inf)
 
     def follow(self) -> None:
@@ -116,7 +116,7 @@ class Watcher:
                 self._store.look_after_files()
                 self._take_all()
                 self._follow_changes()
-            except Overtaken as error:
+            except OffsetConflict as error:
                 _log.warning("%s; looking again", error)
                 self._stop.wait(_PAUSE)
             except (StoreBusy, StoreUnavailable) as error:
@@ -137,7 +137,7 @@ class Watcher:
                 due = time.monotonic() + max(_POLL, took / _SHARE_OF_SCANS)
             elif found:
                 self._taker.take(found, self._scan.files)
-            self._store.settle(seconds=0)
+            self._store.refresh_rollups(seconds=0)
             self._store.rejected.trim(self._clock(), seconds=_TRIMMING)
             self._note_trouble("")
             self._telling.tell(self.report)

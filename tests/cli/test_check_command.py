@@ -17,9 +17,9 @@ TODAY = AS_OF - AS_OF % DAY
 @pytest.fixture(autouse=True)
 def _store(db):
     """A store with a summary of an hour and one of a day."""
-    with Store.create(db, patience=10) as store:
+    with Store.create(db, lock_timeout=10) as store:
         store.add([PageView("busy", TODAY + n, "/") for n in range(2000)])
-        store.settle()
+        store.refresh_rollups()
 
 
 def tamper(db, statement):

@@ -51,7 +51,7 @@ def test_without_a_store_a_command_says_so_and_makes_none(cli, tmp_path, argumen
 def test_an_expected_failure_is_one_line_and_an_exit_code(cli, db, tmp_path, arguments, code):
     """1 unknown user, 2 wrong usage, 3 a store or a file that cannot be used."""
     (tmp_path / "text").write_text("no store " * 1000)
-    Store.create(db, patience=1).close()
+    Store.create(db, lock_timeout=1).close()
     done = cli(*arguments)
     assert done.returncode == code
     assert one_line(done)

@@ -56,7 +56,7 @@ def watch(cli, tmp_path):
 def page_views(db):
     if not db.exists():
         return 0
-    with Store.open(db, patience=10) as store:
+    with Store.open(db, lock_timeout=10) as store:
         return store.counts()[0]
 
 
@@ -107,7 +107,7 @@ def test_told_to_stop_it_leaves_though_another_process_holds_the_store(db, folde
     (folder / "a.jsonl").write_bytes(lines(0, 3))
     process = watch(str(folder))
     wait_until(lambda: page_views(db) == 3)
-    with StoreLock(db, patience=30).held():
+    with StoreLock(db, lock_timeout=30).held():
         (folder / "b.jsonl").write_bytes(lines(3, 6))
         wait_until(lambda: is_waited_for(db))
         process.terminate()
@@ -123,11 +123,11 @@ def test_told_to_stop_it_stores_what_it_has_and_leaves(db, folder, watch, number
     wait_until(lambda: page_views(db))
     process.send_signal(number)
     assert process.wait(timeout=60) == 0
-    with Store.open(db, patience=10) as store:
+    with Store.open(db, lock_timeout=10) as store:
         (source,) = store.offsets.all()
         assert source.checkpoint.offset == len(lines(0, source.checkpoint.lines))
         assert source.checkpoint.lines == store.counts()[0]
-    with Store.open(db, patience=10) as store:
+    with Store.open(db, lock_timeout=10) as store:
         Watcher([str(folder)], store, system_clock, Stop()).drain()
         assert store.counts()[0] == 60_000
 
@@ -156,7 +156,7 @@ def test_killed_at_any_instant_it_loses_and_doubles_nothing(db, folder, watch):
     writer.join()
     process = watch(str(folder), "--once")
     assert process.wait(timeout=60) in {0, 1}
-    with Store.open(db, patience=10) as store:
+    with Store.open(db, lock_timeout=10) as store:
         assert store.counts()[0] == 15_000
         rejected = sorted(bad.text for bad in store.rejections())
         assert rejected == sorted(b'{"bad": %d}' % part for part in written)

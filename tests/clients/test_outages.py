@@ -55,7 +55,7 @@ def test_nothing_is_lost_or_doubled_while_the_server_answers_503(server, client,
     client.sign_in("u")
     send(client, views[:10])
     wait_until(lambda: server.knows("u"), "the client sends")
-    with StoreLock(server.db, patience=5).held():
+    with StoreLock(server.db, lock_timeout=5).held():
         send(client, views[10:20])
         client.wait_until_it_fails("503")
         send(client, views[20:25])

@@ -56,7 +56,7 @@ def start_posting(server, users):
 
 
 def stored(db, users):
-    with Store.open(db, patience=10) as store:
+    with Store.open(db, lock_timeout=10) as store:
         return {view for user in users for views in store.page_views(user) for view in views}
 
 
@@ -97,10 +97,10 @@ def test_a_signal_ends_it_cleanly_and_no_acknowledged_page_view_is_lost(serve, d
 
 def test_requests_under_way_are_answered_before_it_ends(serve, db):
     """A post that waits for its turn when the signal comes is stored, and its client hears so."""
-    server = serve(limits=("patience=60", "daemon.supervisor._SECONDS_TO_FINISH=60"))
+    server = serve(limits=("lock_timeout=60", "daemon.supervisor._SECONDS_TO_FINISH=60"))
     answers = []
     now = format_instant(system_clock())
-    with StoreLock(db, patience=5).held():
+    with StoreLock(db, lock_timeout=5).held():
         poster = threading.Thread(target=lambda: answers.append(server.post("u", "/", now)))
         poster.start()
         wait_until(lambda: is_waited_for(db))
@@ -154,10 +154,10 @@ def test_an_address_in_use_is_an_error_at_once(serve, cli):
 
 def test_a_store_that_is_held_answers_503_and_works_again_later(serve, db):
     """With Retry-After, and reads go on meanwhile."""
-    server = serve(limits=("patience=1.5",))
+    server = serve(limits=("lock_timeout=1.5",))
     now = format_instant(system_clock())
     assert server.post("u", "/", now) == 200
-    with StoreLock(db, patience=5).held():
+    with StoreLock(db, lock_timeout=5).held():
         started = time.monotonic()
         event = json.dumps({"user_id": "u", "name": "/2", "timestamp": now}).encode()
         status, headers, body = server.request("POST", "/v1/page", event)
@@ -208,7 +208,7 @@ def test_forget_and_posts_of_the_same_user_in_two_processes_do_not_mix(serve, db
     Each name holds its user and a number that only grows. Once `forget` has returned, no name is
     seen that was answered for before it was called.
     """
-    monkeypatch.setattr("behavstats.store.sqlite.wal.PATIENCE_WITH_READERS", 30.0)
+    monkeypatch.setattr("behavstats.store.sqlite.wal.READERS_TIMEOUT", 30.0)
     server = serve()
     numbers = itertools.count()
     answered = -1
@@ -230,7 +230,7 @@ def test_forget_and_posts_of_the_same_user_in_two_processes_do_not_mix(serve, db
     threads = [threading.Thread(target=post, args=(user,)) for user in ("u", "v", "w")]
     for thread in threads:
         thread.start()
-    with Store.open(db, patience=10) as other_process:
+    with Store.open(db, lock_timeout=10) as other_process:
         while any(thread.is_alive() for thread in threads):
             old = answered
             with suppress(UnknownUser):
@@ -296,7 +296,7 @@ def test_what_is_not_settled_is_settled_by_a_server_without_any_post(serve, db):
     db.write_bytes(gzip.decompress(old.read_bytes()))
     server = serve()
     assert server.get("heavy", "?as_of=2024-03-01T00:00:00Z")[0] == 200
-    with Store.open(db, patience=10) as store:
+    with Store.open(db, lock_timeout=10) as store:
         wait_until(lambda: store.counts()[1] > 0)
         assert list(store.check()) == []
     status, body = server.get("heavy", "?as_of=2024-03-01T00:00:00Z")

@@ -30,7 +30,7 @@ def test_what_is_written_to_a_watched_folder_is_served(serve, tmp_path, db):
     assert "Traceback" not in server.stderr
     (tmp_path / "in" / "b").write_bytes(line(PageView("x", AS_OF, "/")))
     time.sleep(1)
-    with Store.open(db, patience=5) as store:
+    with Store.open(db, lock_timeout=5) as store:
         assert store.counts()[0] == 3
         assert list(store.check()) == []
 

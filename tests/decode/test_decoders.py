@@ -105,7 +105,7 @@ def test_of_many_messages_each_is_taken_or_rejected_for_itself(plain, messages, 
     arrival = arrival or Arrival(NOW)
     messages = [_as_json(_PLAIN | {"name": f"/{n}"}) for n in range(plain)] + messages
     intake = take_in("POST /v1/batch", messages, arrival)
-    taken = len(intake.views) + intake.others.total()
+    taken = len(intake.views) + intake.non_page_messages.total()
     assert taken + len(intake.rejections) == len(messages)
     assert (intake.reason is not None) == bool(messages and not taken)
     for rejection in intake.rejections:
@@ -132,7 +132,7 @@ def test_a_body_is_a_batch_or_wrong(body):
         assert batch.code in {"invalid_batch", "too_deep", "invalid_json", "invalid_utf8"}
     else:
         intake = take_in("POST /v1/batch", batch.batch, Arrival(NOW))
-        others = intake.others.total()
+        others = intake.non_page_messages.total()
         assert len(batch.batch) == len(intake.views) + others + len(intake.rejections)
 
 

@@ -11,7 +11,7 @@ from behavstats.decode.event import decode_event
 from behavstats.decode.lines import decode_lines
 from behavstats.decode.segment import Arrival
 from behavstats.decode.vectorized import decode_block, decode_plain
-from behavstats.model.columns import Gathering
+from behavstats.model.columns import BatchBuilder
 from behavstats.model.line_block import Block
 from behavstats.model.timestamps import parse_instant
 from tests.support.histories import histories, line, listed
@@ -148,7 +148,7 @@ def test_an_over_long_line_is_rejected_whatever_it_begins_with():
 def test_parts_put_together_hold_the_page_views_of_each(parts):
     """In the order of the parts, with each text once; also after a way through a pipe."""
     blocks = [decode_block(block(b"".join(map(line, part)) or b"\n"), 1 << 60)[0] for part in parts]
-    gathering = Gathering()
+    gathering = BatchBuilder()
     for views in pickle.loads(pickle.dumps(blocks)):
         gathering.add(views)
     together = gathering.page_views()

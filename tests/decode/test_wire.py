@@ -285,7 +285,7 @@ def test_what_tells_a_message_that_is_dated_by_its_arrival_is_its_id_and_its_own
     def told_by(message, now):
         return decode_event(
             json.dumps(message).encode(), NOW, Arrival(now, clock_behind(now, sent_at))
-        ).dated_by
+        ).arrival_key
 
     named = PAGE | {"messageId": "m"}
     messages = (
@@ -300,7 +300,7 @@ def test_what_tells_a_message_that_is_dated_by_its_arrival_is_its_id_and_its_own
     assert told == [told_by(message, NOW + HOUR) for message in messages]
     assert len(set(told)) == len(messages)
     assert told_by(without(PAGE, "timestamp"), NOW) == b""
-    assert decoded(named, Arrival(NOW, clock_behind(NOW, format_instant(NOW)))).dated_by == b""
+    assert decoded(named, Arrival(NOW, clock_behind(NOW, format_instant(NOW)))).arrival_key == b""
 
 
 def test_a_clock_that_is_years_ahead_is_corrected_before_the_future_is_refused():
@@ -343,7 +343,7 @@ def test_lines_of_a_file_and_messages_of_a_batch_come_to_the_same(messages):
     batch = take_in("POST /v1/batch", texts, Arrival(NOW))
     assert batch.views == lines.views
     assert Counter(triples(listed(columns.views))) == Counter(triples(lines.views))
-    assert batch.others == columns.others == lines.others
+    assert batch.non_page_messages == columns.non_page_messages == lines.non_page_messages
     assert columns.rejections == lines.rejections
     rejected = [(bad.line, bad.text) for bad in lines.rejections]
     assert [(bad.line, bad.text) for bad in batch.rejections] == rejected

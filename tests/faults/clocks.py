@@ -30,4 +30,4 @@ class FileClock:
 
 if __name__ == "__main__":
     _db, _port, _clock = sys.argv[1:]
-    serve(Settings(Path(_db), port=int(_port), clock=FileClock(Path(_clock)), patience=5.0))
+    serve(Settings(Path(_db), port=int(_port), clock=FileClock(Path(_clock)), lock_timeout=5.0))

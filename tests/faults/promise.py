@@ -39,7 +39,7 @@ def keeps_its_promise(db, acknowledged, sent):
     Returns all its page views. Where its making was cut off there is none, and none was reported.
     """
     try:
-        with Store.open(db, patience=30) as store:
+        with Store.open(db, lock_timeout=30) as store:
             assert list(store.check()) == []
     except NoStore:
         assert not acknowledged
@@ -56,7 +56,7 @@ def agrees_with_the_oracle(db, views, as_ofs):
     by_user = {}
     for view in views:
         by_user.setdefault(view.user_id, []).append(view)
-    with Store.open(db, patience=30) as store:
+    with Store.open(db, lock_timeout=30) as store:
         for user_id, theirs in by_user.items():
             for as_of in as_ofs:
                 wanted = window(as_of)

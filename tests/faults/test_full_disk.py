@@ -129,7 +129,7 @@ def test_a_command_on_a_disk_without_any_room_says_so(db, cli, tmp_path, command
     A command that only reads needs room for SQLite's file beside the store.
     """
     views = views_of(0, 5_000)
-    with Store.create(db, patience=5) as store:
+    with Store.create(db, lock_timeout=5) as store:
         store.add([*views])
     before = db.read_bytes()
     fill(db.parent)
@@ -186,12 +186,12 @@ def test_wherever_the_file_is_full_nothing_is_half_done(tmp_path, more_pages):
     junk = [
         Rejection("file", n, 0, 900, "invalid_json", "it is none", b"-" * 900) for n in range(9)
     ]
-    with Store.create(path, patience=5) as store:
+    with Store.create(path, lock_timeout=5) as store:
         store.add(views)
         verbs = {
             "add": (lambda: store.add(more[:500], junk), views + more[:500]),
             "load": (lambda: [*store.load(columns(more))], views + more),
-            "settle": (store.settle, views + more),
+            "settle": (store.refresh_rollups, views + more),
             "repair": (store.repair, views + more),
             "forget": (lambda: store.forget("busy"), more),
             "clear": (store.clear_rejections, more),

@@ -20,7 +20,7 @@ HOLDER = """
 import sys
 from pathlib import Path
 from behavstats.store.lock import StoreLock
-with StoreLock(Path(sys.argv[1]), patience=10).held():
+with StoreLock(Path(sys.argv[1]), lock_timeout=10).held():
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -85,7 +85,7 @@ def test_a_watcher_waits_for_its_turn(db, start, hold, tmp_path):
     """It says so, and then takes what is there."""
     view = PageView("u", AS_OF, "/")
     (tmp_path / "events.jsonl").write_bytes(line(view))
-    Store.create(db, patience=5).close()
+    Store.create(db, lock_timeout=5).close()
     holder = hold()
     watcher = start("watch", "--once", "events.jsonl")
     assert watcher.stderr.readline() == WAITS

@@ -81,7 +81,7 @@ def state_of(folder):
 @pytest.fixture
 def filled(db):
     """A store of some pages, closed."""
-    with Store.create(db, patience=5) as store:
+    with Store.create(db, lock_timeout=5) as store:
         store.add([PageView("u", AS_OF + n, f"/{n}") for n in range(5_000)])
         store.add([PageView(f"u{n}", AS_OF, "/") for n in range(2_000)])
         Path("followed.jsonl").write_bytes(LINES)

@@ -32,7 +32,7 @@ def test_a_profile_of_ingested_lines_is_what_the_oracle_says(tmp_path_factory, v
     for number, part in enumerate((views[:cut], views[cut:])):
         paths.append(str(folder / f"{number}"))
         (folder / f"{number}").write_bytes(pack(b"".join(map(line, part))))
-    with Store.create(folder / "store.db", patience=10) as store:
+    with Store.create(folder / "store.db", lock_timeout=10) as store:
         report = ingest(paths, store, clock)
         distinct = len(set(views))
         assert (report.read, report.added) == (len(views), distinct)

@@ -8,8 +8,8 @@ import pytest
 
 from behavstats.decode.vectorized import decode_block
 from behavstats.ingest import decode_process, prefetch
-from behavstats.ingest.decode_process import SecondProcess
-from behavstats.ingest.prefetch import Ahead
+from behavstats.ingest.decode_process import DecodeProcess
+from behavstats.ingest.prefetch import Prefetcher
 from behavstats.model.line_block import Block
 from behavstats.model.page_view import PageView
 from tests.support.histories import AS_OF, line, listed
@@ -52,22 +52,22 @@ def fed(decoding):
     for number, decoded in enumerate(decoding):
         if number == 0:
             until_ready(decoding)
-        decoding.feed()
+        decoding.pump()
         yield decoded
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 50])
 def test_blocks_come_out_decoded_in_their_order(count):
     """Whoever decoded them."""
-    with SecondProcess() as other:
-        decoding = Ahead(blocks(count), lambda: CLOCK, other)
+    with DecodeProcess() as other:
+        decoding = Prefetcher(blocks(count), lambda: CLOCK, other)
         assert seen(decoding) == expected(count)
 
 
 def test_the_second_process_takes_its_part():
     """Fed while this one is busy, it decodes what comes next."""
-    with SecondProcess() as other:
-        decoding = Ahead(blocks(30), lambda: CLOCK, other)
+    with DecodeProcess() as other:
+        decoding = Prefetcher(blocks(30), lambda: CLOCK, other)
         found = []
         for number, decoded in enumerate(fed(decoding)):
             found.append(decoded)
@@ -78,8 +78,8 @@ def test_the_second_process_takes_its_part():
 
 def test_a_second_process_that_is_killed_loses_nothing():
     """Whatever it was doing, this one does it."""
-    with SecondProcess() as other:
-        decoding = Ahead(blocks(200), lambda: CLOCK, other)
+    with DecodeProcess() as other:
+        decoding = Prefetcher(blocks(200), lambda: CLOCK, other)
         found = []
         for number, decoded in enumerate(fed(decoding)):
             found.append(decoded)
@@ -91,16 +91,16 @@ def test_a_second_process_that_is_killed_loses_nothing():
 def test_a_second_process_that_cannot_be_started_is_done_without(monkeypatch):
     """As where no more processes are allowed."""
     monkeypatch.setattr(decode_process.sys, "executable", "/nowhere/python")
-    with SecondProcess() as other:
-        decoding = Ahead(blocks(30), lambda: CLOCK, other)
+    with DecodeProcess() as other:
+        decoding = Prefetcher(blocks(30), lambda: CLOCK, other)
         assert seen(decoding) == expected(30)
 
 
 def test_a_second_process_that_fails_at_once_is_done_without(monkeypatch):
     """As where it does not find its modules."""
     monkeypatch.setattr(decode_process.sys, "executable", "/bin/false")
-    with SecondProcess() as other:
-        decoding = Ahead(blocks(30), lambda: CLOCK, other)
+    with DecodeProcess() as other:
+        decoding = Prefetcher(blocks(30), lambda: CLOCK, other)
         assert seen(decoding) == expected(30)
 
 
@@ -108,8 +108,8 @@ def test_what_lies_in_the_current_folder_is_not_run(tmp_path):
     """A module of the same name as one of ours may be there, among the data."""
     for name in ("numpy.py", "behavstats.py", "subprocess.py"):
         (tmp_path / name).write_text("open('was-run', 'w')")
-    with SecondProcess() as other:
-        decoding = Ahead(blocks(30), lambda: CLOCK, other)
+    with DecodeProcess() as other:
+        decoding = Prefetcher(blocks(30), lambda: CLOCK, other)
         next(iter(decoding))
         until_ready(decoding)
     assert not (tmp_path / "was-run").exists()
@@ -117,8 +117,8 @@ def test_what_lies_in_the_current_folder_is_not_run(tmp_path):
 
 def test_at_its_end_the_second_process_is_gone():
     """Also if not all blocks were taken."""
-    with SecondProcess() as other:
-        decoding = Ahead(blocks(30), lambda: CLOCK, other)
+    with DecodeProcess() as other:
+        decoding = Prefetcher(blocks(30), lambda: CLOCK, other)
         next(iter(decoding))
         process = decoding._second._process
     assert process.returncode is not None
@@ -127,8 +127,8 @@ def test_at_its_end_the_second_process_is_gone():
 def test_with_one_core_there_is_no_second_process(monkeypatch):
     """It would only take turns with the first."""
     monkeypatch.setattr(decode_process, "cores", lambda: 1)
-    with SecondProcess() as other:
-        decoding = Ahead(blocks(5), lambda: CLOCK, other)
+    with DecodeProcess() as other:
+        decoding = Prefetcher(blocks(5), lambda: CLOCK, other)
         assert seen(decoding) == expected(5)
         assert other._process is None
 
@@ -142,10 +142,10 @@ def test_what_came_before_a_pause_is_handed_out_before_more_is_read():
             read.append(number)
             yield block._replace(text=b"", length=0) if number == 3 else block
 
-    with SecondProcess() as other:
-        decoding = Ahead(pausing(), lambda: CLOCK, other)
+    with DecodeProcess() as other:
+        decoding = Prefetcher(pausing(), lambda: CLOCK, other)
         for views, _, _ in decoding:
-            decoding.feed()
+            decoding.pump()
             if not len(views):
                 assert read == [0, 1, 2, 3]
                 break

@@ -5,7 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from behavstats.model.summary import TOP_PAGES, PageTally, merge, top_pages
-from behavstats.model.summary_vectorized import foremost, joined, pack, run_of, unpack
+from behavstats.model.summary_vectorized import (
+    merge_partials,
+    pack,
+    summarise_columns,
+    top_candidates,
+    unpack,
+)
 from behavstats.model.timestamps import DAY
 from tests.support.histories import AS_OF, summary_of
 
@@ -17,7 +23,7 @@ views = st.lists(
 
 def run(views):
     columns = zip(*views, strict=True) if views else ([], [])
-    return run_of(*(np.array(column, np.int64) for column in columns))
+    return summarise_columns(*(np.array(column, np.int64) for column in columns))
 
 
 def summary(run):
@@ -40,7 +46,7 @@ def test_joining_runs_is_merging_summaries(views, i, j):
     """Wherever the views are cut, and the parts may be empty."""
     i, j = sorted((i, j))
     parts = views[:i], views[i:j], views[j:]
-    whole = joined([run(part) for part in parts])
+    whole = merge_partials([run(part) for part in parts])
     first, second, third = map(summary_of, parts)
     assert summary(whole) == merge(merge(first, second), third)
 
@@ -60,7 +66,7 @@ def test_the_foremost_tallies_hold_the_top_pages_whatever_their_names(tallies):
     """Ties for the last place are all in: it is the names that decide."""
     views = sorted((START + last, page) for page, (n, last) in enumerate(tallies) for _ in range(n))
     whole = summary(run([(at * 1, page) for at, page in views]))
-    kept = foremost(run(views).tallies)
+    kept = top_candidates(run(views).tallies)
     named = {f"/{-page % 7}/{page}": tally for page, tally in whole.pages.items()}
     top = top_pages(type(whole)(pages=named))
     kept_names = {f"/{-page % 7}/{page}" for page in kept.pages.tolist()}

@@ -34,7 +34,7 @@ class Routes:
     """The ways into one store; the clock there is `now`."""
 
     def __init__(self, folder):
-        self.store = Store.create(folder / "store.db", patience=10)
+        self.store = Store.create(folder / "store.db", lock_timeout=10)
         self.now = AS_OF
         self._folder = folder
         self._files = 0

@@ -40,7 +40,10 @@ def test_a_batch_of_both_formats_is_visible_once_it_is_answered(server, path):
     user = f"batch {path}"
     track = {"type": "track", "userId": user, "event": "Signed up"}
     body = batch(page("/a", userId=user), ours("/b", user), track, page("/c", userId=7.5), 7)
-    assert server.request("POST", path, body)[::2] == (200, counted(2, others=1, rejected=2))
+    assert server.request("POST", path, body)[::2] == (
+        200,
+        counted(2, others=1, rejected=2),
+    )
     assert views_of(server, user) == 2
     assert server.request("POST", path, body)[2] == counted(2, others=1, rejected=2)
     assert views_of(server, user) == 2
@@ -78,7 +81,7 @@ def test_lines_that_are_all_bad_are_refused_if_it_is_told_that_they_are_lines(se
     status, _, answer = server.request("POST", "/v1/batch", body, told)
     assert (status, answer["code"]) == (400, "invalid_json")
     assert server.request("POST", "/v1/batch", body)[2]["code"] == "invalid_batch"
-    with Store.open(server.db, patience=10) as store:
+    with Store.open(server.db, lock_timeout=10) as store:
         kept = [
             (bad.line, bad.text) for bad in store.rejections() if bad.text in {b"{", b"}", b"7"}
         ]
@@ -122,7 +125,7 @@ def test_what_is_rejected_is_listed_and_can_be_ingested_once_repaired(serve, cli
         b"\n".join(lines).replace(b"null", b'"v"').replace(b'"now"', b'"2026-11-15T10:00:00Z"')
     )
     assert b"added" in cli("ingest", "-", stdin=repaired).stdout
-    with Store.open(db, patience=10) as store:
+    with Store.open(db, lock_timeout=10) as store:
         assert [view.name for views in store.page_views("v") for view in views] == ["/1"]
 
 

@@ -105,7 +105,7 @@ def test_hundreds_of_clients_that_wait_keep_nobody_else_waiting(serve):
 def test_a_client_that_is_gone_before_it_is_answered_disturbs_nobody(serve, db):
     """What it sent to the end may be stored; sending it again does no harm."""
     server = serve()
-    with StoreLock(db, patience=5).held():
+    with StoreLock(db, lock_timeout=5).held():
         for number in range(30):
             with connect(server) as connection:
                 connection.sendall(post("/v1/batch", batch(page(f"/{number}", userId="gone"))))
@@ -288,7 +288,7 @@ def test_who_is_refused_by_the_head_hears_so_before_the_body_is_sent(serve):
 def test_more_than_may_wait_for_the_store_is_refused_and_what_waits_is_stored(serve, db):
     """While another process holds the store; reads go on, and memory does not grow."""
     limit = 2 * MIB
-    server = serve(limits=(f"server.group_commit._MOST_WAITING={limit}", "patience=60"))
+    server = serve(limits=(f"server.group_commit._MOST_WAITING={limit}", "lock_timeout=60"))
     before = peak_of(worker_of(server))
     bodies = [
         batch(*(page(f"/{number}/{n}", userId="waits") for n in range(500))) for number in range(40)
@@ -299,7 +299,7 @@ def test_more_than_may_wait_for_the_store_is_refused_and_what_waits_is_stored(se
         answers[number] = server.request("POST", "/v1/batch", bodies[number])
 
     threads = [threading.Thread(target=send, args=(number,)) for number in range(len(bodies))]
-    with StoreLock(db, patience=5).held():
+    with StoreLock(db, lock_timeout=5).held():
         for thread in threads:
             thread.start()
         wait_until(lambda: len(answers) >= 20)

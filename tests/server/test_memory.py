@@ -17,7 +17,7 @@ def test_what_is_refused_does_not_stay_while_its_reason_waits_to_be_kept(server,
         answers.append(server.request("POST", "/v1/batch", body))
 
     threads = [threading.Thread(target=send) for _ in range(16)]
-    with StoreLock(db, patience=10).held():
+    with StoreLock(db, lock_timeout=10).held():
         for thread in threads:
             thread.start()
         threads[0].join(timeout=2)  # it waits, as the others do

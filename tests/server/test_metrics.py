@@ -85,7 +85,7 @@ def test_what_others_stored_shows_in_the_age_of_the_newest(serve, db):
     server = serve()
     assert math.isnan(samples_of(server)["newest_page_view_age_seconds",])
     assert server.stop() == 0
-    with Store.open(db, patience=10) as store:
+    with Store.open(db, lock_timeout=10) as store:
         store.add([PageView("u", system_clock() - HOUR, "/")])
     age = samples_of(serve())["newest_page_view_age_seconds",]
     assert HOUR / 1000 - 1 < age < HOUR / 1000 + 600
@@ -124,9 +124,9 @@ def test_whatever_is_asked_the_series_are_those_of_the_contract(server):
 
 def test_ready_is_who_can_take_page_views(serve, db):
     """While another process holds the store, it is not, and says when to ask; it stays healthy."""
-    server = serve(limits=("patience=1.5",))
+    server = serve(limits=("lock_timeout=1.5",))
     assert server.request("GET", "/readyz")[::2] == (200, {"success": True})
-    with StoreLock(db, patience=5).held():
+    with StoreLock(db, lock_timeout=5).held():
         status, headers, body = server.request("GET", "/readyz")
         assert (status, headers["Retry-After"], body["code"]) == (503, "1", "store_busy")
         assert server.request("GET", "/healthz")[0] == 200

@@ -50,7 +50,7 @@ def test_both_formats_may_stand_in_one_batch_beside_what_is_not_stored():
     """Each message tells for itself what it is."""
     result = taken(batch(GOOD, OURS, {"type": "track", "messageId": "m"}, {"type": "alias"}))
     assert (result.views, result.rejections, result.reason) == ([VIEW, VIEW], [], None)
-    assert result.others == {"track": 1, "alias": 1}
+    assert result.non_page_messages == {"track": 1, "alias": 1}
 
 
 BAD = {
@@ -311,7 +311,7 @@ def test_whatever_is_sent_is_taken_or_refused(messages, junk, place):
         except InvalidInput as refused:
             assert refused.code  # noqa: PT017
             continue
-        assert len(result.views) + result.others.total() + len(result.rejections) <= 99
+        assert len(result.views) + result.non_page_messages.total() + len(result.rejections) <= 99
         take_in("POST /v1/page", [sent], Arrival(NOW))
         open_envelope(sent)
 

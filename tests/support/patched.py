@@ -1,6 +1,6 @@
 """Runs behavstats with other limits than its own: patched.py MODULE.NAME=NUMBER... -- ARGUMENT...
 
-So that a test need not send as much as a limit really allows, nor be as fast. `patience=NUMBER` is
+A test then need not send as much as a limit really allows, nor be as fast. `lock_timeout=NUMBER` is
 for how many seconds a server waits for the store.
 """
 
@@ -14,9 +14,9 @@ from behavstats.__main__ import main
 def patch(limit: str) -> None:
     """Give a name of a module another value."""
     place, _, value = limit.partition("=")
-    if place == "patience":
+    if place == "lock_timeout":
         given = config.Settings
-        changed = {"patience": float(value)}
+        changed = {"lock_timeout": float(value)}
         config.Settings = lambda *values, **named: given(*values, **named | changed)
         return
     module, _, name = place.rpartition(".")

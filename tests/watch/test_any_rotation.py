@@ -51,7 +51,7 @@ class Folder:
 
     def open(self) -> None:
         """Begin to watch, as a new process would."""
-        self.store = Store.create(self.db, patience=10)
+        self.store = Store.create(self.db, lock_timeout=10)
         paths = [*map(str, self.watched)]
         self.watcher = Watcher(paths, self.store, a_second_ago, Stop())
         self.watcher.begin()

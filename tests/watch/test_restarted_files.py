@@ -148,7 +148,7 @@ def test_a_rejected_line_that_has_an_erased_id_as_a_number_does_not_come_back(st
 
 def test_of_what_was_left_out_no_byte_is_stored(db, folder):
     """Neither the id nor the names of pages that nobody else viewed."""
-    with Store.create(db, patience=10) as store:
+    with Store.create(db, lock_timeout=10) as store:
         log = folder / "ev.jsonl"
         secret = line(PageView("8f14e45f-ceea", AS_OF, "/secret-page"))
         log.write_bytes(of("anna", 1) + secret)
@@ -185,7 +185,7 @@ def test_a_log_that_is_cut_while_it_is_followed_is_taken_anew_and_that_is_said(
     store, folder, caplog, monkeypatch
 ):
     """After some seconds: until then, a copy may appear."""
-    monkeypatch.setattr(restarted_files, "_PATIENCE", 0.1)
+    monkeypatch.setattr(restarted_files, "_GRACE", 0.1)
     log = folder / "log"
     log.write_bytes(lines(1))
     with following(store, log):

@@ -89,7 +89,7 @@ def test_what_cannot_be_followed_is_named_once_and_the_rest_goes_on(store, folde
 
 def test_hidden_files_and_those_of_the_store_are_not_taken(folder):
     """A folder may hold both."""
-    with Store.create(folder / "store.db", patience=5) as store:
+    with Store.create(folder / "store.db", lock_timeout=5) as store:
         (folder / ".a.swp").write_bytes(lines(1))
         (folder / ".git").mkdir()
         (folder / ".git/b").write_bytes(lines(2))
@@ -215,7 +215,7 @@ def test_once_a_store_without_room_is_an_error(store, folder):
 def test_two_that_follow_the_same_files_take_each_line_once(store, db, folder):
     """One finds that the other was faster, and looks again."""
     with (
-        Store.open(db, patience=10) as other,
+        Store.open(db, lock_timeout=10) as other,
         following(store, folder),
         following(other, folder),
     ):

@@ -34,11 +34,11 @@ def not_dated_before(
 
     `keys` has those of the users. Within the write transaction that adds the others.
     """
-    if any(view.dated_by for view in views):
+    if any(view.arrival_key for view in views):
         views = [
             view
             for view in views
-            if not view.dated_by or _is_new(connection, keys[view.user_id], view)
+            if not view.arrival_key or _is_new(connection, keys[view.user_id], view)
         ]
     if connection.execute(_ANY).fetchone() is None:
         return views
@@ -51,7 +51,7 @@ def not_dated_before(
         user = keys[view.user_id]
         return user in users and is_dated_otherwise(connection, user, view.instant, view.name)
 
-    return [view for view in views if view.dated_by or not is_known(view)]
+    return [view for view in views if view.arrival_key or not is_known(view)]
 
 
 def users_dated_by_arrival(connection: sqlite3.Connection, first: int, last: int) -> list[int]:
@@ -59,21 +59,23 @@ def users_dated_by_arrival(connection: sqlite3.Connection, first: int, last: int
     return [user for (user,) in connection.execute(_BETWEEN_USERS, (first, last))]
 
 
-def is_dated_otherwise(connection: sqlite3.Connection, user: int, told: int, name: str) -> bool:
+def is_dated_otherwise(
+    connection: sqlite3.Connection, user: int, claimed_time: int, name: str
+) -> bool:
     """Return whether a page view, as a message tells it, is stored as dated by its arrival."""
-    return connection.execute(_FIND, (user, _as_told(told, name))).fetchone() is not None
+    return connection.execute(_FIND, (user, _as_told(claimed_time, name))).fetchone() is not None
 
 
 def _is_new(connection: sqlite3.Connection, user: int, view: PageView) -> bool:
     """Return whether the message of a page view did not come before, and remember it."""
-    if connection.execute(_FIND_TOLD, (user, view.told, view.name)).fetchone() is not None:
+    if connection.execute(_FIND_TOLD, (user, view.claimed_time, view.name)).fetchone() is not None:
         return False
-    if not connection.execute(_INSERT, (user, view.dated_by)).rowcount:
+    if not connection.execute(_INSERT, (user, view.arrival_key)).rowcount:
         return False
-    if view.told is not None:
-        connection.execute(_INSERT, (user, _as_told(view.told, view.name)))
+    if view.claimed_time is not None:
+        connection.execute(_INSERT, (user, _as_told(view.claimed_time, view.name)))
     return True
 
 
-def _as_told(told: int, name: str) -> bytes:
-    return blake2b(f"{told} {name}".encode(), digest_size=16, person=b"as told").digest()
+def _as_told(claimed_time: int, name: str) -> bytes:
+    return blake2b(f"{claimed_time} {name}".encode(), digest_size=16, person=b"as told").digest()

@@ -12,7 +12,7 @@ from behavstats.store.sqlite.arrival_keys import is_dated_otherwise, users_dated
 from behavstats.store.sqlite.connection import Connection, json_array
 from behavstats.store.sqlite.deletion import spare
 from behavstats.store.sqlite.insert import add_texts, insert_rows
-from behavstats.store.sqlite.rollup_refresh import SAMPLED, note_unsettled, unsettle
+from behavstats.store.sqlite.rollup_refresh import SAMPLED, invalidate_rollups, note_stale_days
 from behavstats.store.sqlite.rollups import MANY
 
 Keys = NDArray[np.int64]
@@ -91,7 +91,7 @@ class Loading:
         )
         spare(connection, lambda: np.unique(pages).tolist())
         if added:
-            _unsettle_columns(connection, users, instants)
+            _invalidate_columns(connection, users, instants)
         self._changes = connection.total_changes
         return added
 
@@ -164,12 +164,14 @@ def _data_version(connection: Connection) -> int:
     return int(version)
 
 
-def _unsettle_columns(connection: sqlite3.Connection, users: Keys, instants: Instants) -> None:
-    """Do as `unsettle`, without a look at each page view, and note the days that have many here."""
+def _invalidate_columns(connection: sqlite3.Connection, users: Keys, instants: Instants) -> None:
+    """Invalidate rollups without a look at each page view, and note the days with many here."""
     among = (int(users.min()), int(users.max()))
     summarised = connection.execute(_SUMMARISED, among).fetchall()
     chosen = np.isin(users, [user for (user,) in summarised]) | (instants % SAMPLED == 0)
-    unsettle(connection, zip(users[chosen].tolist(), instants[chosen].tolist(), strict=True))
+    invalidate_rollups(
+        connection, zip(users[chosen].tolist(), instants[chosen].tolist(), strict=True)
+    )
     # The users come in order: those who have many page views here are found without sorting.
     starts = np.flatnonzero(np.diff(users, prepend=-1))
     counts = np.diff(starts, append=len(users))
@@ -177,7 +179,7 @@ def _unsettle_columns(connection: sqlite3.Connection, users: Keys, instants: Ins
     days, views = np.unique(users[busy] << _DAY_BITS | instants[busy] // DAY, return_counts=True)
     heavy = days[views >= _MANY_HERE]
     of_users, starts = heavy >> _DAY_BITS, (heavy & ((1 << _DAY_BITS) - 1)) * DAY
-    note_unsettled(connection, zip(of_users.tolist(), starts.tolist(), strict=True))
+    note_stale_days(connection, zip(of_users.tolist(), starts.tolist(), strict=True))
 
 
 def _stably_sorted(keys: Keys) -> Order:

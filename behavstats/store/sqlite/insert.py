@@ -12,7 +12,7 @@ from behavstats.model.page_view import PageView
 from behavstats.store.sqlite.arrival_keys import not_dated_before
 from behavstats.store.sqlite.connection import Connection, json_array
 from behavstats.store.sqlite.deletion import spare
-from behavstats.store.sqlite.rollup_refresh import unsettle
+from behavstats.store.sqlite.rollup_refresh import invalidate_rollups
 
 _ROWS = 100  # in one INSERT: twice as fast as one; more gain nothing
 _COLUMNS = 3
@@ -87,7 +87,7 @@ def insert_page_views(
     added = insert_rows(connection, list(chain.from_iterable(rows)))
     spare(connection, lambda: [*{page for _, _, page in rows}])
     if added:
-        unsettle(connection, [(user, instant) for user, instant, _ in rows])
+        invalidate_rollups(connection, [(user, instant) for user, instant, _ in rows])
     return added
 
 

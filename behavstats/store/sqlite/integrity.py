@@ -8,10 +8,10 @@ import sqlite3
 from collections import Counter
 from collections.abc import Generator, Iterator
 
-from behavstats.model.summary_vectorized import Run, joined, pack
+from behavstats.model.summary_vectorized import PartialSummary, merge_partials, pack
 from behavstats.model.timestamps import DAY, HOUR, format_instant, parse_instant
 from behavstats.store.sqlite.connection import Connection
-from behavstats.store.sqlite.rollups import SPANS, runs_of
+from behavstats.store.sqlite.rollups import SPANS, partial_summaries
 
 _LATEST = parse_instant("9999-12-31T23:59:59Z")
 _NAMES_OF_SPANS = {HOUR: "hour", DAY: "day"}
@@ -158,10 +158,12 @@ def _differences(connection: Connection, user: int, span: int, start: int) -> li
     return differences
 
 
-def _run(connection: Connection, user: int, span: int, start: int) -> Run:
+def _run(connection: Connection, user: int, span: int, start: int) -> PartialSummary:
     """Return the run of the page views themselves; hour by hour, which bounds the memory."""
     hours = range(start, start + span, HOUR)
-    return joined([run for at in hours for run in runs_of(connection, user, at, at + HOUR, ())])
+    return merge_partials(
+        [run for at in hours for run in partial_summaries(connection, user, at, at + HOUR, ())]
+    )
 
 
 def _is_a_span(span: int, start: int) -> bool:

@@ -24,17 +24,18 @@ _LONG = 1.0  # seconds after which a person wonders
 
 
 class StoreLock:
-    """The lock of the store at `path`; waits for at most `patience` seconds, which may be changed.
+    """The lock of the store at `path`.
 
-    `on_wait` is called where it takes long.
+    It waits at most `lock_timeout` seconds, which may be changed, and calls `on_wait` if the wait
+    is long.
     """
 
     def __init__(
-        self, path: Path, patience: float, on_wait: Callable[[], None] = lambda: None
+        self, path: Path, lock_timeout: float, on_wait: Callable[[], None] = lambda: None
     ) -> None:
         self._turnstile = f"{path}-turn"
         self._lock = f"{path}-lock"
-        self.patience = patience
+        self.lock_timeout = lock_timeout
         self._on_wait = on_wait
 
     @contextmanager
@@ -74,8 +75,8 @@ class StoreLock:
         start, is_long = time.monotonic(), False
         while True:
             waited = time.monotonic() - start
-            if waited >= self.patience:
-                raise StoreBusy(f"the store is busy: no turn within {self.patience:g} s")
+            if waited >= self.lock_timeout:
+                raise StoreBusy(f"the store is busy: no turn within {self.lock_timeout:g} s")
             if waited >= _LONG and not is_long:
                 is_long = True
                 self._on_wait()

@@ -332,12 +332,14 @@ def make(path: Path) -> None:
         connection.execute("COMMIT")
 
 
-def lead_on(connection: sqlite3.Connection, path: Path, version: int, patience: float) -> None:
+def migrate_alone(
+    connection: sqlite3.Connection, path: Path, version: int, lock_timeout: float
+) -> None:
     """Lead a store from an older version to the newest, under its lock and alone.
 
-    StoreBusy if others do not close it within `patience` seconds.
+    StoreBusy if others do not close it within `lock_timeout` seconds.
     """
-    _wait_until_alone(connection, path, patience)
+    _wait_until_alone(connection, path, lock_timeout)
     connection.execute("BEGIN IMMEDIATE")
     try:
         migrate(connection, version)
@@ -348,9 +350,9 @@ def lead_on(connection: sqlite3.Connection, path: Path, version: int, patience: 
         connection.execute("PRAGMA journal_mode = WAL")
 
 
-def _wait_until_alone(connection: sqlite3.Connection, path: Path, patience: float) -> None:
+def _wait_until_alone(connection: sqlite3.Connection, path: Path, lock_timeout: float) -> None:
     """Leave WAL mode, which SQLite allows only who is alone; StoreBusy if it takes too long."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + lock_timeout
     while True:
         try:
             connection.execute("PRAGMA journal_mode = DELETE")

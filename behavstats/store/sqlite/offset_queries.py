@@ -3,8 +3,8 @@
 import sqlite3
 from collections.abc import Iterator, Sequence
 
-from behavstats.errors import Overtaken, UnknownSource
-from behavstats.store.base import Checkpoint, SourceProgress, Step
+from behavstats.errors import OffsetConflict, UnknownSource
+from behavstats.store.base import Checkpoint, OffsetUpdate, SourceOffset
 from behavstats.store.sqlite import erased_users
 
 _COLUMNS = """
@@ -58,10 +58,10 @@ SELECT id FROM progress WHERE device IS NULL ORDER BY taken DESC, id DESC LIMIT 
 """
 
 
-def advance(connection: sqlite3.Connection, steps: Sequence[Step]) -> None:
+def advance(connection: sqlite3.Connection, steps: Sequence[OffsetUpdate]) -> None:
     """Write down how far files were taken, within the transaction that holds what was taken.
 
-    Raises Overtaken if another process has taken one of them further meanwhile.
+    Raises OffsetConflict if another process has taken one of them further meanwhile.
     """
     for step in steps:
         file = _signed(step.device, step.inode)
@@ -79,25 +79,25 @@ def advance(connection: sqlite3.Connection, steps: Sequence[Step]) -> None:
         else:
             done = connection.execute(_UPDATE, (*values, step.expected))
         if done.rowcount != 1:
-            raise Overtaken(step.name)
+            raise OffsetConflict(step.name)
         if step.expected is None and step.is_again:
             again = (done.lastrowid, step.anew)
             connection.execute("INSERT INTO begun_again (progress, anew) VALUES (?, ?)", again)
 
 
-def find(connection: sqlite3.Connection, device: int, inode: int) -> SourceProgress | None:
+def find(connection: sqlite3.Connection, device: int, inode: int) -> SourceOffset | None:
     """Return how far a file was taken, if any of it was."""
     return next(_read(connection, _OF_FILE, _signed(device, inode)), None)
 
 
 def find_by_beginnings(
     connection: sqlite3.Connection, heads: Sequence[bytes]
-) -> list[SourceProgress]:
+) -> list[SourceOffset]:
     """Return the progress of files that begin with one of these digests; the furthest first."""
     return [*_read(connection, _OF_BEGINNINGS.format(", ".join("?" * len(heads))), heads)]
 
 
-def read_all(connection: sqlite3.Connection) -> list[SourceProgress]:
+def read_all(connection: sqlite3.Connection) -> list[SourceOffset]:
     """Return the progress of all files, in the order of their names."""
     return sorted(_read(connection, _SELECT, ()), key=lambda progress: progress.name or "")
 
@@ -145,7 +145,7 @@ def move(connection: sqlite3.Connection, progress: int, file: tuple[int, int] | 
     """
     if file is not None:
         if connection.execute(_ATTACH, (*_signed(*file), progress)).rowcount != 1:
-            raise Overtaken("a rotated file")
+            raise OffsetConflict("a rotated file")
         return
     connection.execute(_DETACH, (progress,))
     _delete(connection, [gone for (gone,) in connection.execute(_LONG_GONE, (_REMEMBERED,))])
@@ -164,13 +164,13 @@ def forget(connection: sqlite3.Connection, name: str) -> None:
 
 def _read(
     connection: sqlite3.Connection, statement: str, values: Sequence[object]
-) -> Iterator[SourceProgress]:
+) -> Iterator[SourceOffset]:
     for row in connection.execute(statement, values).fetchall():
         key, name, device, inode, offset, lines, head, tail, tail_length, *rest, again, anew = row
         checkpoint = Checkpoint(offset, lines, head, tail, tail_length)
         if device is not None:
             device, inode = device % _ALL, inode % _ALL
-        source = SourceProgress(key, name, device, inode, checkpoint, *rest)
+        source = SourceOffset(key, name, device, inode, checkpoint, *rest)
         yield source._replace(is_again=bool(again), anew=anew)
 
 

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
-from behavstats.store.base import SourceProgress
+from behavstats.store.base import SourceOffset
 from behavstats.store.sqlite import offset_queries
 from behavstats.store.sqlite.connection import Connection
 from behavstats.store.sqlite.erased_users import Erasures, erasures_since
@@ -25,17 +25,17 @@ class SourceOffsets:
         self._reading = reading
         self._writing = writing
 
-    def all(self) -> list[SourceProgress]:
+    def all(self) -> list[SourceOffset]:
         """Return how far each file was taken that is followed, in the order of their names."""
         with self._reading() as connection:
             return offset_queries.read_all(connection)
 
-    def of(self, device: int, inode: int) -> SourceProgress | None:
+    def of(self, device: int, inode: int) -> SourceOffset | None:
         """Return how far a file was taken, if any of it was."""
         with self._reading() as connection:
             return offset_queries.find(connection, device, inode)
 
-    def by_beginnings(self, heads: Sequence[bytes]) -> list[SourceProgress]:
+    def by_beginnings(self, heads: Sequence[bytes]) -> list[SourceOffset]:
         """Return the progress of files that begin with one of these digests, furthest first."""
         with self._reading() as connection:
             return offset_queries.find_by_beginnings(connection, heads)
@@ -53,7 +53,7 @@ class SourceOffsets:
         with self._reading() as connection:
             return [offset_queries.asked_since(connection, name) for name in names]
 
-    def move(self, of: SourceProgress, file: tuple[int, int] | None) -> None:
+    def move(self, of: SourceOffset, file: tuple[int, int] | None) -> None:
         """Note that a content is in another file now (device and inode), or in none any more."""
         with self._writing() as connection:
             offset_queries.move(connection, of.id, file)

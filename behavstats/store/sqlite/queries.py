@@ -57,10 +57,10 @@ def read_summary(connection: Connection, user_id: str, window: Window) -> Summar
 
 def _read_long_summary(connection: Connection, user_id: str, window: Window) -> Summary:
     from behavstats.model.summary_vectorized import (  # and NumPy with it, which few need
-        foremost,
-        joined,
+        merge_partials,
+        top_candidates,
     )
-    from behavstats.store.sqlite.rollups import runs_of
+    from behavstats.store.sqlite.rollups import partial_summaries
 
     connection.execute("BEGIN")  # one snapshot
     try:
@@ -69,8 +69,10 @@ def _read_long_summary(connection: Connection, user_id: str, window: Window) -> 
         if row is None:
             raise UnknownUser(user_id)
         (user,) = row
-        run = joined([*runs_of(connection, user, window.start + 1, window.as_of + 1)])
-        columns = (column.tolist() for column in foremost(run.tallies))
+        run = merge_partials(
+            [*partial_summaries(connection, user, window.start + 1, window.as_of + 1)]
+        )
+        columns = (column.tolist() for column in top_candidates(run.tallies))
         pages = {page: PageTally(*tally) for page, *tally in zip(*columns, strict=True)}
         names = connection.execute(_NAMES, (json_array(pages),)).fetchall()
     finally:

@@ -18,7 +18,7 @@ from behavstats.store.sqlite.lock import StoreLock
 from behavstats.store.sqlite.store import Store
 from behavstats.store.sqlite.wal import Wal
 
-_PATIENCE = 5.0  # seconds for the copy's own lock, which nobody else wants
+_LOCK_TIMEOUT = 5.0  # seconds for the copy's own lock, which nobody else wants
 
 _USERS = "SELECT count(DISTINCT user) FROM page_view"
 
@@ -76,7 +76,7 @@ def _check_alone(backup: Path, path: Path) -> None:
 def _made_ready(copy: Path, backup: Path) -> tuple[int, int]:
     """Check a copy of a backup, and make it a store of its own; return its users and page views."""
     try:
-        with Store.open(copy, _PATIENCE) as store:
+        with Store.open(copy, _LOCK_TIMEOUT) as store:
             for difference in store.check():
                 raise _failed(backup, f"it is not sound: {difference}")
             page_views, _ = store.counts()

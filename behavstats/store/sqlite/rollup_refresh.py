@@ -44,7 +44,7 @@ _NOTED_AT_ONCE = 2_000
 _SETTLED = "DELETE FROM unsettled_day WHERE user = ? AND start = ?"
 
 
-def unsettle(connection: sqlite3.Connection, added: Iterable[tuple[int, int]]) -> None:
+def invalidate_rollups(connection: sqlite3.Connection, added: Iterable[tuple[int, int]]) -> None:
     """Drop the summaries that page views (user's key, instant) belong to, before or after these.
 
     Within the write transaction that adds them.
@@ -64,11 +64,11 @@ def unsettle(connection: sqlite3.Connection, added: Iterable[tuple[int, int]]) -
         if sum(connection.execute(_DROP, span).rowcount for span in spans):
             days.add((user, day))
     if days:
-        note_unsettled(connection, days)
+        note_stale_days(connection, days)
 
 
-def note_unsettled(connection: sqlite3.Connection, days: Iterable[tuple[int, int]]) -> None:
-    """Have days (user's key, first ms) looked at by the next `settle`."""
+def note_stale_days(connection: sqlite3.Connection, days: Iterable[tuple[int, int]]) -> None:
+    """Have days (user's key, first ms) looked at by the next `refresh_rollups`."""
     connection.executemany(_NOTE, days)
 
 
@@ -85,10 +85,10 @@ def drop_some(connection: sqlite3.Connection, user: int | None = None) -> bool:
     )
 
 
-def unsettle_all(store: Access) -> None:
+def invalidate_all_rollups(store: Access) -> None:
     """Drop all that is derived, and note each day that deserves a summary, in short transactions.
 
-    Until `settle` was there, page views are read, which is slower.
+    Until `refresh_rollups` was there, page views are read, which is slower.
     """
     from behavstats.store.sqlite.rollups import MANY
 
@@ -96,19 +96,21 @@ def unsettle_all(store: Access) -> None:
     while more:
         with store.writing() as connection:
             more = drop_some(connection)
-    with store.reading() as connection:  # what is added from now on, `unsettle` looks after
+    with (
+        store.reading() as connection
+    ):  # what is added from now on, `invalidate_rollups` looks after
         days = connection.execute(BUSY_DAYS.format(many=MANY)).fetchall()
     for start in range(0, len(days), _NOTED_AT_ONCE):
         with store.writing() as connection:
-            note_unsettled(connection, days[start : start + _NOTED_AT_ONCE])
+            note_stale_days(connection, days[start : start + _NOTED_AT_ONCE])
 
 
-def is_unsettled(connection: sqlite3.Connection) -> bool:
+def has_stale_days(connection: sqlite3.Connection) -> bool:
     """Return whether there is a day in which a summary may be missing."""
     return connection.execute("SELECT 1 FROM unsettled_day LIMIT 1").fetchone() is not None
 
 
-def settle(connection: sqlite3.Connection, seconds: float) -> bool:
+def refresh_rollups(connection: sqlite3.Connection, seconds: float) -> bool:
     """Make summaries for unsettled days until the time is up; return whether any days are left.
 
     Within a write transaction, that others wait for.
@@ -116,12 +118,12 @@ def settle(connection: sqlite3.Connection, seconds: float) -> bool:
     days = connection.execute(_NOTED).fetchall()
     if not days:
         return False
-    from behavstats.store.sqlite.rollups import settle_day  # and NumPy with it
+    from behavstats.store.sqlite.rollups import refresh_day  # and NumPy with it
 
     deadline = time.monotonic() + seconds
     for day in days:
         with suppress(sqlite3.DataError):  # damage, which must not keep others out; `check` tells
-            settle_day(connection, *day)
+            refresh_day(connection, *day)
         connection.execute(_SETTLED, day)
         if time.monotonic() > deadline:
             break

@@ -1,8 +1,8 @@
-"""Summaries of the hours and days in which a user has many page views, kept beside these.
+"""Rollups: summaries of the hours and days in which a user has many page views.
 
-Where a summary stands, it is right: whatever adds page views drops the summaries of their hours
-and days in the same transaction, and notes the day as unsettled; `settle` makes them anew. Where
-none stands, the page views are read: light users have none, and pay neither space nor time.
+A rollup that is stored is right: the transaction that adds page views drops the rollups of their
+hours and days, and records the day as stale; `refresh_rollups` computes them again. Where there is
+no rollup, the page views are read. Light users have no rollups, and pay neither space nor time.
 """
 
 import sqlite3
@@ -11,7 +11,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from behavstats.model.summary import Summary
-from behavstats.model.summary_vectorized import Run, joined, pack, run_of, unpack
+from behavstats.model.summary_vectorized import (
+    PartialSummary,
+    merge_partials,
+    pack,
+    summarise_columns,
+    unpack,
+)
 from behavstats.model.timestamps import DAY, HOUR
 
 SPANS = (DAY, HOUR)
@@ -39,9 +45,9 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 
-def runs_of(
+def partial_summaries(
     connection: sqlite3.Connection, user: int, start: int, end: int, spans: Sequence[int] = SPANS
-) -> Iterator[Run]:
+) -> Iterator[PartialSummary]:
     """Yield the runs of a user's page views from `start` to before `end`, in order of time.
 
     From summaries of the spans (in ms, the longest first): what the days leave is covered by hours,
@@ -55,16 +61,16 @@ def runs_of(
     span, *shorter = spans
     kept = connection.execute(_SUMMARIES, (user, span, start, end - span)).fetchall()
     for at, first, last, views, time, visits, pages in kept:
-        yield from runs_of(connection, user, start, at, shorter)
+        yield from partial_summaries(connection, user, start, at, shorter)
         summary = Summary(first, last, views, time, visits, {at // DAY: views})
-        yield Run(summary, unpack(pages, at))
+        yield PartialSummary(summary, unpack(pages, at))
         start = at + span
-    yield from runs_of(connection, user, start, end, shorter)
+    yield from partial_summaries(connection, user, start, end, shorter)
 
 
-def _read_run(connection: sqlite3.Connection, user: int, start: int, end: int) -> Run:
+def _read_run(connection: sqlite3.Connection, user: int, start: int, end: int) -> PartialSummary:
     instants, pages = connection.execute(_PAGE_VIEWS, (user, start, end)).fetchone()
-    return run_of(_numbers(instants), _numbers(pages))
+    return summarise_columns(_numbers(instants), _numbers(pages))
 
 
 def _numbers(text: str | None) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -74,20 +80,22 @@ def _numbers(text: str | None) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         raise sqlite3.DataError("page views hold something else than numbers") from error
 
 
-def settle_day(connection: sqlite3.Connection, user: int, day: int) -> None:
+def refresh_day(connection: sqlite3.Connection, user: int, day: int) -> None:
     """Make the summaries that a user's day (by its first ms) and its hours deserve and lack."""
     (views,) = connection.execute(_COUNT, (user, day, day + DAY, MANY)).fetchone()
     if views < MANY:
         return
     runs = []
     for hour in range(day, day + DAY, HOUR):
-        (run,) = runs_of(connection, user, hour, hour + HOUR, [HOUR])
+        (run,) = partial_summaries(connection, user, hour, hour + HOUR, [HOUR])
         _keep(connection, user, HOUR, hour, run)
         runs.append(run)
-    _keep(connection, user, DAY, day, joined(runs))
+    _keep(connection, user, DAY, day, merge_partials(runs))
 
 
-def _keep(connection: sqlite3.Connection, user: int, span: int, start: int, run: Run) -> None:
+def _keep(
+    connection: sqlite3.Connection, user: int, span: int, start: int, run: PartialSummary
+) -> None:
     kept = run.summary
     if kept.views >= MANY:
         values = (kept.first, kept.last, kept.views, kept.time, kept.visits)

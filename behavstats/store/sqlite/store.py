@@ -22,7 +22,7 @@ from behavstats.model.profile import Window
 from behavstats.model.retention import Bounds
 from behavstats.model.summary import Summary
 from behavstats.store import base
-from behavstats.store.base import Receipt, Selection, Step
+from behavstats.store.base import OffsetUpdate, Receipt, Selection
 from behavstats.store.sqlite import deletion, files, migrations, offset_queries
 from behavstats.store.sqlite.connection import Access, Connection, translated
 from behavstats.store.sqlite.connection_pool import Connections, Reading
@@ -33,8 +33,12 @@ from behavstats.store.sqlite.migrations import VERSION
 from behavstats.store.sqlite.offsets import SourceOffsets
 from behavstats.store.sqlite.queries import read_page_views, read_summary
 from behavstats.store.sqlite.retention import RejectedLines
-from behavstats.store.sqlite.rollup_refresh import is_unsettled, settle, unsettle_all
-from behavstats.store.sqlite.wal import PATIENCE_WITH_READERS
+from behavstats.store.sqlite.rollup_refresh import (
+    has_stale_days,
+    invalidate_all_rollups,
+    refresh_rollups,
+)
+from behavstats.store.sqlite.wal import READERS_TIMEOUT
 
 if TYPE_CHECKING:
     from behavstats.model.columns import PageViews
@@ -61,10 +65,10 @@ class Store:
     store cannot do it. Close it, or use it as a context manager.
     """
 
-    def __init__(self, path: Path, patience: float, lock: StoreLock, bounds: Bounds) -> None:
+    def __init__(self, path: Path, lock_timeout: float, lock: StoreLock, bounds: Bounds) -> None:
         """Do not call; see `open` and `create`."""
         self.path = path
-        self._patience = patience
+        self._lock_timeout = lock_timeout
         self._lock = lock
         self._connections = Connections(path)
         self._openings = 0
@@ -82,11 +86,11 @@ class Store:
     def open(
         cls,
         path: Path,
-        patience: float,
+        lock_timeout: float,
         on_wait: Callable[[], None] = lambda: None,
         bounds: Bounds = _DEFAULT_BOUNDS,
     ) -> Self:
-        """Open the store at `path`; wait `patience` seconds at most for a turn to write.
+        """Open the store at `path`; wait `lock_timeout` seconds at most for a turn to write.
 
         Where that takes long, `on_wait` is called. `bounds` are those of the rejected lines that
         are kept. Raises NoStore if there is none, and makes
@@ -94,9 +98,9 @@ class Store:
         """
         path = files.resolved(path)
         files.check_file(path)
-        lock = StoreLock(path, patience, on_wait)
+        lock = StoreLock(path, lock_timeout, on_wait)
         files.check_log(path, lock)
-        store = cls(path, patience, lock, bounds)
+        store = cls(path, lock_timeout, lock, bounds)
         with ExitStack() as on_failure:
             on_failure.callback(store.close)
             if Path(f"{path}-journal").exists():
@@ -117,7 +121,7 @@ class Store:
     def create(
         cls,
         path: Path,
-        patience: float,
+        lock_timeout: float,
         on_wait: Callable[[], None] = lambda: None,
         bounds: Bounds = _DEFAULT_BOUNDS,
     ) -> Self:
@@ -126,12 +130,12 @@ class Store:
         if not path.parent.is_dir():
             raise StoreUnavailable(f"the store {path} cannot be made: no folder {path.parent}")
         try:
-            return cls.open(path, patience, on_wait, bounds)
+            return cls.open(path, lock_timeout, on_wait, bounds)
         except NoStore:
-            with StoreLock(path, patience, on_wait).held(), translated(path):
+            with StoreLock(path, lock_timeout, on_wait).held(), translated(path):
                 files.clear_leftovers(path)
                 migrations.make(path)
-            return cls.open(path, patience, on_wait, bounds)
+            return cls.open(path, lock_timeout, on_wait, bounds)
 
     def __enter__(self) -> Self:
         return self
@@ -155,7 +159,7 @@ class Store:
 
     def stop_waiting(self) -> None:
         """From now on, raise StoreBusy at once where another process has the turn to write."""
-        self._lock.patience = 0
+        self._lock.lock_timeout = 0
 
     def add(self, views: Sequence[PageView], rejections: Sequence[Rejection] = ()) -> int:
         """Store page views and rejected lines, durable on return.
@@ -179,14 +183,14 @@ class Store:
         self,
         views: "PageViews",
         rejections: Sequence[Rejection] = (),
-        steps: Sequence[Step] = (),
+        steps: Sequence[OffsetUpdate] = (),
     ) -> Iterator[tuple[int, int]]:
         """Store many page views, in the order of their keys and in transactions of bounded size.
 
         Yields after each how many page views it held, and how many of them were not there yet; they
         are durable then. To be iterated to the end: what follows is stored only then. The last ones
-        hold the rejected lines, and the very last how far files were taken; Overtaken if that is
-        known better.
+        hold the rejected lines, and the very last how far files were taken. Raises OffsetConflict
+        if another process has recorded a newer offset.
         """
         from behavstats.store.sqlite.bulk_load import Loading  # and NumPy with it
 
@@ -223,7 +227,7 @@ class Store:
         with self._reading() as connection:
             yield from read_page_views(connection, user_id)
 
-    def settle(self, seconds: float = math.inf) -> bool:
+    def refresh_rollups(self, seconds: float = math.inf) -> bool:
         """Make the summaries that are missing, in short transactions, for about so many seconds.
 
         One transaction at least, if there are any, and one for as long as a day takes; returns
@@ -232,11 +236,11 @@ class Store:
         deadline = time.monotonic() + seconds
         deletion.finish_abandoned(self._access())
         with self._reading() as connection:  # nobody waits for the lock if there is nothing to do
-            if not is_unsettled(connection):
+            if not has_stale_days(connection):
                 return False
         while True:
             with self._writing() as connection:
-                more = settle(connection, _SETTLED_AT_ONCE)
+                more = refresh_rollups(connection, _SETTLED_AT_ONCE)
             if not more or time.monotonic() >= deadline:
                 return more
 
@@ -251,8 +255,8 @@ class Store:
 
     def repair(self) -> None:
         """Make all that is derived anew, from the page views."""
-        unsettle_all(self._access())
-        self.settle()
+        invalidate_all_rollups(self._access())
+        self.refresh_rollups()
 
     def counts(self) -> tuple[int, int]:
         """Return how many page views the store holds, and how many summaries."""
@@ -410,8 +414,8 @@ class Store:
             version = migrations.check_version(connection, self.path)
             if version == VERSION:  # another process was first
                 return
-            patience = min(self._patience, PATIENCE_WITH_READERS)
-            migrations.lead_on(connection, self.path, version, patience)
+            lock_timeout = min(self._lock_timeout, READERS_TIMEOUT)
+            migrations.migrate_alone(connection, self.path, version, lock_timeout)
             self._connections.note_anew(connection)
 
     def _forget_keys(self) -> None:

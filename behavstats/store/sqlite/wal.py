@@ -14,7 +14,7 @@ from pathlib import Path
 from behavstats.errors import StoreBusy
 from behavstats.store.sqlite.connection import BUSY_TIMEOUT
 
-PATIENCE_WITH_READERS = 2.0
+READERS_TIMEOUT = 2.0
 """Seconds for which readers are waited for."""
 _WAIT = 0.005  # seconds of that with the lock: those who read now end, and new ones need no WAL
 _AGAIN = 0.02  # seconds without it
@@ -64,7 +64,7 @@ class Wal:
 
         Readers in the way are waited for without the lock. StoreBusy if that takes too long.
         """
-        deadline = time.monotonic() + PATIENCE_WITH_READERS
+        deadline = time.monotonic() + READERS_TIMEOUT
         while True:
             with turn() as connection:
                 self.empty(connection, _WAIT)

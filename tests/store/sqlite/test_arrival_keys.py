@@ -15,8 +15,8 @@ from tests.store.sqlite.conftest import columns, export, load
 from tests.support.histories import AS_OF, NAMES, USERS, listed
 
 
-def dated(instant, message=b"m1", told=None, user="u", name="/"):
-    return PageView(user, instant, name, dated_by=message, told=told)
+def dated(instant, message=b"m1", claimed_time=None, user="u", name="/"):
+    return PageView(user, instant, name, arrival_key=message, claimed_time=claimed_time)
 
 
 def places(store, user="u"):
@@ -40,16 +40,16 @@ def test_a_message_that_arrives_again_adds_nothing(store):
 def test_what_was_stored_as_it_was_told_is_not_stored_again_with_another_time(store):
     """The first time it came in good time; the second so late that the clock seemed to be wrong."""
     assert store.add([PageView("u", AS_OF, "/")]) == 1
-    assert store.add([dated(AS_OF + 600_000, told=AS_OF)]) == 0
-    assert store.add([dated(AS_OF + 600_000, told=AS_OF, name="/other")]) == 1
-    assert store.add([dated(AS_OF + 600_000, told=AS_OF, user="v")]) == 1
+    assert store.add([dated(AS_OF + 600_000, claimed_time=AS_OF)]) == 0
+    assert store.add([dated(AS_OF + 600_000, claimed_time=AS_OF, name="/other")]) == 1
+    assert store.add([dated(AS_OF + 600_000, claimed_time=AS_OF, user="v")]) == 1
     assert places(store) == [(AS_OF, "/"), (AS_OF + 600_000, "/other")]
 
 
 @pytest.mark.parametrize("add", [Store.add, load])
 def test_what_was_stored_as_it_arrived_is_not_stored_again_as_it_was_told(store, add):
     """By a file, say, which knows of no arrival; of the same user and page alone."""
-    assert store.add([dated(AS_OF + 600_000, told=AS_OF), dated(AS_OF + 1, user="v")]) == 2
+    assert store.add([dated(AS_OF + 600_000, claimed_time=AS_OF), dated(AS_OF + 1, user="v")]) == 2
     assert add(store, [PageView("u", AS_OF, "/")]) == 0
     others = [("u", AS_OF, "/other"), ("u", AS_OF + 1, "/"), ("v", AS_OF, "/"), ("w", AS_OF, "/")]
     assert add(store, [PageView("u", AS_OF, "/"), *(PageView(*other) for other in others)]) == 4
@@ -59,7 +59,7 @@ def test_what_was_stored_as_it_arrived_is_not_stored_again_as_it_was_told(store,
 @pytest.mark.parametrize("first", [0, 1])
 def test_of_a_batch_in_which_it_stands_twice_it_is_stored_once(store, first):
     """Dated by its arrival, in either order."""
-    both = [PageView("u", AS_OF, "/"), dated(AS_OF + 600_000, told=AS_OF)]
+    both = [PageView("u", AS_OF, "/"), dated(AS_OF + 600_000, claimed_time=AS_OF)]
     assert store.add([both[first], both[1 - first]]) == 1
     assert places(store) == [(AS_OF + 600_000, "/")]
 
@@ -67,7 +67,7 @@ def test_of_a_batch_in_which_it_stands_twice_it_is_stored_once(store, first):
 def test_it_is_remembered_by_the_file_and_not_by_the_process(db):
     """After a restart as before."""
     for add, new in ((AS_OF, 1), (AS_OF + 1, 0)):
-        with Store.create(db, patience=10) as store:
+        with Store.create(db, lock_timeout=10) as store:
             assert store.add([dated(add)]) == new
 
 
@@ -96,10 +96,10 @@ def test_forget_erases_what_is_remembered_of_a_user(store, db):
 def add_to_model(views, messages, batch):
     """Add a batch to a set of page views, in the plainest way; return how many were new."""
     stored = frozenset(views)
-    for view in sorted(batch, key=lambda view: not view.dated_by):
-        told = (view.user_id, view.told, view.name)
-        if view.dated_by:
-            message = (view.user_id, view.dated_by)
+    for view in sorted(batch, key=lambda view: not view.arrival_key):
+        told = (view.user_id, view.claimed_time, view.name)
+        if view.arrival_key:
+            message = (view.user_id, view.arrival_key)
             if told in stored or message in messages:
                 continue
             messages |= {message, told}
@@ -133,7 +133,7 @@ def test_any_history_of_such_page_views_comes_to_what_a_plain_model_says(tmp_pat
     """Batches, page views in columns, and users who are forgotten in between."""
     views, messages = set(), set()
     path = tmp_path_factory.mktemp("s") / "store.db"
-    with Store.create(path, patience=10) as store:
+    with Store.create(path, lock_timeout=10) as store:
         for step in steps:
             if isinstance(step, list):
                 assert store.add(step) == add_to_model(views, messages, step)

@@ -21,8 +21,8 @@ def test_loading_in_columns_is_adding_one_by_one(tmp_path_factory, batches, at_o
     folder = tmp_path_factory.mktemp("s")
     with (
         pytest.MonkeyPatch.context() as monkeypatch,
-        Store.create(folder / "columns.db", patience=10) as store,
-        Store.create(folder / "list.db", patience=10) as other,
+        Store.create(folder / "columns.db", lock_timeout=10) as store,
+        Store.create(folder / "list.db", lock_timeout=10) as other,
     ):
         monkeypatch.setattr(store_module, "_LOADED_AT_ONCE", at_once)
         for batch in batches:
@@ -80,8 +80,8 @@ def loading_by_five(path):
     """Two open stores on one file, where transactions take five page views."""
     with (
         pytest.MonkeyPatch.context() as monkeypatch,
-        Store.create(path, patience=10) as store,
-        Store.create(path, patience=10) as other,
+        Store.create(path, lock_timeout=10) as store,
+        Store.create(path, lock_timeout=10) as other,
     ):
         monkeypatch.setattr(store_module, "_LOADED_AT_ONCE", 5)
         yield store, other

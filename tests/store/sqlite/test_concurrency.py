@@ -20,7 +20,7 @@ def test_a_store_can_be_opened_at_any_moment_of_a_growing_ingest(store, db):
     def reopen():
         while not stop.is_set():
             try:
-                Store.open(db, patience=30).close()
+                Store.open(db, lock_timeout=30).close()
             except Exception as error:
                 errors.append(error)
 
@@ -36,10 +36,10 @@ def test_a_store_can_be_opened_at_any_moment_of_a_growing_ingest(store, db):
 
 def test_a_store_used_again_after_its_close_knows_what_happened_meanwhile(db):
     """It opens a new connection, and has forgotten the keys of the old one."""
-    store = Store.create(db, patience=1)
+    store = Store.create(db, lock_timeout=1)
     store.add([VIEW])
     store.close()
-    with Store.open(db, patience=1) as other:
+    with Store.open(db, lock_timeout=1) as other:
         other.forget("u")
     store.add([VIEW])
     assert export(store, "u") == [VIEW]
@@ -48,11 +48,11 @@ def test_a_store_used_again_after_its_close_knows_what_happened_meanwhile(db):
 
 def test_closing_while_another_holds_the_store_is_no_error(db):
     """Everything is stored by then; the WAL is the other's to empty."""
-    store = Store.create(db, patience=0.05)
+    store = Store.create(db, lock_timeout=0.05)
     store.add([VIEW])
-    with StoreLock(db, patience=1).held():
+    with StoreLock(db, lock_timeout=1).held():
         store.close()
-    with Store.open(db, patience=1) as again:
+    with Store.open(db, lock_timeout=1) as again:
         assert export(again, "u") == [VIEW]
 
 
@@ -65,7 +65,7 @@ def test_many_makers_of_one_store_make_one(db, _round):
     def make():
         start.wait()
         try:
-            stores.append(Store.create(db, patience=60))
+            stores.append(Store.create(db, lock_timeout=60))
         except Exception as error:
             errors.append(error)
 
@@ -104,7 +104,7 @@ def test_readers_in_threads_see_whole_batches(store):
 
 def test_a_forgotten_user_does_not_live_on_in_another_stores_memory(db):
     """Two stores on one file, each with its own memory of keys."""
-    with Store.create(db, patience=10) as one, Store.open(db, patience=10) as other:
+    with Store.create(db, lock_timeout=10) as one, Store.open(db, lock_timeout=10) as other:
         one.add([VIEW])
         other.add([VIEW])
         other.forget("u")

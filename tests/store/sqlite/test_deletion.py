@@ -77,12 +77,12 @@ def test_no_transaction_of_an_erasure_holds_more_than_so_many_rows(store, db, mo
     """However many page views and names there are; others have the lock in between."""
     views = 2_500
     a_heavy_user(store, views)
-    store.settle()
+    store.refresh_rollups()
     changes, total = [], store._writer.total_changes
 
     def act(_):
         nonlocal total
-        with Store.open(db, patience=10) as other:  # for this, the lock is free
+        with Store.open(db, lock_timeout=10) as other:  # for this, the lock is free
             other.check_writable()
         changes.append(store._writer.total_changes - total)
         total = store._writer.total_changes
@@ -104,7 +104,7 @@ def test_others_post_between_the_steps_of_an_erasure(store, db, monkeypatch):
     def act(step):
         with pytest.raises(UnknownUser):
             store.summary(SECRET, window(AS_OF))
-        with Store.open(db, patience=10) as other:
+        with Store.open(db, lock_timeout=10) as other:
             for poster in (store, other):
                 view = PageView("other", AS_OF + len(posted), f"/{SECRET}/{step % 10}")
                 if view.name in names(db):
@@ -145,7 +145,7 @@ def test_two_users_who_are_erased_at_once_leave_no_name_that_only_they_viewed(
 
     def act(step):
         if step == 2:
-            with Store.open(db, patience=10) as other:
+            with Store.open(db, lock_timeout=10) as other:
                 receipts.append(other.forget("b"))
 
     between_steps(monkeypatch, act)
@@ -168,7 +168,7 @@ def test_an_erasure_that_was_cut_off_is_finished_when_it_is_asked_for_again(
         cut_after(cutting, steps)
         with pytest.raises(Cut):
             store.forget(SECRET)
-    with Store.open(db, patience=10) as other:
+    with Store.open(db, lock_timeout=10) as other:
         with pytest.raises(UnknownUser):
             other.summary(SECRET, window(AS_OF))
         assert list(other.check()) == []
@@ -180,7 +180,7 @@ def test_an_erasure_that_was_cut_off_is_finished_when_it_is_asked_for_again(
 
 
 @pytest.mark.usefixtures("small_steps")
-@pytest.mark.parametrize("finish", [Store.settle, lambda store: [*store.check()]])
+@pytest.mark.parametrize("finish", [Store.refresh_rollups, lambda store: [*store.check()]])
 def test_an_erasure_that_was_cut_off_is_finished_by_whoever_settles_or_checks(
     store, db, monkeypatch, finish
 ):
@@ -204,14 +204,14 @@ def test_an_erasure_that_was_cut_off_is_finished_by_whoever_settles_or_checks(
 def test_the_lock_is_free_while_an_erasure_waits_for_a_reader(store, db, monkeypatch):
     """Others post meanwhile, until the reader has gone."""
     a_heavy_user(store)
-    monkeypatch.setattr("behavstats.store.sqlite.wal.PATIENCE_WITH_READERS", 60)
+    monkeypatch.setattr("behavstats.store.sqlite.wal.READERS_TIMEOUT", 60)
     receipts = []
     with closing(sqlite3.connect(db, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM page_view").fetchone()
         erasing = threading.Thread(target=lambda: receipts.append(store.forget(SECRET)))
         erasing.start()
-        with Store.open(db, patience=60) as other:
+        with Store.open(db, lock_timeout=60) as other:
             for number in range(30):
                 other.add([PageView("other", AS_OF + number, "/")])
         assert receipts == []
@@ -223,7 +223,7 @@ def test_the_lock_is_free_while_an_erasure_waits_for_a_reader(store, db, monkeyp
 def test_a_receipt_that_could_not_be_given_is_given_to_who_asks_again(store, db, monkeypatch):
     """A reader was in the way, so that bytes were left in the WAL."""
     a_heavy_user(store)
-    monkeypatch.setattr("behavstats.store.sqlite.wal.PATIENCE_WITH_READERS", 0.05)
+    monkeypatch.setattr("behavstats.store.sqlite.wal.READERS_TIMEOUT", 0.05)
     with closing(sqlite3.connect(db, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM page_view").fetchone()
@@ -259,7 +259,7 @@ def test_whatever_happens_between_the_steps_names_go_with_the_last_who_viewed_th
 ):
     """Posts and loads in between, and erasures that are cut off and go on later."""
     path = tmp_path_factory.mktemp("s") / "store.db"
-    with Store.create(path, patience=10) as store, Store.create(path, patience=10) as other:
+    with Store.create(path, lock_timeout=10) as store, Store.create(path, lock_timeout=10) as other:
         for what, views, user, at in steps:
             with pytest.MonkeyPatch.context() as patched:
                 few_are_many(patched)
@@ -274,7 +274,7 @@ def test_whatever_happens_between_the_steps_names_go_with_the_last_who_viewed_th
                     with patched.context() as interrupted:
                         interrupt(interrupted, lambda views=views: other.add(views), at)
                         forget(store, user)
-                store.settle()
+                store.refresh_rollups()
         for user in USERS:
             if is_being_erased(store, user):
                 forget(store, user)

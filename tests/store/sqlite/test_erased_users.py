@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from behavstats.model.page_view import PageView
-from behavstats.store import Checkpoint, Step
+from behavstats.store import Checkpoint, OffsetUpdate
 from behavstats.store.sqlite import deletion as deleting
 from behavstats.store.sqlite import erased_users
 from tests.store.sqlite.conftest import columns
@@ -23,7 +23,7 @@ def _now(monkeypatch):
 def follow(store, inode=1, name="/logs/a.jsonl"):
     """Note that some lines of a file were taken."""
     place = Checkpoint(10, 1, b"head%d" % inode, b"tail", 4)
-    step = Step(name, 1, inode, None, place, 0, 10, None, AS_OF)
+    step = OffsetUpdate(name, 1, inode, None, place, 0, 10, None, AS_OF)
     assert list(store.load(columns([]), (), [step])) == [(0, 0)]
 
 

@@ -76,7 +76,7 @@ def test_no_byte_of_a_forgotten_user_is_left_however_the_store_grew(db, seed, mo
     rng = random.Random(seed)
     users = [f"{rng.getrandbits(64):016x}" for _ in range(5_000)]
     victims = rng.sample(users, 80)
-    with Store.create(db, patience=10) as store:
+    with Store.create(db, lock_timeout=10) as store:
         for start in range(0, len(users), size := rng.choice([300, 800, 2000])):
             some = users[start : start + size]
             rng.shuffle(some)
@@ -193,7 +193,7 @@ def test_a_reader_in_the_way_is_reported(store, db, monkeypatch, by_asking):
     with closing(sqlite3.connect(db, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM page_view").fetchone()
-        monkeypatch.setattr("behavstats.store.sqlite.wal.PATIENCE_WITH_READERS", 0.05)
+        monkeypatch.setattr("behavstats.store.sqlite.wal.READERS_TIMEOUT", 0.05)
         with pytest.raises(StoreBusy, match=r"1 page views were deleted.*ask again") as busy:
             store.forget(SECRET)
         assert SECRET not in str(busy.value)  # which the server logs
@@ -205,7 +205,7 @@ def test_a_reader_in_the_way_is_reported(store, db, monkeypatch, by_asking):
     if by_asking:
         assert store.forget(SECRET) == Receipt(SECRET, 1, 0, 0)
     else:
-        with Store.open(db, patience=1) as another_process:
+        with Store.open(db, lock_timeout=1) as another_process:
             another_process.add([PageView("other", AS_OF + 1, "/")])
             assert found_in(db, SECRET) == []
     assert found_in(db, SECRET) == []

@@ -72,7 +72,7 @@ def test_a_log_that_a_killed_process_left_is_its_stores_own(db, checkpoints):
         f"store.add([PageView('u', {n}, '/')]); store.checkpoint()" for n in range(checkpoints)
     )
     crashed(db, VIEW, LATER, before=before)
-    with Store.open(db, patience=10) as store:
+    with Store.open(db, lock_timeout=10) as store:
         assert store.counts()[0] == 3 + checkpoints
         assert list(store.check()) == []
 
@@ -91,7 +91,7 @@ def test_a_checkpoint_of_part_of_a_log_leaves_it_the_stores_own(store, db):
         copies = {name: data for name, data in files_of(db).items() if not name.endswith("-shm")}
     for name, data in copies.items():
         db.with_name(name.replace("store", "copy")).write_bytes(data)
-    with Store.open(db.with_name("copy.db"), patience=10) as copy:
+    with Store.open(db.with_name("copy.db"), lock_timeout=10) as copy:
         assert copy.counts()[0] == 4
 
 
@@ -99,18 +99,18 @@ def test_a_checkpoint_of_part_of_a_log_leaves_it_the_stores_own(store, db):
 def test_a_backup_copied_over_a_crashed_store_is_refused_with_the_way_out(db, tmp_path, command):
     """The old log is not replayed over it; nothing is changed; and the way out leads out."""
     backup = tmp_path / "backup.db"
-    with Store.create(db, patience=10) as store:
+    with Store.create(db, lock_timeout=10) as store:
         store.add([VIEW])
         store.back_up(backup, force=False)
     crashed(db, LATER)
     shutil.copy(backup, db)
     before = files_of(db)
     with pytest.raises(StoreUnavailable, match="behavstats restore BACKUP"):
-        getattr(Store, command)(db, patience=10)
+        getattr(Store, command)(db, lock_timeout=10)
     after = files_of(db)
     assert {name: after[name] for name in before} == before
     assert restore(backup, db, StoreLock(db, 10)).page_views == 1
-    with Store.open(db, patience=10) as store:
+    with Store.open(db, lock_timeout=10) as store:
         assert export(store, "u") == [VIEW]
 
 
@@ -119,9 +119,9 @@ def test_a_log_without_its_store_is_not_thrown_away(db):
     crashed(db, VIEW)
     db.rename(db.with_name("moved.db"))
     with pytest.raises(StoreUnavailable, match="without its store"):
-        Store.create(db, patience=10)
+        Store.create(db, lock_timeout=10)
     db.with_name("moved.db").rename(db)
-    with Store.open(db, patience=10) as store:
+    with Store.open(db, lock_timeout=10) as store:
         assert export(store, "u") == [VIEW]
 
 
@@ -135,7 +135,7 @@ def test_a_log_that_another_program_wrote_to_is_taken(store, db):
     )
     subprocess.run([sys.executable, "-c", code, db], check=False)
     assert Path(f"{db}-wal").stat().st_size
-    with Store.open(db, patience=10) as opened:
+    with Store.open(db, lock_timeout=10) as opened:
         assert export(opened, "u") == [PageView("u", AS_OF, "/other")]
 
 
@@ -162,9 +162,9 @@ def test_a_restored_store_is_gone_on_with(store, backup):
     assert store.add([PageView("new", AS_OF, "/new"), LATER]) == 2
     assert list(store.check()) == []
     store.close()
-    with Store.open(store.path, patience=10) as again:
+    with Store.open(store.path, lock_timeout=10) as again:
         assert again.counts()[0] == 3
-    with Store.open(answer.kept, patience=10) as kept:
+    with Store.open(answer.kept, lock_timeout=10) as kept:
         assert kept.counts()[0] == 3
 
 
@@ -220,7 +220,7 @@ def test_what_is_in_a_log_that_was_removed_is_saved(store, suffix):
     refused(store, "was removed")
     assert store.add([LATER]) == 1
     store.close()
-    with Store.open(store.path, patience=10) as again:
+    with Store.open(store.path, lock_timeout=10) as again:
         assert export(again, "u") == [VIEW, LATER]
         assert list(again.check()) == []
 
@@ -238,7 +238,7 @@ def test_a_log_that_another_process_began_anew_is_left_to_it(store, cli, suffix)
     with pytest.raises(StoreAbandoned, match="start them again"):
         store.add([LATER])
     store.close()
-    with Store.open(store.path, patience=10) as again:
+    with Store.open(store.path, lock_timeout=10) as again:
         assert again.counts()[0] == 2
         assert list(again.check()) == []
 
@@ -303,6 +303,6 @@ def test_a_store_moved_over_one_in_use_is_gone_on_with_where_no_old_log_is_in_th
         with pytest.raises(StoreUnavailable, match="belongs to another file"):
             store.add([LATER])
     with pytest.raises(StoreUnavailable, match="belongs to another file"):
-        Store.open(store.path, patience=10)
+        Store.open(store.path, lock_timeout=10)
     restored(backup, store)
     assert store.add([LATER]) == 1

@@ -14,7 +14,7 @@ from tests.support.edge import is_waited_for, wait_until
 
 def _count_up(path, counter, times):
     for _ in range(times):
-        with StoreLock(path, patience=30).held():
+        with StoreLock(path, lock_timeout=30).held():
             value = int(counter.read_text())
             counter.write_text(str(value + 1))
 
@@ -41,7 +41,7 @@ def test_who_waits_gets_the_next_turn(db):
 
     def take(name):
         for _ in range(20):
-            with StoreLock(db, patience=60).held():
+            with StoreLock(db, lock_timeout=60).held():
                 turns.append(name)
                 wait_until(lambda: is_waited_for(db) or len(ended) == 2)
         ended.append(name)
@@ -57,10 +57,10 @@ def test_who_waits_gets_the_next_turn(db):
 
 def test_patience_ends_with_an_error(db):
     """And the lock can be had again afterwards."""
-    impatient = StoreLock(db, patience=0.05).held()
-    with StoreLock(db, patience=1).held(), pytest.raises(StoreBusy, match="no turn"), impatient:
+    impatient = StoreLock(db, lock_timeout=0.05).held()
+    with StoreLock(db, lock_timeout=1).held(), pytest.raises(StoreBusy, match="no turn"), impatient:
         pass
-    with StoreLock(db, patience=0).held():
+    with StoreLock(db, lock_timeout=0).held():
         pass
 
 
@@ -73,23 +73,23 @@ def test_a_long_wait_is_told_once(db):
         threading.Timer(0.2, other.close).start()  # many looks at the lock later
 
     with ExitStack() as other:
-        other.enter_context(StoreLock(db, patience=1).held())
-        with StoreLock(db, patience=60, on_wait=on_wait).held():
+        other.enter_context(StoreLock(db, lock_timeout=1).held())
+        with StoreLock(db, lock_timeout=60, on_wait=on_wait).held():
             assert told == [1]
-    with StoreLock(db, patience=60, on_wait=on_wait).held():
+    with StoreLock(db, lock_timeout=60, on_wait=on_wait).held():
         assert told == [1]
 
 
 def test_an_error_inside_lets_go(db):
     """Whatever it is."""
-    with pytest.raises(KeyboardInterrupt), StoreLock(db, patience=1).held():
+    with pytest.raises(KeyboardInterrupt), StoreLock(db, lock_timeout=1).held():
         raise KeyboardInterrupt
-    with StoreLock(db, patience=0).held():
+    with StoreLock(db, lock_timeout=0).held():
         pass
 
 
 def test_a_lock_file_that_cannot_be_made_is_an_error(tmp_path):
     """In a folder that is not there, say."""
-    nowhere = StoreLock(tmp_path / "missing" / "store.db", patience=0).held()
+    nowhere = StoreLock(tmp_path / "missing" / "store.db", lock_timeout=0).held()
     with pytest.raises(StoreUnavailable, match="No such file"), nowhere:
         pass

@@ -54,13 +54,13 @@ def test_there_is_a_file_of_each_older_version():
 
 def test_a_store_of_an_older_version_is_led_to_the_newest_on_opening(old):
     """With all that it held, and the summaries that it deserves."""
-    with Store.open(old, patience=10) as store:
+    with Store.open(old, lock_timeout=10) as store:
         assert [view.name for view in export(store, "anna")] == ["/", "/pricing"]
         summary = store.summary("heavy", window(AS_OF))
         assert profile("heavy", summary)["number_pages_viewed_in_the_last_7_days"] == 1_100
         assert [bad.text for bad in store.rejections()] == [b"{"]
         assert list(store.check()) == []
-        store.settle()
+        store.refresh_rollups()
         assert store.counts()[1] > 0
         assert store.summary("heavy", window(AS_OF)).views == summary.views
         assert list(store.check()) == []
@@ -68,7 +68,7 @@ def test_a_store_of_an_older_version_is_led_to_the_newest_on_opening(old):
 
 def test_of_an_older_store_users_are_erased_as_of_any(old):
     """No byte is left of who was erased, neither of the texts nor of the indexes that it had."""
-    with Store.open(old, patience=10) as store:
+    with Store.open(old, lock_timeout=10) as store:
         store.add([PageView("anna", AS_OF, "/of/anna")])
         held = b"".join(files_of(old).values())
         assert b"anna" in held
@@ -88,9 +88,9 @@ def test_an_old_store_that_a_program_has_open_is_busy(old):
         version = older.execute("PRAGMA user_version").fetchone()
         older.execute("SELECT * FROM page_view").fetchone()
         with pytest.raises(StoreBusy, match="older version"):
-            Store.open(old, patience=0.2)
+            Store.open(old, lock_timeout=0.2)
         assert older.execute("PRAGMA user_version").fetchone() == version
-    with Store.open(old, patience=10) as store:
+    with Store.open(old, lock_timeout=10) as store:
         assert export(store, "anna")
 
 
@@ -118,7 +118,7 @@ def test_several_processes_may_open_an_old_store_at_once(old):
     code = (
         "from pathlib import Path; from behavstats.store import Store\n"
         "from behavstats.store.sqlite import store as module\n"
-        "module.PATIENCE_WITH_READERS = 60\n"  # with one that looks what version it is
+        "module.READERS_TIMEOUT = 60\n"  # with one that looks what version it is
         f"with Store.open(Path({str(old)!r}), 60) as store: print(*store.counts())"
     )
     running = [

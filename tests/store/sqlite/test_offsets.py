@@ -5,9 +5,9 @@ from contextlib import closing
 
 import pytest
 
-from behavstats.errors import Overtaken, UnknownSource
+from behavstats.errors import OffsetConflict, UnknownSource
 from behavstats.model.page_view import PageView, Rejection
-from behavstats.store import Checkpoint, Step, Store
+from behavstats.store import Checkpoint, OffsetUpdate, Store
 from behavstats.store.sqlite import offset_queries as progress_module
 from behavstats.store.sqlite import store as store_module
 from tests.conftest import files_of
@@ -20,7 +20,7 @@ BAD = Rejection("/a", 2, 80, 1, "invalid_json", "broken", b"{")
 def step(name="/a", offset=100, expected=None, inode=7, **more):
     checkpoint = Checkpoint(offset, 3, b"head", b"tail", 4)
     values = {"rejected": 1, "size": 120, "modified": None, "taken": AS_OF}
-    return Step(name, 1, inode, expected, checkpoint, **(values | more))
+    return OffsetUpdate(name, 1, inode, expected, checkpoint, **(values | more))
 
 
 def take(store, views, rejections=(), steps=()):
@@ -62,7 +62,7 @@ def test_it_may_be_all_that_there_is_to_store(store):
 def test_where_another_process_was_faster_nothing_of_a_batch_counts(store, expected):
     """Neither rejected lines nor progress; what is in the file is looked at again."""
     take(store, [], [], [step()])
-    with pytest.raises(Overtaken, match="/a"):
+    with pytest.raises(OffsetConflict, match="/a"):
         take(store, [VIEW], [BAD], [step(offset=200, expected=expected)])
     assert store.count_rejections() == 0
     assert export(store, "u") is None
@@ -104,7 +104,7 @@ def test_a_source_is_forgotten_by_its_name(store):
 def test_the_name_of_a_file_that_names_a_forgotten_user_goes_and_does_not_come_back(db):
     """From every byte; how far the file was taken stays."""
     secret, names = "8f14e45f-ceea", [f"/of/{number}.jsonl" for number in range(300)]
-    with Store.create(db, patience=10) as store:
+    with Store.create(db, lock_timeout=10) as store:
         steps = [step(name, inode=number) for number, name in enumerate(names)]
         take(store, [], [], [*steps, step(f"/of/{secret}.jsonl", inode=999)])
         for number, name in enumerate(names):  # rows grow, and move

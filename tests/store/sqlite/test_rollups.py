@@ -28,7 +28,7 @@ steps = st.lists(
     st.one_of(
         st.tuples(st.just(Store.add), histories()),
         st.tuples(st.just(load), histories()),
-        st.tuples(st.just(Store.settle), st.just(60)),
+        st.tuples(st.just(Store.refresh_rollups), st.just(60)),
         st.tuples(st.just(forget), st.sampled_from(USERS)),
     ),
     max_size=8,
@@ -41,7 +41,7 @@ def test_a_profile_out_of_summaries_is_what_the_oracle_says(tmp_path_factory, st
     """Late and repeated page views, users forgotten, settled or not, wherever the window lies."""
     with (
         pytest.MonkeyPatch.context() as monkeypatch,
-        Store.create(tmp_path_factory.mktemp("s") / "store.db", patience=10) as store,
+        Store.create(tmp_path_factory.mktemp("s") / "store.db", lock_timeout=10) as store,
     ):
         few_are_many(monkeypatch)
         views = []
@@ -49,7 +49,7 @@ def test_a_profile_out_of_summaries_is_what_the_oracle_says(tmp_path_factory, st
             step(store, argument)
             if step is forget:
                 views = [view for view in views if view.user_id != argument]
-            elif step is not Store.settle:
+            elif step is not Store.refresh_rollups:
                 views += argument
         for user_id in USERS:
             for as_of in as_ofs:
@@ -69,7 +69,7 @@ def busy_hours(user, hours, views=rollups.MANY):
 def busy(store):
     """A store with a user of three busy hours, all of them settled."""
     load(store, busy_hours("busy", 3))
-    store.settle()
+    store.refresh_rollups()
     return store
 
 
@@ -82,7 +82,7 @@ def kept(store):
 def test_only_busy_hours_and_days_have_summaries(busy):
     """A light user pays nothing, in bytes or time."""
     busy.add([PageView("light", AS_OF - n, "/") for n in range(50)])
-    busy.settle()
+    busy.refresh_rollups()
     with closing(sqlite3.connect(busy.path)) as connection:
         rows = connection.execute(
             "SELECT user_id, span, count(*) FROM summary JOIN user ON user.id = user GROUP BY 1, 2"
@@ -99,7 +99,7 @@ def test_a_late_page_view_drops_its_hour_and_its_day_and_no_other(busy):
     late = AS_OF - HOUR - 1
     busy.add([PageView("busy", late, "/late")])
     assert before - kept(busy) == {(HOUR, late - late % HOUR), (DAY, late - late % DAY)}
-    busy.settle()
+    busy.refresh_rollups()
     assert kept(busy) == before
     assert list(busy.check()) == []
 
@@ -118,7 +118,7 @@ def test_a_user_who_becomes_busy_post_by_post_is_noticed(store):
     views = [PageView("busy", TODAY + n * 1_000, f"/{n % 9}") for n in range(3_000)]
     for start in range(0, len(views), 50):
         store.add(views[start : start + 50])
-    store.settle()
+    store.refresh_rollups()
     assert (DAY, TODAY) in kept(store)
 
 
@@ -199,7 +199,7 @@ def test_a_damaged_page_view_keeps_nobody_else_from_being_settled(busy):
         connection.execute("UPDATE page_view SET ts = ts + 0.5 WHERE user = 1 AND page = 3")
         connection.commit()
     load(busy, busy_hours("other", 2, views=1_500))
-    busy.settle()
+    busy.refresh_rollups()
     with closing(sqlite3.connect(busy.path)) as connection:
         assert connection.execute("SELECT count(*) FROM summary WHERE user = 2").fetchone() > (0,)
     assert list(busy.check())
@@ -210,6 +210,6 @@ def test_after_forget_no_summary_of_the_user_is_left(busy):
     busy.add([PageView("busy", AS_OF - 1, "/late")])
     busy.forget("busy")
     assert busy.counts() == (0, 0)
-    busy.settle()
+    busy.refresh_rollups()
     assert list(busy.check()) == []
     assert busy.counts() == (0, 0)

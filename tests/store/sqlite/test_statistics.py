@@ -72,7 +72,7 @@ def test_who_was_forgotten_is_not_counted(filled):
 
 def test_they_are_read_while_another_writes(filled, db):
     """They wait for no lock, and keep nobody from emptying the log."""
-    with Store.open(db, patience=0) as other, other._lock.held():
+    with Store.open(db, lock_timeout=0) as other, other._lock.held():
         check(filled.statistics(), VIEWS)
     reads = statistics._chunks(filled._reading().__enter__())
     next(reads)

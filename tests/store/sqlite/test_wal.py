@@ -16,7 +16,7 @@ from tests.support.histories import AS_OF
 
 def test_a_closed_store_is_one_file_without_a_wal(db):
     """Besides the two empty ones of its lock."""
-    with Store.create(db, patience=10) as store:
+    with Store.create(db, lock_timeout=10) as store:
         store.add([VIEW])
     assert sorted(path.name for path in db.parent.glob("store.db*")) == [
         "store.db",
@@ -63,7 +63,10 @@ def test_a_wal_that_grew_for_a_batch_does_not_stay_so(store, db, monkeypatch):
 def test_how_far_a_wal_is_filled_is_told_whatever_filled_it_before(times):
     """Just as SQLite counts it, as it empties it."""
     frames = range(600)
-    with TemporaryDirectory() as folder, Store.create(Path(folder, "s.db"), patience=1) as store:
+    with (
+        TemporaryDirectory() as folder,
+        Store.create(Path(folder, "s.db"), lock_timeout=1) as store,
+    ):
         for time, commits in enumerate(times):
             for number, views in enumerate(commits):
                 store.add([PageView(f"{time}-{number}-{n}", AS_OF, f"/{n}") for n in range(views)])
@@ -86,7 +89,7 @@ def test_a_checkpoint_that_was_cut_off_leaves_a_store_that_opens(store, db):
         cut = db.with_name(f"cut{length}.db")
         cut.write_bytes(whole[:length])
         Path(f"{cut}-wal").write_bytes(wal)
-        with Store.create(cut, patience=1) as reopened:
+        with Store.create(cut, lock_timeout=1) as reopened:
             assert export(reopened, "u19999") == [PageView("u19999", AS_OF, "/")]
             assert reopened.add([VIEW]) == 0
 
@@ -97,6 +100,6 @@ def test_a_copy_that_lost_wal_mode_gets_it_back(store, db):
     copy = db.with_name("copy.db")
     with closing(sqlite3.connect(db)) as connection:
         connection.execute(f"VACUUM INTO '{copy}'")
-    with Store.open(copy, patience=1) as copied:
+    with Store.open(copy, lock_timeout=1) as copied:
         assert copied.add([VIEW, PageView("v", AS_OF, "/")]) == 1
         assert copied._writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
