@@ -13,6 +13,8 @@ from behavstats.model.line_block import BYTE_ORDER_MARK, MAX_LINE_BYTES, Block
 from behavstats.model.page_view import PageView, Rejection
 from behavstats.model.timestamps import format_instant
 
+_encoder = msgspec.json.Encoder()
+
 
 class Lines(NamedTuple):
     """What a block of lines holds; `non_page_messages` counts messages of other kinds, by kind."""
@@ -20,9 +22,6 @@ class Lines(NamedTuple):
     views: list[PageView]
     rejections: list[Rejection]
     non_page_messages: Counter[str]
-
-
-_encoder = msgspec.json.Encoder()
 
 
 def decode_lines(block: Block, now: int, chosen: Container[int] | None = None) -> Lines:

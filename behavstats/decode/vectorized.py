@@ -28,6 +28,10 @@ from behavstats.model.page_view import (
     check_user_id,
 )
 
+_decoder = msgspec.json.Decoder(WireEvent)
+_message_decoder = msgspec.json.Decoder(Message)
+_LINES_AT_ONCE = 256
+
 
 class Decoded(NamedTuple):
     """What a block of lines holds; `non_page_messages` counts messages of other kinds, by kind."""
@@ -35,11 +39,6 @@ class Decoded(NamedTuple):
     views: PageViews
     rejections: list[Rejection]
     non_page_messages: Counter[str]
-
-
-_decoder = msgspec.json.Decoder(WireEvent)
-_message_decoder = msgspec.json.Decoder(Message)
-_LINES_AT_ONCE = 256
 
 
 def decode_block(block: Block, now: int) -> Decoded:

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from behavstats.model.page_view import PageView
 
 Instants = NDArray[np.int64]
-
-
 Numbers = NDArray[np.int32]
+
+_ENTRY = 150  # bytes that a text takes beside itself: in a dictionary, and as it is asked for
+_DATED = 1_000  # bytes of a page view that stands apart, roughly
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,6 @@ class PageViews:
     def nbytes(self) -> int:
         """The bytes of the arrays."""
         return self.users.nbytes + self.instants.nbytes + self.pages.nbytes
-
-
-_ENTRY = 150  # bytes that a text takes beside itself: in a dictionary, and as it is asked for
-_DATED = 1_000  # bytes of a page view that stands apart, roughly
 
 
 class Numbering(dict[str, int]):

@@ -1,9 +1,4 @@
-"""The summary algebra and the profile: pure, no input or output, no clock.
-
-A *summary* of a run of consecutive page views of one user holds all that a profile needs. Summaries
-of adjacent runs merge, `Summary()` is the identity, and merging is associative; so the same
-definition serves one view, a pre-aggregated hour, a late view and a whole window.
-"""
+"""The profile: what a user did in a window, read out of a summary."""
 
 from collections.abc import Mapping
 from functools import cache

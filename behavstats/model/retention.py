@@ -2,8 +2,9 @@
 
 from typing import NamedTuple
 
+from behavstats.model.timestamps import DAY
+
 MIB = 1024 * 1024
-DAY = 24 * 60 * 60 * 1000  # ms
 
 
 class Bounds(NamedTuple):

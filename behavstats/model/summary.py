@@ -1,4 +1,9 @@
-"""The summary algebra: summarise page views, merge summaries, rank pages."""
+"""The summary algebra: summarise page views, merge summaries, rank pages.
+
+A *summary* of a run of consecutive page views of one user holds all that a profile needs. Summaries
+of adjacent runs merge, `Summary()` is the identity, and merging is associative; so the same
+definition serves one view, a pre-aggregated hour, a late view and a whole window.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

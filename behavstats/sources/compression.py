@@ -15,14 +15,16 @@ else:
 
 CHUNK_BYTES = 1024 * 1024
 """What is read of a source at once, at most."""
+
 MAGIC_BYTES = 4
 """So many bytes tell how a source is compressed."""
+
+DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError)
+"""What decompressing raises where the data is cut short or broken."""
 
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _ZSTD_SKIPPABLE = [bytes([number, 0x2A, 0x4D, 0x18]) for number in range(0x50, 0x60)]
-DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError)
-"""What decompressing raises where the data is cut short or broken."""
 
 
 def never() -> bool:
