@@ -2,10 +2,8 @@
 
 import io
 import os
-import select
 import stat
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import BinaryIO, cast
@@ -14,26 +12,24 @@ from behavstats.errors import SourceError
 from behavstats.model.line_block import Block
 from behavstats.sources.compression import (
     CHUNK_BYTES,
-    MAGIC_BYTES,
     chunks,
     decompressed,
     never,
     unreadable,
 )
+from behavstats.sources.counted_stream import CountedStream
 from behavstats.sources.file_type import only_text
 from behavstats.sources.line_blocks import blocks_of
 
 STANDARD_INPUT = "-"
 
-_PAUSE = 0.5  # seconds for which a pipe gives nothing
-_LONGEST_RUN = 2.0  # seconds of a pipe that does not pause
 _NULS = bytes(CHUNK_BYTES)
 
 
 class Source:
     """An open source; `name` is its absolute path, or `-`."""
 
-    def __init__(self, name: str, stream: "_CountedStream") -> None:
+    def __init__(self, name: str, stream: CountedStream) -> None:
         """Do not call; see `open_source`."""
         self.name = name
         self._stream = stream
@@ -94,7 +90,7 @@ def open_source(path: str) -> Iterator[Source]:
             else:
                 name = stored_name(path)
                 file = stack.enter_context(open(path, "rb", buffering=0))
-            stream = _CountedStream(file)
+            stream = CountedStream(file)
         except OSError as error:
             raise unreadable(path, error) from None
         yield Source(name, stream)
@@ -105,45 +101,6 @@ def _standard_input() -> io.FileIO:
         raise SourceError("-: standard input is closed")
     os.set_blocking(sys.stdin.fileno(), True)  # as it is, unless who started us left it otherwise
     return open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
-
-
-class _CountedStream(io.RawIOBase):
-    """A stream whose first bytes can be looked at, also in a pipe, and that counts its bytes."""
-
-    def __init__(self, file: io.FileIO) -> None:
-        self._file = file
-        self._waits = not stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-        self._paused = time.monotonic()
-        self.beginning = file.read(MAGIC_BYTES)
-        while 0 < len(self.beginning) < MAGIC_BYTES and (more := file.read(1)):
-            self.beginning += more
-        self._unread = self.beginning
-        self.position = 0
-
-    def pauses(self) -> bool:
-        """Wait for more; say whether it takes so long that what came should be dealt with first.
-
-        Never in a file on a disk; in a pipe, also if it goes on and on.
-        """
-        if not self._waits or self._unread:
-            return False
-        (ready, _, _) = select.select([self._file], [], [], _PAUSE)
-        if ready and time.monotonic() < self._paused + _LONGEST_RUN:
-            return False
-        self._paused = time.monotonic()
-        return True
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        if self._unread:
-            length = len(self._unread)
-            buffer[:length], self._unread = self._unread, b""
-        else:
-            length = self._file.readinto(buffer)
-        self.position += length
-        return length
 
 
 class _Trimmed:
