@@ -8,16 +8,20 @@ import time
 
 from behavstats.sources.compression import MAGIC_BYTES
 
-_PAUSE = 0.5  # seconds for which a pipe gives nothing
-_LONGEST_RUN = 2.0  # seconds of a pipe that does not pause
+_PAUSE_SECONDS = 0.5  # a pipe that gives nothing for so long pauses
+_LONGEST_RUN_SECONDS = 2.0  # a pipe that gives something all the time pauses this often
 
 
 class CountedStream(io.RawIOBase):
-    """A stream whose first bytes can be looked at, also in a pipe, and that counts its bytes."""
+    """An unbuffered stream of a file, a pipe or a terminal.
+
+    `beginning` holds its first bytes (at most `MAGIC_BYTES`), which are still to be read;
+    `position` counts the bytes that were read.
+    """
 
     def __init__(self, file: io.FileIO) -> None:
         self._file = file
-        self._waits = not stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+        self._is_pipe = not stat.S_ISREG(os.fstat(file.fileno()).st_mode)
         self._paused = time.monotonic()
         self.beginning = file.read(MAGIC_BYTES)
         while 0 < len(self.beginning) < MAGIC_BYTES and (more := file.read(1)):
@@ -26,22 +30,25 @@ class CountedStream(io.RawIOBase):
         self.position = 0
 
     def pauses(self) -> bool:
-        """Wait for more; say whether it takes so long that what came should be dealt with first.
+        """Wait for more bytes; return whether the reader should first store what it has.
 
-        Never in a file on a disk; in a pipe, also if it goes on and on.
+        This is so if a pipe gives nothing for half a second, and every two seconds while it gives
+        something. A file on a disk never pauses.
         """
-        if not self._waits or self._unread:
+        if not self._is_pipe or self._unread:
             return False
-        (ready, _, _) = select.select([self._file], [], [], _PAUSE)
-        if ready and time.monotonic() < self._paused + _LONGEST_RUN:
+        (ready, _, _) = select.select([self._file], [], [], _PAUSE_SECONDS)
+        if ready and time.monotonic() < self._paused + _LONGEST_RUN_SECONDS:
             return False
         self._paused = time.monotonic()
         return True
 
     def readable(self) -> bool:
+        """Return True: the stream is open for reading."""
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Fill the buffer, or its beginning; return how many bytes were read, 0 at the end."""
         if self._unread:
             length = len(self._unread)
             buffer[:length], self._unread = self._unread, b""
