@@ -1,4 +1,4 @@
-# `make demo` and `make test` set up all they need in .venv; Python 3.11 or newer and make are enough.
+# Every target sets up what it needs in .venv. You need Python 3.11 or newer and make.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
@@ -13,18 +13,18 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/pytest
 
-# Some minutes of requests by schemathesis, which holds the server against its own document.
+# A few minutes of requests by schemathesis, which checks the server against its OpenAPI document.
 test-contract: $(READY)
 	$(BIN)/pytest tests/contract
 
-# Published Segment and RudderStack clients against a real server. They mostly wait: for back-offs, and
-# for what is out of order on purpose. So there are more of them at a time than cores.
+# Published Segment and RudderStack clients against a real server. These tests mostly wait (for
+# back-offs, for outages made on purpose), so more of them run at once than there are cores.
 test-clients: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,clients]'
 	tests/clients/install
 	$(BIN)/pytest tests/clients --numprocesses=8
 
-# Minutes: kills, full disks, power cuts, crowds and log rotation, against real processes.
+# Kills, full disks, power cuts, crowds and log rotation, with real processes. Takes minutes.
 test-faults: $(READY)
 	tests/faults/install
 	$(BIN)/pytest tests/faults
@@ -34,6 +34,8 @@ check: lint types test
 lint: $(READY)
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
+	$(BIN)/lint-imports --no-logo --no-cache
+	$(BIN)/codespell
 
 types: $(READY)
 	$(BIN)/mypy
@@ -42,7 +44,7 @@ format: $(READY)
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-# Half an hour, and 5 GB in build/bench; writes benchmarks/README.md.
+# Takes half an hour and 5 GB in build/bench; writes benchmarks/README.md.
 bench: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,bench]'
 	$(BIN)/python benchmarks/run.py

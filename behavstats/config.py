@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from behavstats.clock import system_clock
 from behavstats.errors import InvalidInput
-from behavstats.model.retention import DAY, MIB, Bounds
+from behavstats.model.retention import MIB, Bounds
+from behavstats.model.timestamps import DAY
 
 
 # A dataclass would take each command another millisecond to start.

@@ -1,4 +1,4 @@
-"""Decoding one event: a JSON object to a page view, or to what it is instead."""
+"""Decode one event: a JSON object to a page view, or to a message of another kind."""
 
 from contextlib import suppress
 
@@ -19,17 +19,17 @@ _any_decoder = msgspec.json.Decoder(msgspec.defstruct("_Any", ()))
 
 
 def decode_event(body: bytes, now: int, arrival: Arrival | None = None) -> PageView | Other:
-    """Return the page view that one JSON object holds, in our own format or as a Segment message.
+    """Return the page view of a JSON object, in our own format or as a Segment message.
 
-    `now` is the clock, in ms. What a message's clock tells is corrected, or completed, by when and
-    how it arrived, if that is known. Raises InvalidInput, whose code is one of `invalid_utf8`,
-    `invalid_json`, `too_deep`, `not_an_object`, `missing_key`, `wrong_type`, `invalid_user_id`,
-    `invalid_name`, `invalid_timestamp` and `invalid_type`, and which names the field where there is
-    one.
+    `now` is in ms since the epoch. If the `arrival` of a message is known, it completes a missing
+    time and corrects one from a wrong clock. Raises InvalidInput with the name of the field, if
+    there is one, and one of the codes `invalid_utf8`, `invalid_json`, `too_deep`, `not_an_object`,
+    `missing_key`, `wrong_type`, `invalid_user_id`, `invalid_name`, `invalid_timestamp` and
+    `invalid_type`.
     """
     kind = arrival.kind if arrival else None
     try:
-        body.decode()  # msgspec passes over the bytes of keys that it skips
+        body.decode()  # msgspec does not check the keys that it skips
         event = _as_other(body, kind) if kind in OTHERS else _decoded(body, kind)
     except UnicodeDecodeError as error:
         at = f"byte {error.start:,}"
@@ -47,7 +47,7 @@ def decode_event(body: bytes, now: int, arrival: Arrival | None = None) -> PageV
 
 
 def _as_other(body: bytes, kind: str) -> Other:
-    """Return a message that is no page view: nothing in it has to be right, but that it is JSON."""
+    """Return a message that is not a page view; all that is checked is that it is a JSON object."""
     try:
         _any_decoder.decode(body)
     except msgspec.ValidationError:
@@ -56,7 +56,7 @@ def _as_other(body: bytes, kind: str) -> Other:
 
 
 def _decoded(body: bytes, assumed: str | None) -> WireEvent | Message | Other:
-    """Return what JSON holds, in the format that its keys mark; InvalidInput if it fits neither."""
+    """Decode the format that the keys mark; raises InvalidInput if the JSON fits neither format."""
     if not may_be_ours(body):
         message = _as_message(body)
         if message is not None and message.is_marked:
@@ -73,12 +73,12 @@ def _decoded(body: bytes, assumed: str | None) -> WireEvent | Message | Other:
         try:
             return _message_decoder.decode(body)
         except msgspec.ValidationError as error:
-            return _other_than_a_page(body, assumed, misfit(error))
+            return _other_or_error(body, assumed, misfit(error))
     for key in WireEvent.__struct_fields__:
         if key not in values:
             raise InvalidInput("missing_key", f"{key} is missing", key)
-        if (is_a := type_of(bytes(values[key]))) != "str":
-            raise InvalidInput("wrong_type", must_be(key, "str", is_a), key)
+        if (found_type := type_of(bytes(values[key]))) != "str":
+            raise InvalidInput("wrong_type", must_be(key, "str", found_type), key)
     raise InvalidInput("wrong_type", *found)
 
 
@@ -89,10 +89,10 @@ def _as_message(body: bytes) -> Message | None:
         return None
 
 
-def _other_than_a_page(body: bytes, assumed: str | None, found: Misfit) -> Other:
-    """Return a message that is no page view: of that, nothing but its kind has to be right.
+def _other_or_error(body: bytes, assumed: str | None, found: Misfit) -> Other:
+    """Return a message of another kind than a page view, of which only the kind has to be valid.
 
-    Of a page view, say in InvalidInput which value is none that it could be.
+    If it is a page view, raises InvalidInput for the value that was `found`.
     """
     with suppress(msgspec.ValidationError):
         kind = _typed_decoder.decode(body).kind(assumed)

@@ -1,16 +1,16 @@
-"""What is wrong with JSON, in the words of whoever wrote it, out of what the decoder says."""
+"""Turn the errors of the JSON decoder into messages for people who write JSON."""
 
 import re
 from typing import NamedTuple
 
 import msgspec
 
-# All that the decoder says: https://github.com/jcrist/msgspec, `_core.c`.
+# All messages of the decoder: https://github.com/jcrist/msgspec, `_core.c`.
 _MALFORMED = re.compile(r"JSON is malformed: (.*) \(byte (\d+)\)")
 _MISFIT = re.compile(r"Expected `(.*)`, got `(.*)`")
 _MISSING = re.compile(r"Object missing required field `(.*)`")
 _PLACE = re.compile(r"(.*) - at `(?:key in )?\$\.?(.*)`", re.DOTALL)
-_WORDS = {
+_TYPE_NAMES = {
     "str": "text",
     "int": "a whole number",
     "float": "a number",
@@ -19,37 +19,37 @@ _WORDS = {
     "array": "an array",
     "object": "an object",
 }
-_PLAINLY = {
+_REASONS = {
     "invalid character": "an unexpected character",
-    "trailing characters": "more text behind its end",
+    "trailing characters": "more text after its end",
     "object keys must be strings": "a key that is not in double quotes",
 }
 _FIRST_BYTES = {'"': "str", "{": "object", "[": "array", "n": "null", "t": "bool", "f": "bool"}
-_FINE_WITHOUT_WORDS = ("null", "array")  # may stand for an object, but nobody should write it
+_NOT_NAMED = ("null", "array")  # accepted instead of an object, but not recommended
 
 
 class Misfit(NamedTuple):
-    """What is wrong with a value, and the key at which it is, if there is one."""
+    """What is wrong with a value, and the key of the value, if there is one."""
 
     message: str
     field: str | None
 
 
 def malformed(error: msgspec.DecodeError, text: bytes) -> str:
-    """Return why a text is no JSON."""
+    """Return why a text is not JSON."""
     if not text.strip():
-        return "there is no JSON, but nothing"
+        return "the text is empty"
     found = _MALFORMED.fullmatch(str(error))
     if found is not None:
-        reason = _PLAINLY.get(found[1], found[1])
-        return f"this is no JSON: {reason} (byte {int(found[2]):,})"
+        reason = _REASONS.get(found[1], found[1])
+        return f"this is not JSON: {reason} (byte {int(found[2]):,})"
     if b"\\ud" in text.lower():
         return "the JSON is not complete, or holds half of a surrogate pair"
     return "the JSON is not complete"
 
 
 def misfit(error: msgspec.ValidationError, whole: str = "the JSON") -> Misfit:
-    """Return what is wrong with a value of a JSON text, whose `whole` may be it."""
+    """Return what is wrong with a value of a JSON text; `whole` is what to call the whole text."""
     said = str(error)
     placed = _PLACE.fullmatch(said)
     said, path = (placed[1], placed[2]) if placed else (said, "")
@@ -62,18 +62,23 @@ def misfit(error: msgspec.ValidationError, whole: str = "the JSON") -> Misfit:
     return Misfit(f"{path or whole} is a number out of range", field)
 
 
-def must_be(what: str, expected: str, is_a: str) -> str:
-    """Return that something must be of a type (as the decoder names types), and what it is."""
+def must_be(what: str, expected: str, found: str) -> str:
+    """Return a sentence that names the expected type and the found one.
+
+    Types are given in the words of the decoder, such as `str | null`.
+    """
     types = expected.split(" | ")
-    named = [kind for kind in types if kind not in _FINE_WITHOUT_WORDS] or types
-    fitting = " or ".join(_WORDS.get(kind, kind) for kind in sorted(named, key=[*_WORDS].index))
-    is_whole = is_a == "int" and "int" not in types
-    got = "a number" if is_whole else _WORDS.get(is_a, is_a)
-    if is_a == "float" and "int" in types:
+    named = [kind for kind in types if kind not in _NOT_NAMED] or types
+    fitting = " or ".join(
+        _TYPE_NAMES.get(kind, kind) for kind in sorted(named, key=[*_TYPE_NAMES].index)
+    )
+    is_whole = found == "int" and "int" not in types
+    got = "a number" if is_whole else _TYPE_NAMES.get(found, found)
+    if found == "float" and "int" in types:
         got = "a number with a point or an exponent"
     return f"{what} must be {fitting}, not {got}"
 
 
 def type_of(value: bytes) -> str:
-    """Return the type of a JSON value, as the decoder names it."""
+    """Return the type of a JSON value in the words of the decoder."""
     return _FIRST_BYTES.get(value[:1].decode("latin-1"), "int")

@@ -1,8 +1,9 @@
-"""Splitting a batch into its messages where the JSON decoder cannot, or should not, do that.
+"""Split a batch into its messages if the JSON decoder cannot, or should not, do that.
 
-It gives up all of them where one is nested too deep or otherwise no JSON, and it makes an object of
-each of millions of tiny ones before they can be counted. This is slower. It looks for nothing but
-brackets and commas outside of strings; whether that is JSON, decoding the parts tells.
+The decoder rejects a whole batch if one message is nested too deep or is not JSON, and it makes an
+object of each of millions of tiny messages before they can be counted. This splitter is slower. It
+only looks for brackets and commas outside of strings; decoding the parts tells whether they are
+JSON.
 """
 
 import re
@@ -14,15 +15,15 @@ import numpy as np
 
 from behavstats.errors import InvalidInput, TooLarge
 
-_AT_ONCE = 64 * 1024  # bytes; what is known of them meanwhile takes twenty times as much
-_MOST_KEYS = 1_000  # beside the batch, and within what is beside it
+_CHUNK_BYTES = 64 * 1024  # the arrays for a chunk take twenty times as much
+_MAX_KEYS = 1_000  # beside the batch, and in the values beside it
 _KEY = re.compile(rb'\s*("[^"\\]*(?:\\.[^"\\]*)*")\s*:\s*', re.DOTALL)
 _BLANKS = b" \t\r\n"
 
 _QUOTE, _COMMA = b'",'
-_STEPS = np.zeros(256, np.int32)
-_STEPS[[*b"{["]] = 1
-_STEPS[[*b"}]"]] = -1
+_DEPTH_CHANGES = np.zeros(256, np.int32)
+_DEPTH_CHANGES[[*b"{["]] = 1
+_DEPTH_CHANGES[[*b"}]"]] = -1
 
 
 class Split(NamedTuple):
@@ -32,14 +33,14 @@ class Split(NamedTuple):
     around: bytes
 
 
-def split_batch(text: bytes, most: int) -> Split:
-    """Split the text of a batch: an object with an array of messages as its `batch`.
+def split_batch(text: bytes, limit: int) -> Split:
+    """Split the text of a batch: an object whose `batch` is an array of messages.
 
-    What is not that stays as it is. Raises TooLarge if there are more than `most` messages, or as
-    many of anything else, and InvalidInput if brackets and quotes are not closed as they should be.
+    An object without such an array has no messages. Raises TooLarge if there are more than `limit`
+    messages, or as many of anything else, and InvalidInput if brackets or quotes are not closed.
     """
     text = text.strip(_BLANKS)
-    between_members, between_messages = _commas(text, most)
+    between_members, between_messages = _commas(text, limit)
     messages: list[bytes] = []
     around: list[bytes] = []
     done = 0
@@ -55,15 +56,15 @@ def split_batch(text: bytes, most: int) -> Split:
         messages = [text[first:last].strip(_BLANKS) for first, last in spans]
         around += text[done : start + 1], text[stop - 1 : stop]
         done = stop
-    if len(messages) > most:
-        raise TooLarge("batch", most, "messages")
+    if len(messages) > limit:
+        raise TooLarge("batch", limit, "messages")
     if messages == [b""]:
         messages = []
     return Split(messages, b"".join([*around, text[done:]]))
 
 
 def _is_batch(key: bytes) -> bool:
-    """Return whether JSON text is the key, which may be written with escapes."""
+    """Return whether a JSON text is the key `batch`, which may be written with escapes."""
     try:
         return bool(msgspec.json.decode(key) == "batch")
     except ValueError:
@@ -71,31 +72,31 @@ def _is_batch(key: bytes) -> bool:
 
 
 def _spans(commas: list[int], begin: int, end: int) -> list[tuple[int, int]]:
-    """Return where that begins and ends which commas part."""
+    """Return the start and end of each part between commas."""
     return list(zip([begin, *(comma + 1 for comma in commas)], [*commas, end], strict=True))
 
 
-def _commas(text: bytes, most: int) -> tuple[list[int], list[int]]:
-    """Return where the commas of the outermost object are, and those one level deeper."""
+def _commas(text: bytes, limit: int) -> tuple[list[int], list[int]]:
+    """Return the positions of the commas in the outermost object, and of those one level deeper."""
     members: list[int] = []
     elements: list[int] = []
     depth, quoted, end = 0, np.False_, -1
     plain = text.replace(b"\\\\", b"__").replace(b'\\"', b"__")
-    for start in range(0, len(plain), _AT_ONCE):
-        codes = np.frombuffer(plain[start : start + _AT_ONCE], np.uint8)
+    for start in range(0, len(plain), _CHUNK_BYTES):
+        codes = np.frombuffer(plain[start : start + _CHUNK_BYTES], np.uint8)
         in_string = np.bitwise_xor.accumulate(codes == _QUOTE) ^ quoted
-        depths = depth + np.cumsum(np.where(in_string, 0, _STEPS[codes]))
+        depths = depth + np.cumsum(np.where(in_string, 0, _DEPTH_CHANGES[codes]))
         commas = (codes == _COMMA) & ~in_string
         members += (np.flatnonzero(commas & (depths == 1)) + start).tolist()
         elements += (np.flatnonzero(commas & (depths == 2)) + start).tolist()
-        if max(len(members), len(elements) - most) > _MOST_KEYS:
-            raise TooLarge("batch", most, "messages")
+        if max(len(members), len(elements) - limit) > _MAX_KEYS:
+            raise TooLarge("batch", limit, "messages")
         outside = np.flatnonzero(depths <= 0)
         if len(outside):
             end = start + int(outside[0])
             break
         depth, quoted = int(depths[-1]), in_string[-1]
     if end != len(text) - 1:
-        message = "this is no JSON: it does not end with the } that closes its beginning"
+        message = "this is not JSON: it does not end with the } that closes its first {"
         raise InvalidInput("invalid_json", message)
     return members, elements

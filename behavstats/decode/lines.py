@@ -1,4 +1,4 @@
-"""Blocks of lines to page views, one line at a time, and back to lines."""
+"""Decode blocks of lines one line at a time, and encode page views as lines."""
 
 from collections import Counter
 from collections.abc import Container, Iterable
@@ -13,24 +13,23 @@ from behavstats.model.line_block import BYTE_ORDER_MARK, MAX_LINE_BYTES, Block
 from behavstats.model.page_view import PageView, Rejection
 from behavstats.model.timestamps import format_instant
 
+_encoder = msgspec.json.Encoder()
+
 
 class Lines(NamedTuple):
-    """What a block of lines holds; `non_page_messages` counts messages of other kinds, by kind."""
+    """The content of a block of lines; `non_page_messages` counts the others by kind."""
 
     views: list[PageView]
     rejections: list[Rejection]
     non_page_messages: Counter[str]
 
 
-_encoder = msgspec.json.Encoder()
-
-
 def decode_lines(block: Block, now: int, chosen: Container[int] | None = None) -> Lines:
-    """Return what a block of lines holds; blank lines hold nothing.
+    """Decode a block of lines; blank lines are skipped. `now` is in ms since the epoch.
 
-    A byte-order mark before a line is skipped: where files are joined, it may stand anywhere.
-    `now` is the clock, in ms. Of `chosen` lines alone, if given: 0 is the first of the block. Every
-    line counts for itself: one bad line rejects nothing else.
+    If `chosen` is given, only these lines are decoded; 0 is the first line of the block. A
+    byte-order mark before a line is skipped: joined files may have one anywhere. An invalid line is
+    a rejection and does not affect other lines.
     """
     views: list[PageView] = []
     rejections: list[Rejection] = []

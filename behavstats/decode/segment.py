@@ -1,4 +1,4 @@
-"""Messages of Segment's clients: which are page views, and when these happened."""
+"""Segment messages: which of them are page views, and when those happened."""
 
 from hashlib import blake2b
 from typing import NamedTuple
@@ -15,21 +15,22 @@ from behavstats.model.page_view import (
 )
 from behavstats.model.timestamps import MINUTE, parse_instant
 
-_WRONG_CLOCK = 5 * MINUTE
+_WRONG_CLOCK = 5 * MINUTE  # a smaller difference may be the time that a message takes to arrive
 
 
 class Other(NamedTuple):
-    """A message that is no page view, but, say, a `track`."""
+    """A valid message that is not a page view, for example `track`. It is counted, not stored."""
 
     kind: str
 
 
 class Arrival(NamedTuple):
-    """How a message came: when, and by how much its sender's clock is behind, both in ms.
+    """How a message arrived.
 
-    That is None if it is not told. `kind` is what comes this way: a page view, unless the message
-    says that it is something else; or another kind, whatever the message says. `sender` is from
-    whom, if it is rejected.
+    `instant` is when it arrived (ms since the epoch); `behind` is by how many ms the sender's clock
+    is behind ours, None if the sender does not say. `kind` is the kind of messages that the route
+    takes: on a route of page views, the type of a message overrides it; on other routes, the type
+    is ignored. `sender` is stored with a rejected message.
     """
 
     instant: int
@@ -39,12 +40,13 @@ class Arrival(NamedTuple):
 
 
 def clock_behind(arrived: int, sent_at: object) -> int | None:
-    """Return by how many ms a sender's clock is behind ours; 0 unless it is plainly wrong.
+    """Return by how many ms a sender's clock is behind ours; 0 unless it is clearly wrong.
 
-    `arrived` is ours, in ms; `sent_at` what the sender told at the same time. None if that is no
-    timestamp.
-    Up to five minutes may be the way here: https://segment.com/docs/connections/spec/common/ would
-    correct these, too, and so change the order of what was sent apart.
+    `arrived` is the arrival by our clock (ms since the epoch), `sent_at` the time of sending by the
+    sender's clock. Returns None if `sent_at` is not a timestamp.
+    A difference of up to five minutes may be the way to us. The specification (see
+    https://segment.com/docs/connections/spec/common/) corrects it as well, which can change the
+    order of messages that were sent separately.
     """
     if not isinstance(sent_at, str):
         return None
@@ -56,12 +58,15 @@ def clock_behind(arrived: int, sent_at: object) -> int | None:
 
 
 def from_message(message: Message, now: int, arrival: Arrival | None) -> PageView | Other:
-    """Return what a message of Segment holds; InvalidInput for a page view that is not valid."""
+    """Return the page view of a Segment message, or Other if it is of another kind.
+
+    `now` is in ms since the epoch. Raises InvalidInput if the page view is not valid.
+    """
     kind = message.kind(arrival.kind if arrival else None)
     if kind not in PAGES:
         return Other(kind)
     claimed_time = None if message.time is None else parse_instant(message.time)
-    instant = _dated(message, claimed_time, arrival)
+    instant = _instant(message, claimed_time, arrival)
     user, page = check_user_id(message.user), check_name(message.page)
     check_instant(instant, now)
     if instant == claimed_time:
@@ -69,22 +74,25 @@ def from_message(message: Message, now: int, arrival: Arrival | None) -> PageVie
     return PageView(user, instant, page, _digest(message, claimed_time, page), claimed_time)
 
 
-def _dated(message: Message, claimed_time: int | None, arrival: Arrival | None) -> int:
-    """Return when a message happened, in ms: what is told, unless that depends on its arrival."""
+def _instant(message: Message, claimed_time: int | None, arrival: Arrival | None) -> int:
+    """Return when a message happened (ms): its claimed time, corrected or replaced by the arrival.
+
+    Without an arrival (in a file), the claimed time counts, or else the time of `receivedAt`.
+    """
     if claimed_time is None:
         return _received(message) if arrival is None else arrival.instant
     if arrival is None:
         return claimed_time
-    # What was sent again may be marked on the batch alone: the later one counts.
+    # Only the batch may say when a message was sent again, so the later `sentAt` counts.
     behinds = (arrival.behind, clock_behind(arrival.instant, message.sent_at))
     behind = min((behind for behind in behinds if behind is not None), default=0)
     corrected = claimed_time + behind
-    # What cannot be right tells nothing of the clock.
+    # An impossible result says nothing about the clock.
     return corrected if 0 <= corrected <= arrival.instant + MAX_AHEAD else claimed_time
 
 
 def _received(message: Message) -> int:
-    """Return when a message in a file had arrived: exports of such as were rejected tell it."""
+    """Return when a message in a file had arrived: exports of rejected messages say this."""
     if not isinstance(message.received_at, str):
         raise InvalidInput("missing_key", "timestamp is missing", "timestamp")
     try:
@@ -95,8 +103,8 @@ def _received(message: Message) -> int:
 
 
 def _digest(message: Message, claimed_time: int | None, page: str) -> bytes:
-    """Return what tells a message of a user from others; nothing, if nothing does."""
+    """Return what identifies a message among those of its user; empty if nothing does."""
     if claimed_time is None and not message.message_id:
         return b""
-    known = (message.message_id, claimed_time, page)  # an id may come twice, of another page view
+    known = (message.message_id, claimed_time, page)  # two page views may have the same id
     return blake2b(repr(known).encode(), digest_size=16).digest()

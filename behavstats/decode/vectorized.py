@@ -1,7 +1,7 @@
-"""Page views in columns: blocks of lines decoded without an object for each page view.
+"""The fast path: decode blocks of lines in columns, without an object for each page view.
 
-This is the fast path. It vouches for a line or leaves it to `events.decode_event`, which knows
-every rule and every error; so a bad line, or an unusual one, costs no other line its speed.
+The fast path accepts a line, or leaves it to `decode_event`, which knows every rule and every
+error. So an invalid or unusual line does not slow down the other lines.
 """
 
 from collections import Counter
@@ -28,32 +28,31 @@ from behavstats.model.page_view import (
     check_user_id,
 )
 
+_decoder = msgspec.json.Decoder(WireEvent)
+_message_decoder = msgspec.json.Decoder(Message)
+_LINES_AT_ONCE = 256  # so few that their events are still in the CPU cache when they are read
+
 
 class Decoded(NamedTuple):
-    """What a block of lines holds; `non_page_messages` counts messages of other kinds, by kind."""
+    """The content of a block of lines; `non_page_messages` counts the others by kind."""
 
     views: PageViews
     rejections: list[Rejection]
     non_page_messages: Counter[str]
 
 
-_decoder = msgspec.json.Decoder(WireEvent)
-_message_decoder = msgspec.json.Decoder(Message)
-_LINES_AT_ONCE = 256
-
-
 def decode_block(block: Block, now: int) -> Decoded:
-    """Return what a block of lines comes to; blank lines come to nothing.
+    """Decode a block of lines; blank lines are skipped. `now` is in ms since the epoch.
 
-    `now` is the clock, in ms. Every line counts for itself: one bad line rejects nothing else. The
-    same as `events.decode_lines`, but for the order of the page views.
+    Gives the same as `decode_lines`, but for the order of the page views. An invalid line is a
+    rejection and does not affect other lines.
     """
     lines = [] if block.is_overlong else block.text.removesuffix(b"\n").split(b"\n")
     decoded = _decode(lines, block.text, now, as_message=Message.as_event)
     views, rejections, others = Lines([], [], Counter())
-    if not lines or not decoded.good.all():
-        doubtful = set(np.flatnonzero(~decoded.good).tolist())
-        views, rejections, others = decode_lines(block, now, doubtful)
+    if not lines or not decoded.valid.all():
+        left = set(np.flatnonzero(~decoded.valid).tolist())
+        views, rejections, others = decode_lines(block, now, left)
     dated = tuple(view for view in views if view.arrival_key)
     if dated:
         views = [view for view in views if not view.arrival_key]
@@ -69,9 +68,10 @@ def decode_block(block: Block, now: int) -> Decoded:
 
 
 def decode_plain(texts: Sequence[bytes], now: int) -> list[PageView | None]:
-    """Return the page views of messages, None for each that `events.decode_event` has to look at.
+    """Return the page views of messages, or None for those that `decode_event` has to decode.
 
-    As that of one which is bad, or depends on how it arrived.
+    These are invalid or unusual messages, and those whose time may depend on their arrival. `now`
+    is in ms since the epoch.
     """
     decoded = _decode(texts, b"".join(texts), now, as_message=_unless_sent_at)
     user_ids, names = [*decoded.user_ids], [*decoded.names]
@@ -81,81 +81,97 @@ def decode_plain(texts: Sequence[bytes], now: int) -> list[PageView | None]:
         decoded.instants.tolist(),
         map(names.__getitem__, decoded.pages.tolist()),
     )
-    return [next(views) if good else None for good in decoded.good.tolist()]
+    return [next(views) if valid else None for valid in decoded.valid.tolist()]
 
 
 def _unless_sent_at(message: Message) -> WireEvent:
-    """Return a message's page view, unless its clock might have to be corrected."""
+    """Return the page view of a message; raises ValueError if its time may need correction."""
     if message.sent_at is not None:
-        raise ValueError("to be compared with when it arrived")
+        raise ValueError("the time depends on the arrival")
     return message.as_event()
 
 
-class _Good(NamedTuple):
-    """The page views of those texts that are vouched for, and which those are."""
+class _FastPath(NamedTuple):
+    """The page views of the texts that the fast path accepts; `valid` says which texts these are.
+
+    The columns are those of `PageViews`; `valid` has an element for each text.
+    """
 
     user_ids: Numbering
     names: Numbering
     users: Numbers
     instants: Instants
     pages: Numbers
-    good: NDArray[np.bool_]
+    valid: NDArray[np.bool_]
 
 
 _AsEvent = Callable[[Message], WireEvent]
 
 
-def _decode(texts: Sequence[bytes], together: bytes, now: int, as_message: _AsEvent) -> _Good:
-    """Decode texts, some hundred at a time: so that what is decoded is met again in the cache."""
+def _decode(texts: Sequence[bytes], together: bytes, now: int, as_message: _AsEvent) -> _FastPath:
+    """Decode texts that stand in `together`; `now` is in ms since the epoch."""
     user_ids, names = Numbering(), Numbering()
     users, pages = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
     timestamps: list[str] = []
-    bad: list[int] = []
+    failed: list[int] = []
     for start in range(0, len(texts), _LINES_AT_ONCE):
-        events, bad_ones = _decode_some(texts[start : start + _LINES_AT_ONCE], as_message)
-        bad += [start + number for number in bad_ones]
+        events, indices = _decode_some(texts[start : start + _LINES_AT_ONCE], as_message)
+        failed += [start + index for index in indices]
         users.append(user_ids.numbers([event.user_id for event in events]))
         pages.append(names.numbers([event.name for event in events]))
         timestamps += [event.timestamp for event in events]
-    good = np.ones(len(texts), np.bool_)
-    good[bad] = False
+    valid = np.ones(len(texts), np.bool_)
+    valid[failed] = False
     of_users, of_pages = np.concatenate(users), np.concatenate(pages)
     instants = parse_timestamps(timestamps)
-    vouched = (instants >= 0) & (instants <= now + MAX_AHEAD) & _utf8(together, texts)[good]
-    vouched &= _valid(user_ids, check_user_id, MAX_USER_ID_BYTES)[of_users]
-    vouched &= _valid(names, check_name, MAX_NAME_BYTES)[of_pages]
-    good[good] = vouched
-    return _Good(user_ids, names, of_users[vouched], instants[vouched], of_pages[vouched], good)
+    ok = (instants >= 0) & (instants <= now + MAX_AHEAD) & _are_utf8(together, texts)[valid]
+    ok &= _are_valid(user_ids, check_user_id, MAX_USER_ID_BYTES)[of_users]
+    ok &= _are_valid(names, check_name, MAX_NAME_BYTES)[of_pages]
+    valid[valid] = ok
+    return _FastPath(user_ids, names, of_users[ok], instants[ok], of_pages[ok], valid)
 
 
 def _decode_some(texts: Sequence[bytes], as_message: _AsEvent) -> tuple[list[WireEvent], list[int]]:
-    """Return the events of those texts that have one, and the numbers of those that have none.
+    """Return the events of texts, and the indices of those that have none or are unusual.
 
-    Those of one of the two formats: the others are left to who looks at each.
+    The first text decides on the format; texts in the other format count as unusual.
     """
-    events: list[WireEvent] = []
-    bad: list[int] = []
-    # Not the decoder's own `decode_lines`: to that, any white space is the end of a line.
+    # Not `Decoder.decode_lines`, which takes any white space for the end of a line.
     decoded = map(_decoder.decode, texts)
     if not may_be_ours(texts[0]):
         decoded = map(as_message, map(_message, texts))
+    return _results_and_failures(decoded)
+
+
+def _results_and_failures(results: "map[WireEvent]") -> tuple[list[WireEvent], list[int]]:
+    """Return the results of a `map`, and the indices of the items for which it raised an error.
+
+    An exception does not end a `map`, as it would end a generator: the next call goes on with the
+    next item. And `list.extend` keeps the results before the exception. So everything between two
+    invalid lines runs in C, and only an invalid line costs a step in Python.
+    """
+    events: list[WireEvent] = []
+    failed: list[int] = []
     while True:
         try:
-            events.extend(decoded)  # which keeps what comes before a bad line
+            events.extend(results)
         except (ValueError, RecursionError, InvalidInput):
-            bad.append(len(events) + len(bad))
+            failed.append(len(events) + len(failed))
         else:
-            return events, bad
+            return events, failed
 
 
 def _message(text: bytes) -> Message:
     if may_be_ours(text):
-        raise ValueError("not plainly a message")
+        raise ValueError("this may be our own format")
     return _message_decoder.decode(text)
 
 
-def _utf8(text: bytes, lines: Sequence[bytes]) -> NDArray[np.bool_]:
-    """Return which lines are UTF-8: the JSON decoder passes over bytes of keys that it skips."""
+def _are_utf8(text: bytes, lines: Sequence[bytes]) -> NDArray[np.bool_]:
+    """Return which lines are UTF-8; `text` holds them all.
+
+    The JSON decoder does not check this in the keys and values that it skips.
+    """
     try:
         text.decode()
     except UnicodeDecodeError:
@@ -171,12 +187,14 @@ def _is_utf8(line: bytes) -> bool:
     return True
 
 
-def _valid(texts: Collection[str], check: Callable[[str], str], most: int) -> NDArray[np.bool_]:
-    """Return which texts pass a check, which ASCII texts of 1 to `most` bytes without NUL do."""
+def _are_valid(
+    texts: Collection[str], check: Callable[[str], str], limit: int
+) -> NDArray[np.bool_]:
+    """Return which texts pass a check; ASCII texts of 1 to `limit` bytes without NUL do."""
     together = "".join(texts)
     lengths = [*map(len, texts)]
     simple = together.isascii() and "\0" not in together
-    if simple and min(lengths, default=1) >= 1 and max(lengths, default=1) <= most:
+    if simple and min(lengths, default=1) >= 1 and max(lengths, default=1) <= limit:
         return np.ones(len(texts), np.bool_)
     return np.fromiter((_passes(text, check) for text in texts), np.bool_, len(texts))
 

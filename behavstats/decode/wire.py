@@ -1,7 +1,7 @@
-"""The two formats in which page views come over the wire: our own, and Segment's messages.
+"""The two wire formats of page views: our own, and the messages of Segment.
 
-Segment's, as its own clients and RudderStack's send it, is translated into ours here, and checked
-by the same rules afterwards. What a message may hold: https://segment.com/docs/connections/spec/.
+Segment's clients and RudderStack's send these messages. They are translated into our format here
+and then checked by the same rules. See https://segment.com/docs/connections/spec/.
 """
 
 from typing import Annotated, Any
@@ -13,12 +13,12 @@ from msgspec import Meta
 from behavstats.errors import InvalidInput
 
 KINDS = ("page", "screen", "track", "identify", "group", "alias")
-"""What a message can be."""
+"""The kinds of messages."""
 
 PAGES, OTHERS = KINDS[:2], KINDS[2:]
-"""Those of them that are page views, and the others, which are counted and not stored."""
+"""The kinds that are page views, and the other kinds, which are counted and not stored."""
 
-# What these values are, for a schema; whether they are, `events` checks.
+# Descriptions for the schema; `check_user_id` and the like do the checks.
 USER_ID = Meta(
     description="The user's id: 1 to 512 UTF-8 bytes, without NUL.",
     extra_json_schema={"minLength": 1, "maxLength": 512, "format": "user-id"},
@@ -38,15 +38,15 @@ INSTANT = Meta(
 )
 
 THEIRS = ("userId", "anonymousId", "type", "messageId")
-"""Keys that mark a Segment message; but `user_id` marks ours."""
+"""Keys that mark a Segment message, unless it has `user_id`, which marks our own format."""
 
-_Id = str | int | None  # the digits of a whole number are its text
-_Empty = list[Any] | None  # PHP writes an empty object as an array
+_Id = str | int | None  # a whole number counts as the text of its digits
+_Empty = list[Any] | None  # PHP writes an empty object as an empty array
 _Text = str | None
 
 
 class WireEvent(msgspec.Struct, gc=False):
-    """A page view as it comes over the wire; other keys are skipped."""
+    """A page view in our own format; other keys are skipped."""
 
     user_id: Annotated[str, USER_ID]
     name: Annotated[str, NAME]
@@ -54,15 +54,15 @@ class WireEvent(msgspec.Struct, gc=False):
 
 
 class _Page(msgspec.Struct, gc=False):
-    """What the library that sends a message knows of the page, or what its caller told."""
+    """What the caller of a client library, or the library itself, says about the page."""
 
     title: Annotated[Any, Meta(description="The page's title.")] = None
     path: Annotated[Any, Meta(description="The path of the page's address.")] = None
-    url: Annotated[Any, Meta(description="The page's address, of which the path is taken.")] = None
+    url: Annotated[Any, Meta(description="The page's address, whose path is used.")] = None
 
 
 class _Context(msgspec.Struct, gc=False):
-    """What surrounds a message."""
+    """The context of a message."""
 
     page: Annotated[
         _Page | _Empty, Meta(description="The page on which it happened; an array counts as empty.")
@@ -70,20 +70,22 @@ class _Context(msgspec.Struct, gc=False):
 
 
 class Typed(msgspec.Struct, gc=False):
-    """What tells the kind of a message of a Segment client."""
+    """The keys that tell the kind of a Segment message."""
 
     type: Annotated[
-        _Text, Meta(description=f"What it is: one of {', '.join(KINDS)}; else, its route tells.")
+        _Text,
+        Meta(description=f"The kind: one of {', '.join(KINDS)}; without it, the route tells."),
     ] = None
     event: Annotated[
         Any,
-        Meta(description="The name of what happened: marks a track that does not say its type."),
+        Meta(description="The name of what happened; a message without a type is then a track."),
     ] = None
 
     def kind(self, assumed: str | None) -> str:
-        """Return what the message is, one of `KINDS`; what is `assumed`, if it does not say that.
+        """Return the kind of the message, one of `KINDS`; `assumed`, if it has no type.
 
-        Exports of one kind may leave it out; a track has an event.
+        Exports of a single kind may leave the type out; a track has an event. Raises InvalidInput
+        if the type is unknown.
         """
         kind = self.type or assumed or ("page" if self.event is None else "track")
         if kind not in KINDS:
@@ -92,93 +94,98 @@ class Typed(msgspec.Struct, gc=False):
 
 
 class Message(Typed, gc=False, rename="camel"):
-    """A message of a Segment client; other keys are skipped."""
+    """A Segment message; other keys are skipped."""
 
     user_id: Annotated[
         _Id, Meta(description="The user's id; a whole number counts as the text of its digits.")
     ] = None
     anonymous_id: Annotated[
-        _Id, Meta(description="The id of a visitor: the user, where `userId` is missing or empty.")
+        _Id, Meta(description="The id of a visitor; used if `userId` is missing or empty.")
     ] = None
-    name: Annotated[_Text, Meta(description="The page's name; else its title or path tells.")] = (
-        None
-    )
-    category: Annotated[Any, Meta(description="Stands before the name, with a colon.")] = None
+    name: Annotated[
+        _Text, Meta(description="The page's name; without it, the title or path is used.")
+    ] = None
+    category: Annotated[Any, Meta(description="Put before the name, with a colon.")] = None
     properties: Annotated[
         _Page | _Empty,
-        Meta(description="What the caller told of the page; an array counts as empty."),
+        Meta(description="What the caller says about the page; an array counts as empty."),
     ] = None
     context: Annotated[
-        _Context | _Empty, Meta(description="What surrounds the message; an array counts as empty.")
+        _Context | _Empty, Meta(description="The context of the message; an array counts as empty.")
     ] = None
     timestamp: Annotated[
-        _Text, Meta(description="When it happened, RFC 3339 with Z or an offset; else, now.")
+        _Text,
+        Meta(description="When it happened, RFC 3339 with Z or an offset; without it, now."),
     ] = None
     original_timestamp: Annotated[
-        _Text, Meta(description="The same by another name; it counts where `timestamp` is missing.")
+        _Text, Meta(description="The same by another name; used if `timestamp` is missing.")
     ] = None
     sent_at: Annotated[
         Any,
-        Meta(description="When it was sent, by the sender's clock: corrects one that is wrong."),
+        Meta(
+            description="When it was sent, by the sender's clock; corrects a clock that is wrong."
+        ),
     ] = None
     received_at: Annotated[
         Any, Meta(description="When it first arrived; the export of rejected messages adds it.")
     ] = None
     message_id: Annotated[
-        Any, Meta(description="Tells the message from others, so that it counts once.")
+        Any, Meta(description="Identifies the message, so that it counts once.")
     ] = None
 
     @property
     def is_marked(self) -> bool:
-        """Whether this is a Segment message, and not something else, or nothing."""
-        return bool(self.type or _told(self.user_id) or _told(self.anonymous_id) or self.message_id)
+        """Whether a value marks this as a Segment message; the keys alone may be null or empty."""
+        return bool(
+            self.type or _as_text(self.user_id) or _as_text(self.anonymous_id) or self.message_id
+        )
 
     @property
     def user(self) -> str:
-        """The user's id: `userId`, else `anonymousId`; either may be empty."""
-        user = _told(self.user_id) or _told(self.anonymous_id)
+        """The user's id: `userId`, or `anonymousId` if that is missing or empty."""
+        user = _as_text(self.user_id) or _as_text(self.anonymous_id)
         if not user:
             raise InvalidInput("missing_key", "userId and anonymousId are missing", "userId")
         return user
 
     @property
     def page(self) -> str:
-        """The page's name: `name`, after its `category`, or the first of what else tells it."""
+        """The page's name: `name` after its `category`, or else the first title, path or url."""
         if self.name:
             category = self.category
             return f"{category}: {self.name}" if _is_text(category) else self.name
         own = self.properties if isinstance(self.properties, _Page) else _Page()
         context = self.context if isinstance(self.context, _Context) else _Context()
         around = context.page if isinstance(context.page, _Page) else _Page()
-        told = (own.title, around.title, own.path, _path(own.url), _path(around.url))
-        page = next(filter(_is_text, told), None)
+        names = (own.title, around.title, own.path, _path(own.url), _path(around.url))
+        page = next(filter(_is_text, names), None)
         if page is None:
-            message = "nothing tells the page: no name, title, path or url"
+            message = "there is no name, title, path or url of the page"
             raise InvalidInput("missing_key", message, "name")
         return str(page)
 
     def as_event(self) -> WireEvent:
         """Return the page view in our own format.
 
-        ValueError if the message is none, or if that depends on how it arrived.
+        Raises ValueError if the message is not a page view, or if this depends on its arrival.
         """
         if self.type not in PAGES or not self.time:
-            raise ValueError("not plainly a page view")
+            raise ValueError("the type or the time is missing, or this is not a page view")
         return WireEvent(self.user, self.page, self.time)
 
     @property
     def time(self) -> str | None:
-        """When it happened, by the sender's clock, if that is told."""
+        """When it happened by the sender's clock; None if the message does not say."""
         return self.timestamp or self.original_timestamp or None
 
 
 def may_be_ours(text: bytes) -> bool:
-    """Return whether JSON may have the key that marks our format, be it written with escapes."""
+    """Return whether a JSON text may have the key of our own format, also if it has escapes."""
     return b'"user_id"' in text or b"\\u00" in text
 
 
-def _told(user: str | int | None) -> str | None:
-    """Return an id as text: some clients send a number as it is, and 0 is one as well."""
+def _as_text(user: str | int | None) -> str | None:
+    """Return an id as text; some clients send a number, and 0 is a valid one."""
     return str(user) if isinstance(user, int) else user
 
 
@@ -187,7 +194,7 @@ def _is_text(value: object) -> bool:
 
 
 def _path(url: object) -> str | None:
-    """Return the path of an address, `/` of a host alone; None where there is none."""
+    """Return the path of an address, `/` if it has only a host, or None if it has neither."""
     if not isinstance(url, str):
         return None
     try:

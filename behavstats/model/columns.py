@@ -1,4 +1,4 @@
-"""Page views in columns: arrays in place of an object for each page view."""
+"""Page views in columns: arrays instead of one object for each page view."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,18 +10,22 @@ from numpy.typing import NDArray
 from behavstats.model.page_view import PageView
 
 Instants = NDArray[np.int64]
-
+"""Whole ms since the epoch, UTC."""
 
 Numbers = NDArray[np.int32]
+"""Indices into a list of texts."""
+
+_ENTRY_BYTES = 150  # for each text, in dictionaries and SQL parameters, beside the text itself
+_DATED_BYTES = 1_000  # for each page view with an arrival key, roughly
 
 
 @dataclass(frozen=True, slots=True)
 class PageViews:
     """Page views in columns: number i is `user_ids[users[i]]`, `instants[i]`, `names[pages[i]]`.
 
-    The three arrays are of one length; instants are whole ms since the epoch, UTC. The texts of a
-    list are distinct; some of them may belong to no page view. The few that are `dated` by when
-    their message arrived stand apart.
+    The three arrays have the same length. The texts in a list are distinct, and some of them may
+    belong to no page view. The few page views with an arrival key (see `PageView`) are not in the
+    columns but in `dated`.
     """
 
     user_ids: list[str]
@@ -36,7 +40,7 @@ class PageViews:
 
     @property
     def size(self) -> int:
-        """Roughly the bytes of memory that they take."""
+        """Roughly the bytes of memory that arrays and texts take."""
         return self.nbytes + sum(map(getsizeof, self.user_ids)) + sum(map(getsizeof, self.names))
 
     @property
@@ -45,15 +49,11 @@ class PageViews:
         return self.users.nbytes + self.instants.nbytes + self.pages.nbytes
 
 
-_ENTRY = 150  # bytes that a text takes beside itself: in a dictionary, and as it is asked for
-_DATED = 1_000  # bytes of a page view that stands apart, roughly
-
-
 class Numbering(dict[str, int]):
-    """Numbers texts in the order in which they are first met."""
+    """Numbers texts from 0, in the order in which they first appear."""
 
     def __missing__(self, text: str) -> int:
-        """Give the next number to a text that has none."""
+        """Give the next number to a new text."""
         number = self[text] = len(self)
         return number
 
@@ -63,9 +63,9 @@ class Numbering(dict[str, int]):
 
 
 class BatchBuilder:
-    """Page views of many blocks, put together one after the other; each text is held once.
+    """Joins the page views of many blocks; each text is held once.
 
-    `size` is what they take in memory, in bytes, roughly.
+    `size` is roughly the bytes of memory that they take.
     """
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ class BatchBuilder:
         return self._length
 
     def add(self, views: PageViews) -> None:
-        """Add page views behind those that are there."""
+        """Append page views."""
         users = self._renumbered(self._user_ids, views.user_ids)
         pages = self._renumbered(self._names, views.names)
         self._users.append(users[views.users])
@@ -89,10 +89,10 @@ class BatchBuilder:
         self._pages.append(pages[views.pages])
         self._dated += views.dated
         self._length += len(views)
-        self.size += views.nbytes + _DATED * len(views.dated)
+        self.size += views.nbytes + _DATED_BYTES * len(views.dated)
 
     def page_views(self) -> PageViews:
-        """Return all that was added."""
+        """Return all page views that were added, in order."""
         return PageViews(
             users=np.concatenate(self._users),
             instants=np.concatenate(self._instants),
@@ -103,8 +103,9 @@ class BatchBuilder:
         )
 
     def _renumbered(self, numbering: Numbering, texts: list[str]) -> Numbers:
+        """Return the numbers of texts in all blocks together, and count the memory of new texts."""
         known = len(numbering)
         numbers = numbering.numbers(texts)
         new = np.flatnonzero(numbers >= known).tolist()
-        self.size += sum(getsizeof(texts[number]) + _ENTRY for number in new)
+        self.size += sum(getsizeof(texts[number]) + _ENTRY_BYTES for number in new)
         return numbers

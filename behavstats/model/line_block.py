@@ -1,17 +1,18 @@
-"""A block of lines: whole lines of one source that stand together."""
+"""A block of lines, which is what sources give and decoders take."""
 
 from typing import NamedTuple
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAX_LINE_BYTES = 1024 * 1024
+"""The limit for a line, without its newline."""
 
 
 class Block(NamedTuple):
-    """Whole lines of one source that stand together.
+    """Consecutive whole lines of one source.
 
-    `line` and `offset` (bytes, decompressed) say where the first of them stands, `length` how many
-    bytes they span there. Of a line over `MAX_LINE_BYTES`, which is a block of its own, `text` is
-    only the beginning; everywhere else `length` is that of `text`.
+    `line` (from 1) and `offset` (bytes, decompressed) say where the first line starts, `length` how
+    many bytes the lines take in the source. An over-long line (over `MAX_LINE_BYTES`) is a block of
+    its own, and `text` is only its beginning; otherwise `length` is `len(text)`.
     """
 
     source: str
@@ -22,5 +23,5 @@ class Block(NamedTuple):
 
     @property
     def is_overlong(self) -> bool:
-        """Whether this is one line that is longer than a page view may be."""
+        """Whether this is a single line over `MAX_LINE_BYTES`."""
         return self.length > len(self.text)

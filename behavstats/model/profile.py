@@ -1,9 +1,4 @@
-"""The summary algebra and the profile: pure, no input or output, no clock.
-
-A *summary* of a run of consecutive page views of one user holds all that a profile needs. Summaries
-of adjacent runs merge, `Summary()` is the identity, and merging is associative; so the same
-definition serves one view, a pre-aggregated hour, a late view and a whole window.
-"""
+"""The profile: what a user did in a window, read out of a summary."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -27,90 +22,93 @@ class Window(NamedTuple):
 
     @property
     def start(self) -> int:
-        """The instant in ms just before the window: a view at it is outside."""
+        """The start of the window in ms; a view at this instant is outside."""
         return self.as_of - self.days * DAY
 
     @property
     def dates(self) -> range:
         """The UTC dates that the window touches, as days since the epoch.
 
-        One more than `days`, or just `days` if it ends with the last millisecond of a date.
+        These are `days` + 1 dates, or `days` if the window ends with the last ms of a date.
         """
         return range((self.start + 1) // DAY, self.as_of // DAY + 1)
 
 
 def window(as_of: int, days: int = 7) -> Window:
-    """Return the window that ends at `as_of` (ms); InvalidInput unless `days` is 1 to 90."""
+    """Return the window that ends at `as_of` (ms); raises InvalidInput unless `days` is 1 to 90."""
     if not 1 <= days <= MAX_DAYS:
         raise InvalidInput("invalid_days", f"days must be 1 to {MAX_DAYS}, not {days}", "days")
     return Window(as_of, days)
 
 
-def _said(words: str) -> Meta:
-    """Return what a schema says of a field: what it is, and in which unit."""
-    return Meta(description=words)
+def _doc(description: str) -> Meta:
+    """Return the description of a field for a JSON schema."""
+    return Meta(description=description)
 
 
 class Bounds(TypedDict):
-    """A window's ends: views after the one, until the other, are inside."""
+    """The ends of a window: the views after the one and until the other are inside."""
 
-    after: Annotated[str, _said("Its beginning, which is outside (RFC 3339, UTC, milliseconds).")]
-    until: Annotated[str, _said("Its end, which is inside (RFC 3339, UTC, milliseconds).")]
+    after: Annotated[str, _doc("The start, which is outside (RFC 3339, UTC, milliseconds).")]
+    until: Annotated[str, _doc("The end, which is inside (RFC 3339, UTC, milliseconds).")]
 
 
 class DayViews(TypedDict):
-    """The views of a UTC date."""
+    """The page views of a UTC date."""
 
-    date: Annotated[str, _said("The UTC date, such as 2026-11-15.")]
-    views: Annotated[int, _said("Page views in the window on this date.")]
+    date: Annotated[str, _doc("The UTC date, such as 2026-11-15.")]
+    views: Annotated[int, _doc("Page views in the window on this date.")]
 
 
 class TopPage(TypedDict):
     """One of the most viewed pages."""
 
-    name: Annotated[str, _said("The page's name.")]
-    views: Annotated[int, _said("Page views of this page in the window.")]
-    last_viewed: Annotated[str, _said("When it was viewed last (RFC 3339, UTC, milliseconds).")]
+    name: Annotated[str, _doc("The page's name.")]
+    views: Annotated[int, _doc("Page views of this page in the window.")]
+    last_viewed: Annotated[str, _doc("When it was viewed last (RFC 3339, UTC, milliseconds).")]
 
 
 class Details(TypedDict, total=False):
-    """What lies beneath a profile; instants are RFC 3339, in UTC."""
+    """The details of a profile; instants are RFC 3339, in UTC."""
 
-    window: Annotated[Bounds, _said("The window's two ends.")]
-    seconds_on_site: Annotated[float, _said("Time on site in seconds, exact to the millisecond.")]
-    visits: Annotated[int, _said("Visits: runs of page views with gaps of at most 30 minutes.")]
-    days: Annotated[list[DayViews], _said("Each UTC date that the window touches, and its views.")]
+    window: Annotated[Bounds, _doc("The window's two ends.")]
+    seconds_on_site: Annotated[float, _doc("Time on site in seconds, exact to the millisecond.")]
+    visits: Annotated[int, _doc("Visits: runs of page views with gaps of at most 30 minutes.")]
+    days: Annotated[
+        list[DayViews], _doc("Each UTC date that the window touches, and its page views.")
+    ]
     top_pages: Annotated[
-        list[TopPage], _said("The ten most viewed pages, the first of them first.")
+        list[TopPage], _doc("The ten most viewed pages; the most viewed comes first.")
     ]
     first_view: Annotated[
-        str | None, _said("The first page view in the window (RFC 3339, UTC), or null.")
+        str | None, _doc("The first page view in the window (RFC 3339, UTC), or null.")
     ]
     last_view: Annotated[
-        str | None, _said("The last page view in the window (RFC 3339, UTC), or null.")
+        str | None, _doc("The last page view in the window (RFC 3339, UTC), or null.")
     ]
 
 
 Profile = dict[str, Any]
-"""A profile, as it is shown: `FIELDS`, with the number of days in their names, and `Details`."""
+"""A profile as it is shown: `FIELDS`, with the days in their names, and maybe `Details`."""
 
 FIELDS: Mapping[str, Any] = {
-    "user_id": Annotated[str, _said("The user's id.")],
+    "user_id": Annotated[str, _doc("The user's id.")],
     "number_pages_viewed_in_the_last_{days}_days": Annotated[
-        int, _said("Page views in the window; a page that was viewed twice counts twice.")
+        int, _doc("Page views in the window; a page that was viewed twice counts twice.")
     ],
     "time_spent_on_site_in_last_{days}_days": Annotated[
         int,
-        _said("Minutes on the site, rounded half up: the sum of gaps of at most 30 minutes."),
+        _doc("Minutes on the site, rounded half up: the sum of gaps of at most 30 minutes."),
     ],
     "number_of_days_active_in_last_{days}_days": Annotated[
-        int, _said("Days: UTC dates with a page view in the window, at most its length.")
+        int, _doc("UTC dates with a page view in the window, at most the days of the window.")
     ],
     "most_viewed_page_in_last_{days}_days": Annotated[
-        str | None, _said("The name of the page viewed most often; null where there is none.")
+        str | None,
+        _doc("The name of the page viewed most often; null if there are no page views."),
     ],
 }
-"""The keys of a profile, in order, and the types of their values."""
+"""The keys of a profile in order, and the types of their values."""
 
 
 @cache
@@ -119,12 +117,12 @@ def _keys(days: int) -> list[str]:
 
 
 def profile(user_id: str, summary: Summary, days: int = 7) -> Profile:
-    """Read the profile out of the summary of a window of `days` days: five keys, in order."""
+    """Return the profile for the summary of a window of `days` days: five keys, in order."""
     values = (
         user_id,
         summary.views,
         _whole_minutes(summary.time),
-        # A rolling window can touch days + 1 dates; its two partial ends make one day together.
+        # A rolling window can touch days + 1 dates; its two partial dates count as one day.
         min(len(summary.dates), days),
         most_viewed(summary.pages),
     )
@@ -132,10 +130,9 @@ def profile(user_id: str, summary: Summary, days: int = 7) -> Profile:
 
 
 def detailed_profile(user_id: str, summary: Summary, window: Window) -> Profile:
-    """Read out the profile and, behind its five keys, what lies beneath it.
+    """Return the profile for the summary of `window`, followed by its `Details`.
 
-    `seconds_on_site` is exact to the millisecond; `days` has every UTC date that the window
-    touches; first and last view are those in the window, or null.
+    `days` has every UTC date that the window touches, also those without a view.
     """
     details: Details = {
         "window": {"after": format_instant(window.start), "until": format_instant(window.as_of)},
@@ -156,7 +153,7 @@ def detailed_profile(user_id: str, summary: Summary, window: Window) -> Profile:
 
 
 def encode(profile: Mapping[str, object]) -> bytes:
-    """Return a profile as JSON, the same from every interface."""
+    """Return a profile as JSON; every interface uses this, so all give the same bytes."""
     return msgspec.json.encode(profile)
 
 

@@ -1,15 +1,16 @@
-"""How many rejected lines a store keeps, and for how long."""
+"""The limits on the rejected lines that a store keeps."""
 
 from typing import NamedTuple
 
+from behavstats.model.timestamps import DAY
+
 MIB = 1024 * 1024
-DAY = 24 * 60 * 60 * 1000  # ms
 
 
 class Bounds(NamedTuple):
-    """How many rejected lines are kept, how many bytes of their texts, and for how many ms.
+    """The most rejected lines that are kept, the most bytes of their texts, and their age in ms.
 
-    Beyond that, the oldest go first.
+    The oldest lines are deleted first.
     """
 
     lines: int = 100_000

@@ -1,4 +1,9 @@
-"""The summary algebra: summarise page views, merge summaries, rank pages."""
+"""The summary algebra: summarise page views, merge summaries, rank pages.
+
+A *summary* of a run of consecutive page views of one user holds everything a profile needs.
+Summaries of adjacent runs merge, `Summary()` is the identity, and merging is associative. So one
+definition serves a single view, a pre-aggregated hour, a late view and a whole window.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,24 +15,25 @@ import msgspec
 from behavstats.model.timestamps import DAY, MINUTE
 
 VISIT_GAP = 30 * MINUTE
-"""Longest gap, in ms, between two consecutive views of one visit."""
+"""The longest gap between two consecutive views of one visit, in ms."""
 
 TOP_PAGES = 10
+"""How many pages `top_pages` returns at most."""
 
 
 class PageTally(msgspec.Struct, frozen=True, gc=False):
-    """How often a page was viewed, and when last (ms since the epoch)."""
+    """How often a page was viewed, and when it was viewed last (ms since the epoch)."""
 
     views: int
     last: int
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """What a run of consecutive page views of one user comes to; by default, of no view.
+    """The summary of a run of consecutive page views of one user; by default, of no view.
 
-    `first` and `last` are instants, `time` the counted time on site, all in ms; `visits` counts
-    maximal runs with gaps of at most `VISIT_GAP`; `dates` maps a UTC date (days since the epoch)
-    to its views; `pages` maps a name to its tally.
+    `first` and `last` are instants and `time` is the counted time on site, all in ms; `visits`
+    counts maximal runs with gaps of at most `VISIT_GAP`; `dates` maps a UTC date (days since the
+    epoch) to the number of its views; `pages` maps a name to its tally.
     """
 
     first: int | None = None
@@ -40,16 +46,16 @@ class Summary(msgspec.Struct, frozen=True):
 
 
 def summarise(instants: Sequence[int], names: Sequence[str]) -> Summary:
-    """Return the summary of views in order of time: their instants (ms), and their pages' names.
+    """Return the summary of views in order of time, given their instants (ms) and page names.
 
-    The fold of `merge` over summaries of one view each, in a few passes.
+    Equals the fold of `merge` over summaries of one view each, but takes only a few passes.
     """
     if not instants:
         return Summary()
     gaps = map(sub, instants[1:], instants)
     within_visits = [gap for gap in gaps if gap <= VISIT_GAP]
     views = Counter(names)
-    last = dict(zip(names, instants, strict=True))  # in the same order; the last one stays
+    last = dict(zip(names, instants, strict=True))  # in the order of `views`; the latest stays
     return Summary(
         first=instants[0],
         last=instants[-1],
@@ -62,9 +68,9 @@ def summarise(instants: Sequence[int], names: Sequence[str]) -> Summary:
 
 
 def merge(earlier: Summary, later: Summary) -> Summary:
-    """Return the summary of two adjacent runs joined, of which `earlier` ends first.
+    """Return the summary of two adjacent runs joined; `earlier` ends before `later` begins.
 
-    Raises ValueError where the runs overlap in time, since their gap is not known then.
+    Raises ValueError if the runs overlap in time, since the gap between them is not known then.
     """
     if earlier.last is None or later.first is None:
         return later if earlier.last is None else earlier
@@ -91,13 +97,13 @@ def merge(earlier: Summary, later: Summary) -> Summary:
 
 
 def _rank(page: tuple[str, PageTally]) -> tuple[int, int, str]:
-    """Order pages: the most viewed first, then the one viewed last, then the smaller name."""
+    """Order pages by most views, then by latest view, then by smaller name."""
     name, tally = page
     return -tally.views, -tally.last, name
 
 
 def most_viewed(pages: Mapping[str, PageTally]) -> str | None:
-    """Return the first of `top_pages`; only those that are viewed as often need to be compared."""
+    """Return the name of the first of `top_pages`, or None; compares only the most viewed pages."""
     if not pages:
         return None
     most = max(map(attrgetter("views"), pages.values()))
@@ -106,5 +112,5 @@ def most_viewed(pages: Mapping[str, PageTally]) -> str | None:
 
 
 def top_pages(summary: Summary) -> list[tuple[str, PageTally]]:
-    """Return the ten most viewed pages, in the order in which one would be the most viewed."""
+    """Return the ten most viewed pages; the first is the most viewed page of the profile."""
     return nsmallest(TOP_PAGES, summary.pages.items(), key=_rank)

@@ -1,7 +1,7 @@
-"""Runs of very many page views, summarised in columns: the algebra of `profile`, for a million.
+"""The summary algebra in columns, for runs of up to millions of page views.
 
-A run is a summary whose pages stand apart, in a table of tallies by the pages' keys: those are what
-takes long to merge one by one. All else is left to `profile`.
+A partial summary is a summary whose pages are in a table of tallies by page key, since merging
+pages one by one takes long. Everything else uses the algebra of `summary`.
 """
 
 from collections.abc import Sequence
@@ -18,26 +18,26 @@ Integers = NDArray[np.int64]
 
 
 class Tallies(NamedTuple):
-    """Of pages by their keys: how often they were viewed, and when last (ms since the epoch)."""
+    """The views and the last instant (ms since the epoch) of pages, by page key, in columns."""
 
     pages: Integers
     views: Integers
     last: Integers
 
     def at(self, where: NDArray[np.intp] | NDArray[np.bool_]) -> "Tallies":
-        """Return some of them."""
+        """Return the tallies at some positions."""
         return Tallies(self.pages[where], self.views[where], self.last[where])
 
 
 class PartialSummary(NamedTuple):
-    """Consecutive page views of one user: a summary without pages, and these, each once."""
+    """A summary of consecutive page views of one user, without pages, and a tally for each page."""
 
     summary: Summary
     tallies: Tallies
 
 
 def summarise_columns(instants: Integers, pages: Integers) -> PartialSummary:
-    """Return the run of page views that come in order of time, with their pages' keys."""
+    """Summarise page views in order of time, given their instants (ms) and page keys."""
     tallies = _merged(Tallies(pages, np.ones_like(pages), instants))
     if not len(instants):
         return PartialSummary(Summary(), tallies)
@@ -55,15 +55,15 @@ def summarise_columns(instants: Integers, pages: Integers) -> PartialSummary:
     return PartialSummary(summary, tallies)
 
 
-def merge_partials(runs: Sequence[PartialSummary]) -> PartialSummary:
-    """Return the run of adjacent runs, of at least one, in order of time."""
-    columns = zip(*(run.tallies for run in runs), strict=True)
+def merge_partials(partials: Sequence[PartialSummary]) -> PartialSummary:
+    """Merge the partial summaries of adjacent runs, at least one, in order of time."""
+    columns = zip(*(partial.tallies for partial in partials), strict=True)
     tallies = _merged(Tallies(*map(np.concatenate, columns)))
-    return PartialSummary(reduce(merge, [run.summary for run in runs]), tallies)
+    return PartialSummary(reduce(merge, [partial.summary for partial in partials]), tallies)
 
 
 def top_candidates(tallies: Tallies) -> Tallies:
-    """Return the tallies that can be among the ten most viewed, whatever their pages' names."""
+    """Return the tallies that can be among the ten most viewed pages, whatever the names are."""
     if len(tallies.pages) <= TOP_PAGES:
         return tallies
     tenth = np.lexsort((-tallies.last, -tallies.views))[TOP_PAGES - 1]
@@ -73,17 +73,17 @@ def top_candidates(tallies: Tallies) -> Tallies:
 
 
 def pack(tallies: Tallies, start: int) -> bytes:
-    """Return tallies of a span that begins at `start` (ms, less than 49 days before) as bytes.
+    """Return tallies as bytes, 16 for each page; `start` is less than 49 days before any instant.
 
-    Sixteen for each page: keys, views and last instants, these from the start, one column after
-    the other.
+    One column follows the other: page keys (8 bytes each), views (4), and last instants in ms since
+    `start` (4), all little-endian.
     """
     views, last = tallies.views.astype("<u4"), (tallies.last - start).astype("<u4")
     return tallies.pages.astype("<i8").tobytes() + views.tobytes() + last.tobytes()
 
 
 def unpack(packed: bytes, start: int) -> Tallies:
-    """Return the tallies that `pack` made bytes of."""
+    """Return the tallies from the bytes of `pack`."""
     count = len(packed) // 16
     pages = np.frombuffer(packed, "<i8", count)
     views = np.frombuffer(packed, "<u4", count, offset=8 * count)
@@ -92,7 +92,7 @@ def unpack(packed: bytes, start: int) -> Tallies:
 
 
 def _merged(tallies: Tallies) -> Tallies:
-    """Make one tally of all those of a page; in the order of the pages' keys."""
+    """Merge the tallies of each page to one; sorted by page key."""
     tallies = tallies.at(np.argsort(tallies.pages))
     starts = np.flatnonzero(np.diff(tallies.pages, prepend=-1))
     if not len(starts):

@@ -1,4 +1,4 @@
-"""Instants: RFC 3339 text to whole milliseconds since the epoch, UTC, and back."""
+"""Convert RFC 3339 text to instants (whole ms since the epoch, UTC) and back."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -15,22 +15,21 @@ _MILLISECOND = timedelta(milliseconds=1)
 _NOT_RFC_3339 = "is not RFC 3339 with Z or an offset"
 _LAST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
 
-# The grammar of RFC 3339, section 5.6, in full; which days a month has is left to `datetime`. A
-# leap second (:60) has no millisecond of its own since the epoch and is not accepted.
+# The whole grammar of RFC 3339, section 5.6; `datetime` checks the day of the month. A leap second
+# (:60) is not accepted, since it has no millisecond of its own since the epoch.
 _RFC_3339 = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?"
     r"([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)",
     re.ASCII,
 )
-_SHOWN = 40  # characters of a bad timestamp
+_SHOWN = 40  # characters of a bad timestamp in a message
 
 
 def parse_instant(text: str, field: str = "timestamp") -> int:
-    """Return the instant that an RFC 3339 timestamp names, in whole ms since the epoch.
+    """Return the instant of an RFC 3339 timestamp, in whole ms since the epoch.
 
-    Digits finer than a millisecond are cut off. Raises InvalidInput (`invalid_timestamp`, or of
-    the `field` that is being read) if the text is not RFC 3339, has no offset, or names no instant
-    of the years 1970 to 9999.
+    Digits finer than a millisecond are cut off. Raises InvalidInput (its code is `invalid_` and the
+    `field`) if the text is not RFC 3339, has no offset, or is outside of the years 1970 to 9999.
     """
     try:
         return _parse(text)
@@ -55,11 +54,11 @@ def _parse(text: str) -> int:
 
 
 def format_instant(instant: int) -> str:
-    """Return the RFC 3339 text, in UTC with three decimals and `Z`, of ms since the epoch."""
+    """Return ms since the epoch as RFC 3339 text, in UTC with three decimals and `Z`."""
     text = (_EPOCH + instant * _MILLISECOND).isoformat(timespec="milliseconds")
     return text.removesuffix("+00:00") + "Z"
 
 
 def format_date(day: int) -> str:
-    """Return the ISO text of the UTC date that lies `day` days after 1970-01-01."""
+    """Return the UTC date that is `day` days after 1970-01-01 as ISO text."""
     return (_EPOCH + timedelta(days=day)).date().isoformat()

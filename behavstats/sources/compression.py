@@ -1,4 +1,4 @@
-"""Decompressing a source, and what its damage means."""
+"""Decompress a source, and report damage to it."""
 
 import gzip
 import sys
@@ -14,24 +14,29 @@ else:
     from backports import zstd
 
 CHUNK_BYTES = 1024 * 1024
-"""What is read of a source at once, at most."""
+"""The most that is read from a source at once."""
+
 MAGIC_BYTES = 4
-"""So many bytes tell how a source is compressed."""
+"""The number of bytes that tell how a source is compressed."""
+
+DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError)
+"""The exceptions that decompression raises if the data is cut short or damaged."""
 
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _ZSTD_SKIPPABLE = [bytes([number, 0x2A, 0x4D, 0x18]) for number in range(0x50, 0x60)]
-DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError)
-"""What decompressing raises where the data is cut short or broken."""
 
 
 def never() -> bool:
-    """Say that a stream never pauses: a file is read as fast as it can be."""
+    """Return False: the stream never pauses, as a file on a disk."""
     return False
 
 
 def decompressed(stored: BinaryIO, beginning: bytes) -> BinaryIO:
-    """Tell by its first bytes how a stream is compressed, and return what it holds."""
+    """Return a stream of the decompressed content.
+
+    `beginning` (the first `MAGIC_BYTES`) tells whether `stored` is gzip, zstandard or plain.
+    """
     if beginning.startswith(_GZIP):
         return cast(BinaryIO, gzip.GzipFile(fileobj=stored))
     if beginning in (_ZSTD, *_ZSTD_SKIPPABLE):
@@ -40,15 +45,15 @@ def decompressed(stored: BinaryIO, beginning: bytes) -> BinaryIO:
 
 
 def chunks(name: str, stream: BinaryIO, pauses: Callable[[], bool] = never) -> Iterator[bytes]:
-    """Yield what can be read, at most 1 MiB at once; then SourceError if that is not all.
+    """Yield the content of a stream in chunks of at most 1 MiB; `b""` means that it pauses.
 
-    Yields nothing, `b""`, where the stream pauses.
+    Raises SourceError if the stream cannot be read to its end, after the bytes before that.
     """
     try:
         while True:
             if pauses():
                 yield b""
-            # Not read(): what it has collected is lost if it meets the damage.
+            # Not read(): if it met damage, it would lose the bytes that it has collected.
             chunk = stream.read1(CHUNK_BYTES)  # type: ignore[attr-defined]
             if not chunk:
                 return
@@ -60,11 +65,11 @@ def chunks(name: str, stream: BinaryIO, pauses: Callable[[], bool] = never) -> I
 
 
 def damaged(name: str, error: Exception) -> SourceError:
-    """Return what an error of decompressing means for a source."""
+    """Return the SourceError for an exception of decompression."""
     return SourceError(f"{name}: cannot be decompressed to its end ({error})")
 
 
 def unreadable(name: str, error: Exception) -> SourceError:
-    """Return what an error of the operating system means for a source."""
+    """Return the SourceError for an exception of the operating system."""
     reason = getattr(error, "strerror", None) or error
     return SourceError(f"{name}: {reason}")

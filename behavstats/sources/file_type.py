@@ -1,4 +1,4 @@
-"""What is no text: told by its first bytes, so that it is named and not taken line by line."""
+"""Recognise files that are not text by their first bytes; their lines are not ingested."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from behavstats.errors import SourceError
 
 LONGEST = 512
-"""So many bytes, of what is decompressed, tell what it is."""
+"""The number of (decompressed) bytes that are needed to recognise a file."""
 
 _TAR_AT = 257
 _SQLITE = b"SQLite format 3\0"
 _APPLICATION_AT = 68
-_OWN = b"bsts"  # where SQLite has an application's id: `schema` writes it
+_OWN = b"bsts"  # SQLite's application id of a store (`PRAGMA application_id`)
 _BEGINNINGS = (
     (_SQLITE, "a SQLite database"),
     (b"\x89PNG\r\n\x1a\n", "a PNG image"),
@@ -38,19 +38,22 @@ _BEGINNINGS = (
     (b"\xfe\xff", "UTF-16 text, not UTF-8"),
 )
 _BZIP2 = re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)")
-# Every other byte is NUL: letters, digits and signs of ASCII, in two bytes each.
+# ASCII characters in two bytes each: every other byte is NUL.
 _UTF_16 = re.compile(rb"(?:[\t\n\r -~]\0){2}|(?:\0[\t\n\r -~]){2}")
 
 
 class NoText(SourceError):
-    """A source is no text; says what it is."""
+    """A source is not text; the message says what it is."""
 
     def __init__(self, name: str, kind: str) -> None:
         super().__init__(f"{name}: is {kind}, not JSON lines")
 
 
 def kind_of(beginning: bytes) -> str | None:
-    """Return what begins so (512 bytes, or all there are), if it is known and no text."""
+    """Return what kind of file has this beginning, or None if it may be text.
+
+    `beginning` is its first 512 bytes, decompressed, or all of a shorter file.
+    """
     if beginning.startswith(_SQLITE) and beginning[_APPLICATION_AT:].startswith(_OWN):
         return "a behavstats store, or a backup of one"
     if beginning[_TAR_AT:].startswith(b"ustar"):
@@ -63,10 +66,10 @@ def kind_of(beginning: bytes) -> str | None:
 
 
 def only_text(name: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the pieces of a content unchanged; NoText in place of the first if it is no text.
+    """Yield the pieces unchanged; raises NoText before the first if the content is not text.
 
-    It waits for as many as it takes to tell, but not where the source pauses (an empty piece), nor
-    behind the end of a line.
+    Waits for as many pieces as are needed to tell, but not longer than to the end of the first line
+    or to a pause of the source (an empty piece).
     """
     pieces = iter(pieces)
     first: list[bytes] = []

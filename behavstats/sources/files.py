@@ -1,11 +1,9 @@
-"""Sources: a path or standard input, plain or compressed, as blocks of whole lines."""
+"""Read a file or standard input, plain or compressed, as blocks of whole lines."""
 
 import io
 import os
-import select
 import stat
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import BinaryIO, cast
@@ -14,43 +12,40 @@ from behavstats.errors import SourceError
 from behavstats.model.line_block import Block
 from behavstats.sources.compression import (
     CHUNK_BYTES,
-    MAGIC_BYTES,
     chunks,
     decompressed,
     never,
     unreadable,
 )
+from behavstats.sources.counted_stream import CountedStream
 from behavstats.sources.file_type import only_text
 from behavstats.sources.line_blocks import blocks_of
 
 STANDARD_INPUT = "-"
 
-_PAUSE = 0.5  # seconds for which a pipe gives nothing
-_LONGEST_RUN = 2.0  # seconds of a pipe that does not pause
 _NULS = bytes(CHUNK_BYTES)
 
 
 class Source:
-    """An open source; `name` is its absolute path, or `-`."""
+    """An open source, from `open_source`; `name` is its absolute path, or `-`."""
 
-    def __init__(self, name: str, stream: "_CountedStream") -> None:
-        """Do not call; see `open_source`."""
+    def __init__(self, name: str, stream: CountedStream) -> None:
         self.name = name
         self._stream = stream
 
     @property
     def position(self) -> int:
-        """How many bytes were read so far, as they are stored (compressed, if they are)."""
+        """How many of the stored bytes were read so far (of a compressed file: compressed)."""
         return self._stream.position
 
     def blocks(self) -> Iterator[Block]:
-        """Yield the lines in blocks, bounded in bytes and lines; an over-long line stands alone.
+        """Yield the lines in blocks; see `blocks_of`.
 
-        NULs at the beginning are skipped: they are left where a log was truncated under a program
-        that goes on writing at its offset. Where a pipe pauses, an empty block follows the lines
-        that came: time to deal with them.
-        Raises SourceError where the rest cannot be read, after the whole lines before that; NoText
-        at once where it is no text.
+        NULs at the beginning are skipped: they appear if a log is truncated while a program goes on
+        writing at its old offset. When a pipe pauses, an empty block follows the lines so far, so
+        that the caller can store them.
+        Raises NoText at once if the source is not text, and SourceError if it cannot be read to its
+        end, after the whole lines before that.
         """
         stored = cast(BinaryIO, io.BufferedReader(self._stream, CHUNK_BYTES))
         plain = decompressed(stored, self._stream.beginning)
@@ -61,14 +56,14 @@ class Source:
 
 
 def stored_name(path: str) -> str:
-    """Return a path as the store has it: absolute, and UTF-8 even if it is not."""
+    """Return the name of a path in the store: absolute, with bytes that are not UTF-8 escaped."""
     return os.fsencode(os.path.abspath(path)).decode(errors="backslashreplace")
 
 
 def size_of(path: str) -> int | None:
-    """Return the bytes that are stored at a path, or None if that cannot be known (a pipe, `-`).
+    """Return the size of a file in bytes, or None if it has none (a pipe, `-`).
 
-    Raises SourceError if there is nothing that can be opened; without opening it.
+    Raises SourceError if the path cannot be opened. The file is not opened to find out.
     """
     if path == STANDARD_INPUT:
         return None
@@ -85,7 +80,7 @@ def size_of(path: str) -> int | None:
 
 @contextmanager
 def open_source(path: str) -> Iterator[Source]:
-    """Open a file, or standard input for `-`; SourceError if that is not possible."""
+    """Open a file, or standard input for `-`; raises SourceError if that is not possible."""
     with ExitStack() as stack:
         size_of(path)
         try:
@@ -94,7 +89,7 @@ def open_source(path: str) -> Iterator[Source]:
             else:
                 name = stored_name(path)
                 file = stack.enter_context(open(path, "rb", buffering=0))
-            stream = _CountedStream(file)
+            stream = CountedStream(file)
         except OSError as error:
             raise unreadable(path, error) from None
         yield Source(name, stream)
@@ -103,51 +98,12 @@ def open_source(path: str) -> Iterator[Source]:
 def _standard_input() -> io.FileIO:
     if sys.stdin is None:
         raise SourceError("-: standard input is closed")
-    os.set_blocking(sys.stdin.fileno(), True)  # as it is, unless who started us left it otherwise
+    os.set_blocking(sys.stdin.fileno(), True)  # the parent process may have changed it
     return open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
 
 
-class _CountedStream(io.RawIOBase):
-    """A stream whose first bytes can be looked at, also in a pipe, and that counts its bytes."""
-
-    def __init__(self, file: io.FileIO) -> None:
-        self._file = file
-        self._waits = not stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-        self._paused = time.monotonic()
-        self.beginning = file.read(MAGIC_BYTES)
-        while 0 < len(self.beginning) < MAGIC_BYTES and (more := file.read(1)):
-            self.beginning += more
-        self._unread = self.beginning
-        self.position = 0
-
-    def pauses(self) -> bool:
-        """Wait for more; say whether it takes so long that what came should be dealt with first.
-
-        Never in a file on a disk; in a pipe, also if it goes on and on.
-        """
-        if not self._waits or self._unread:
-            return False
-        (ready, _, _) = select.select([self._file], [], [], _PAUSE)
-        if ready and time.monotonic() < self._paused + _LONGEST_RUN:
-            return False
-        self._paused = time.monotonic()
-        return True
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        if self._unread:
-            length = len(self._unread)
-            buffer[:length], self._unread = self._unread, b""
-        else:
-            length = self._file.readinto(buffer)
-        self.position += length
-        return length
-
-
 class _Trimmed:
-    """Pieces without the NULs that they begin with; `nuls` says how many those were."""
+    """Pieces without the NULs at their beginning; `nuls` is the number of NULs skipped."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self.nuls = 0
@@ -159,12 +115,12 @@ class _Trimmed:
             nuls = 0 if has_begun else leading_nuls(piece)
             self.nuls += nuls
             has_begun |= nuls < len(piece)
-            if nuls < len(piece) or not piece:  # nothing at all would be a pause
+            if nuls < len(piece) or not piece:  # an empty piece means a pause
                 yield piece[nuls:]
 
 
 def leading_nuls(piece: bytes) -> int:
-    """Return how many NULs a piece of `CHUNK_BYTES` at most begins with."""
-    if piece == _NULS[: len(piece)]:  # thousands of times as fast as to look for their end
+    """Return how many NULs are at the beginning of a piece of at most `CHUNK_BYTES`."""
+    if piece == _NULS[: len(piece)]:  # thousands of times faster than lstrip
         return len(piece)
     return len(piece) - len(piece.lstrip(b"\0"))

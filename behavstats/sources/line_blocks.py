@@ -1,4 +1,4 @@
-"""Pieces of a source to blocks of whole lines, bounded in bytes and lines."""
+"""Cut the content of a source into blocks of whole lines, bounded in bytes and lines."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -14,15 +14,21 @@ _KEPT_OF_OVERLONG_LINE = 4 * 1024
 def blocks_of(
     name: str, pieces: Iterable[bytes], line: int = 1, offset: int = 0
 ) -> Iterator[Block]:
-    """Yield the lines that stand at an offset of a source, which comes in pieces, in blocks.
+    """Yield blocks of whole lines from `pieces`, the bytes of a source in any chunks.
 
-    Bounded in bytes and lines; an over-long line stands alone, and its newline begins what follows.
+    `line` and `offset` (bytes) say where the first piece stands in the source. An empty piece means
+    that the source pauses, and yields an empty block after the lines before it. An over-long line
+    is a block of its own; its newline begins the next block. If `pieces` raises SourceError, the
+    whole lines before the error are yielded first.
     """
     return _numbered(name, _runs_of_lines(pieces), line, offset)
 
 
 class _Run(NamedTuple):
-    """Whole lines, or the beginning of an over-long one; how many newlines, and how many bytes."""
+    """A run of whole lines, or the beginning of an over-long line.
+
+    `newlines` counts the newlines in `text`; `length` is the number of bytes in the source.
+    """
 
     text: bytes
     newlines: int
@@ -30,10 +36,10 @@ class _Run(NamedTuple):
 
 
 def _runs_of_lines(pieces: Iterable[bytes]) -> Iterator[_Run]:
-    """Yield runs of whole lines; of an over-long line, only the beginning is ever held."""
+    """Yield runs of whole lines; only the beginning of an over-long line is held in memory."""
     lines: list[bytes] = []
-    # The line whose end was not met yet: its beginning, and its length so far. A line that lies
-    # within one chunk is not over-long, so that this is the only one to look at.
+    # The line whose end has not come yet: its beginning, and its length so far. Only this line can
+    # be over-long, since a line within one chunk is shorter than the limit.
     begun, length = bytearray(), 0
     try:
         for chunk in pieces:
@@ -51,7 +57,7 @@ def _runs_of_lines(pieces: Iterable[bytes]) -> Iterator[_Run]:
             if length > MAX_LINE_BYTES + 1:
                 yield from _bounded(lines)
                 yield _Run(bytes(begun[:_KEPT_OF_OVERLONG_LINE]), 0, length - 1)
-                lines = [chunk[end - 1 : last]]  # its newline goes with the next run
+                lines = [chunk[end - 1 : last]]  # the newline belongs to the next run
             else:
                 lines += (bytes(begun), chunk[end:last])
             begun, length = bytearray(chunk[last:]), len(chunk) - last
@@ -69,7 +75,10 @@ def _runs_of_lines(pieces: Iterable[bytes]) -> Iterator[_Run]:
 
 
 def _bounded(lines: list[bytes]) -> Iterator[_Run]:
-    """Join runs of lines, and halve what has too many of them: millions may be two bytes long."""
+    """Join lines to a run, and halve it as long as it has too many lines.
+
+    Lines may be two bytes long, so a run that is bounded in bytes can still hold a million lines.
+    """
     waiting = [b"".join(lines)]
     while waiting:
         run = waiting.pop()
@@ -84,6 +93,7 @@ def _bounded(lines: list[bytes]) -> Iterator[_Run]:
 
 
 def _numbered(source: str, runs: Iterator[_Run], line: int, offset: int) -> Iterator[Block]:
+    """Yield runs as blocks with their place in the source, without its byte-order mark."""
     for text, newlines, length in runs:
         marked = offset == 0 and text.startswith(BYTE_ORDER_MARK)
         mark = len(BYTE_ORDER_MARK) if marked else 0

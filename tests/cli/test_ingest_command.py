@@ -98,7 +98,7 @@ def test_a_file_name_that_is_not_utf_8_is_stored_escaped(cli, tmp_path):
     done = cli("ingest", name)
     assert (done.returncode, counts(done)["added"]) == (1, 2)
     assert done.stderr.decode().startswith(
-        f"behavstats: {tmp_path}/\\xff\\n.jsonl:1: invalid_json: this is no JSON"
+        f"behavstats: {tmp_path}/\\xff\\n.jsonl:1: invalid_json: this is not JSON"
     )
 
 

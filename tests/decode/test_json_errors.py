@@ -26,14 +26,14 @@ def refusal(text, read=decode_event, *arguments):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (b"", "there is no JSON, but nothing"),
+        (b"", "the text is empty"),
         (b"{", "the JSON is not complete"),
         (b'{"user_id": "u', "the JSON is not complete"),
         (b'{"user_id": "\\ud83d"}', "the JSON is not complete, or holds half of a surrogate pair"),
-        (b'{"user_id": "u" "name"}', "this is no JSON: expected ',' or '}' (byte 16)"),
-        (b"{'user_id': 1}", "this is no JSON: a key that is not in double quotes (byte 1)"),
-        (b"user_id", "this is no JSON: an unexpected character (byte 0)"),
-        (b"{}\n{}", "this is no JSON: more text behind its end (byte 4)"),
+        (b'{"user_id": "u" "name"}', "this is not JSON: expected ',' or '}' (byte 16)"),
+        (b"{'user_id': 1}", "this is not JSON: a key that is not in double quotes (byte 1)"),
+        (b"user_id", "this is not JSON: an unexpected character (byte 0)"),
+        (b"{}\n{}", "this is not JSON: more text after its end (byte 4)"),
         (b"7", "the JSON is not an object"),
     ],
 )
