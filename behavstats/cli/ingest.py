@@ -17,20 +17,23 @@ from behavstats.cli.common import (
     Database,
     Json,
     app,
+    created_store,
     existing_store,
     exit_code,
     print_error,
     print_json,
-    say_that_it_waits,
+    store_options,
     told_at_least,
     write,
 )
-from behavstats.config import Settings, bounds_of
+from behavstats.clock import system_clock
+from behavstats.config import StoreOptions
 from behavstats.errors import InvalidInput, SourceError
 
 if TYPE_CHECKING:
     from behavstats.ingest.pipeline import Options
     from behavstats.ingest.report import Report
+    from behavstats.model.retention import Bounds
     from behavstats.store import Selection, Store
 
 _LARGE = 16 * 1024 * 1024  # bytes to ingest
@@ -65,30 +68,30 @@ def ingest(
     from behavstats.ingest.pipeline import Options, try_out
 
     gc.disable()  # nothing here makes cycles, and looking for them takes 2 % of the time
-    settings, options = Settings(db), Options(force, max_rejects, second)
+    options = Options(force, max_rejects, second)
     if dry_run:
         with second:
-            report = try_out(files, settings.clock, options)
+            report = try_out(files, system_clock, options)
     else:
-        report = _ingest(files, settings, options, size)
+        report = _ingest(files, store_options(db), options, size)
     _print_report(report, db, dry_run=dry_run, as_json=json)
     raise typer.Exit(exit_code(report))
 
 
-def _ingest(files: list[str], settings: Settings, options: "Options", size: int | None) -> "Report":
+def _ingest(
+    files: list[str], store_options: StoreOptions, options: "Options", size: int | None
+) -> "Report":
     from behavstats.cli import render
     from behavstats.ingest.pipeline import ingest
-    from behavstats.store import Store
 
-    bounds = bounds_of()
     with (
         options.second or nullcontext(),
-        Store.create(settings.db, settings.lock_timeout, say_that_it_waits, bounds) as store,
+        created_store(store_options) as store,
         render.IngestProgress(render.console(sys.stderr), size) as progress,
     ):
-        report = ingest(files, store, settings.clock, progress.update, options)
+        report = ingest(files, store, system_clock, progress.update, options)
         if not report.interrupted:
-            store.rejected.trim(settings.clock(), seconds=math.inf)
+            store.rejected.trim(system_clock(), seconds=math.inf)
     return report
 
 
@@ -142,7 +145,8 @@ def rejects(
     from behavstats.store import Selection
 
     chosen = Selection(source, None if source is None else stored_name(source), reason)
-    with existing_store(Settings(db)) as store:
+    options = store_options(db)
+    with existing_store(options) as store:
         if clear:
             count = store.clear_rejections(chosen, up_to, whole=everything)
             left = store.count_rejections()
@@ -150,7 +154,7 @@ def rejects(
         elif jsonl:
             _print_rejected_lines(store, chosen, db)
         else:
-            _print_summary(store, chosen, as_json=json)
+            _print_summary(store, chosen, options.bounds, as_json=json)
 
 
 def _check_options(
@@ -171,13 +175,12 @@ def _check_options(
         raise InvalidInput("conflicting_options", "--up-to and --all go with --clear")
 
 
-def _print_summary(store: "Store", chosen: "Selection", *, as_json: bool) -> None:
+def _print_summary(store: "Store", chosen: "Selection", bounds: "Bounds", *, as_json: bool) -> None:
     from behavstats.cli import render
 
     totals, groups = store.rejected.totals(), store.rejected.groups(chosen)
     if not groups and (chosen.source or chosen.reason):
         print_error("no rejected line is of this source and reason")
-    bounds = bounds_of()
     if as_json:
         print_json(render.rejects_values(totals, bounds, groups))
         return

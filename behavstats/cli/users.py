@@ -18,7 +18,8 @@ from behavstats.cli.common import (
     told_at_least,
     write,
 )
-from behavstats.config import Settings
+from behavstats.clock import system_clock
+from behavstats.config import StoreOptions
 
 
 @app.command(epilog="Example: behavstats profile 019mr8mf4r --days 30 --detail")
@@ -41,9 +42,8 @@ def profile(
     from behavstats.model.profile import detailed_profile, profile, window
     from behavstats.model.timestamps import parse_instant
 
-    settings = Settings(db)
-    wanted = window(settings.clock() if as_of is None else parse_instant(as_of, "as_of"), days)
-    with existing_store(settings) as store:
+    wanted = window(system_clock() if as_of is None else parse_instant(as_of, "as_of"), days)
+    with existing_store(StoreOptions(db)) as store:
         summary = store.summary(check_user_id(user), wanted)
     if json:
         print_json(
@@ -61,7 +61,7 @@ def export(user: User, db: Database = DEFAULT_DB) -> None:
     from behavstats.decode.lines import encode_lines
     from behavstats.model.page_view import check_user_id
 
-    with existing_store(Settings(db)) as store:
+    with existing_store(StoreOptions(db)) as store:
         for views in store.page_views(check_user_id(user)):
             write(encode_lines(views))
 
@@ -81,7 +81,7 @@ def forget(
     from behavstats.model.page_view import check_user_id
 
     check_user_id(user)
-    with existing_store(Settings(db)) as store:
+    with existing_store(StoreOptions(db)) as store:
         if not yes and sys.stdin and sys.stdin.isatty():
             _confirm(f"Erase all that {db} holds of user {printable(user)}?")
         receipt = store.forget(user)
