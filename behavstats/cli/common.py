@@ -96,6 +96,12 @@ def created_store(options: StoreOptions) -> "Store":
     return Store.create(options.path, options.lock_timeout, print_waiting, options.bounds)
 
 
+def db_option(db: Path) -> list[str]:
+    """Return the option for the store's path, if it has to be given."""
+    usual = (str(DEFAULT_DB), os.environ.get("BEHAVSTATS_DB"))
+    return [] if str(db) in usual else ["--db", str(db)]
+
+
 def print_waiting() -> None:
     """Tell the user why nothing seems to happen."""
     print_error("waiting for another process that is writing to the store")

@@ -21,9 +21,10 @@ def stats(json: Json = False, db: Database = DEFAULT_DB) -> None:
     if json:
         print_json(_for_json(statistics))
         return
-    from behavstats.cli import render
+    from behavstats.cli.render.console import console
+    from behavstats.cli.render.statistics import statistics_tables
 
-    render.console(sys.stdout).print(render.statistics_tables(statistics))
+    console(sys.stdout).print(statistics_tables(statistics))
 
 
 def _for_json(statistics: "Statistics") -> dict[str, object]:

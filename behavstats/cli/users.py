@@ -50,9 +50,10 @@ def profile(
             detailed_profile(user, summary, wanted) if detail else profile(user, summary, days)
         )
         return
-    from behavstats.cli import render
+    from behavstats.cli.render.console import console
+    from behavstats.cli.render.users import profile_tables
 
-    render.console(sys.stdout).print(render.profile_tables(user, summary, wanted, detail=detail))
+    console(sys.stdout).print(profile_tables(user, summary, wanted, detail=detail))
 
 
 @app.command(epilog="Example: behavstats export 019mr8mf4r > user.jsonl")
@@ -76,7 +77,8 @@ def forget(
     db: Database = DEFAULT_DB,
 ) -> None:
     """Erase a user: the page views, and all else that is stored of them."""
-    from behavstats.cli import render
+    from behavstats.cli.render.console import console
+    from behavstats.cli.render.users import receipt_line, receipt_table
     from behavstats.logs import printable
     from behavstats.model.page_view import check_user_id
 
@@ -85,11 +87,11 @@ def forget(
         if not yes and sys.stdin and sys.stdin.isatty():
             _confirm(f"Erase all that {db} holds of user {printable(user)}?")
         receipt = store.forget(user)
-    with told_at_least(render.receipt_line(receipt)):
+    with told_at_least(receipt_line(receipt)):
         if json:
             print_json(receipt._asdict())
         else:
-            render.console(sys.stdout).print(render.receipt_table(receipt))
+            console(sys.stdout).print(receipt_table(receipt))
 
 
 def _confirm(question: str) -> None:

@@ -77,7 +77,8 @@ def sources(
     db: Database = DEFAULT_DB,
 ) -> None:
     """List the files that were followed, and how far they were taken."""
-    from behavstats.cli import render
+    from behavstats.cli.render import sources as render
+    from behavstats.cli.render.console import console
     from behavstats.logs import printable
     from behavstats.sources.files import stored_name
     from behavstats.watch.tailed_file import up_to_date
@@ -94,5 +95,5 @@ def sources(
     if not followed:
         print("no file was followed yet")
         return
-    out = render.console(sys.stdout)
+    out = console(sys.stdout)
     out.print(render.sources_table(followed, is_wide=out.width >= render.WIDE))
