@@ -1,46 +1,35 @@
-"""The settings: one frozen object, built once at an edge from options and environment."""
+"""The options of a store, which are parsed once: from the command line and the environment."""
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from behavstats.clock import system_clock
 from behavstats.errors import InvalidInput
 from behavstats.model.retention import MIB, Bounds
 from behavstats.model.timestamps import DAY
 
 
-# A dataclass would take each command another millisecond to start.
-class Settings(NamedTuple):
-    """Where the store is, where the server listens, who may ask it, and what time it is.
+# A dataclass would make the start of each command a millisecond longer.
+class StoreOptions(NamedTuple):
+    """Where a store is, and how it is opened.
 
-    `clock` returns ms since the epoch; `lock_timeout` is how many seconds to wait for a store that
-    another process is writing to; `cors_origins` are None for those that the keys make sensible.
+    `lock_timeout` is how many seconds a write waits for another process that writes to the store;
+    `bounds` limit the rejected lines that the store keeps.
     """
 
-    db: Path
-    host: str = "127.0.0.1"
-    port: int = 8000
-    write_keys: tuple[str, ...] = ()
-    secret_keys: tuple[str, ...] = ()
-    cors_origins: tuple[str, ...] | None = None
+    path: Path
     lock_timeout: float = 60.0
-    clock: Callable[[], int] = system_clock
-
-    def __repr__(self) -> str:
-        """Show all but the keys, which must not get into a log."""
-        shown = self._replace(write_keys=(), secret_keys=())
-        return f"Settings{tuple(shown)}"
+    bounds: Bounds = Bounds()
 
 
 _PREFIX = "BEHAVSTATS_REJECTS_MAX_"
 
 
-def bounds_of(environment: Mapping[str, str] = os.environ) -> Bounds:
-    """Return the bounds that the environment asks for; InvalidInput if one is no whole number.
+def parse_bounds(environment: Mapping[str, str]) -> Bounds:
+    """Return the bounds that environment variables set for the rejected lines.
 
-    `BEHAVSTATS_REJECTS_MAX_LINES`, `..._MAX_MIB` and `..._MAX_DAYS`, each 1 or more.
+    The variables are `BEHAVSTATS_REJECTS_MAX_LINES`, `..._MAX_MIB` and `..._MAX_DAYS`. Raises
+    InvalidInput if one of them is not a whole number of at least 1.
     """
     default = Bounds()
     return Bounds(

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import bottle
 
-from behavstats.config import Settings
+from behavstats.config import StoreOptions
 from behavstats.daemon import supervisor
-from behavstats.ingest.shared_counts import SharedCounts
+from behavstats.daemon.options import ServerOptions
 from behavstats.logs import Answered
 from behavstats.server.asgi import Gateway
 from behavstats.server.payload import Intake
 
 
-def bare_app(_settings: Settings, _tally: SharedCounts) -> Gateway:
+def bare_app(*_: object) -> Gateway:
     """Return the least that a Bottle application can do with a GET and with a POST."""
     app = bottle.Bottle()
 
@@ -55,8 +55,7 @@ def main(kind: str, db: str, port: str) -> None:
         if not hasattr(supervisor, "load"):
             sys.exit("the supervisor has no load any more, which the bare routes stand in for")
         supervisor.load = bare_app
-    settings = Settings(Path(db), host="127.0.0.1", port=int(port), lock_timeout=5.0)
-    supervisor.serve(settings)
+    supervisor.serve(StoreOptions(Path(db), lock_timeout=5.0), ServerOptions(port=int(port)))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import os
 import sys
 from io import TextIOWrapper
 
-from behavstats.cli import ingest, maintain, serve, stats, users, watch  # noqa: F401  their commands
+from behavstats.cli import ingest, maintain, rejects, serve, stats, users, watch  # noqa: F401  their commands
 from behavstats.cli.common import PARTLY, UNUSABLE, USAGE, app, leave, print_error
 from behavstats.errors import BehavstatsError, InvalidInput, UnknownSource, UnknownUser
 

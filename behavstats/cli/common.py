@@ -11,7 +11,7 @@ import typer
 
 from behavstats import __version__
 from behavstats.cli.help import Application, Group
-from behavstats.config import Settings
+from behavstats.config import StoreOptions, parse_bounds
 
 if TYPE_CHECKING:
     from behavstats.ingest.report import Report
@@ -74,15 +74,36 @@ User = Annotated[str, typer.Argument(metavar="USER", help="The user's id.")]
 Json = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 
 
-def existing_store(settings: Settings) -> "Store":
-    """Open the store that is there; StoreError if there is none, or none that can be used."""
+def store_options(db: Path, lock_timeout: float = 60.0) -> StoreOptions:
+    """Return the options of a store whose rejected lines a command adds to, or shows.
+
+    Raises InvalidInput for a variable in the environment that is out of range.
+    """
+    return StoreOptions(db, lock_timeout, parse_bounds(os.environ))
+
+
+def existing_store(options: StoreOptions) -> "Store":
+    """Open an existing store; StoreError if there is none, or if it cannot be used."""
     from behavstats.store import Store
 
-    return Store.open(settings.db, settings.lock_timeout, say_that_it_waits)
+    return Store.open(options.path, options.lock_timeout, print_waiting, options.bounds)
 
 
-def say_that_it_waits() -> None:
-    """Tell whoever wonders why nothing happens."""
+def created_store(options: StoreOptions) -> "Store":
+    """Open a store, and create it first if it does not exist; StoreError if that fails."""
+    from behavstats.store import Store
+
+    return Store.create(options.path, options.lock_timeout, print_waiting, options.bounds)
+
+
+def db_option(db: Path) -> list[str]:
+    """Return the option for the store's path, if it has to be given."""
+    usual = (str(DEFAULT_DB), os.environ.get("BEHAVSTATS_DB"))
+    return [] if str(db) in usual else ["--db", str(db)]
+
+
+def print_waiting() -> None:
+    """Tell the user why nothing seems to happen."""
     print_error("waiting for another process that is writing to the store")
 
 

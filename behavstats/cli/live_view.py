@@ -10,7 +10,7 @@ from typing import IO
 from rich.live import Live
 from rich.table import Table
 
-from behavstats.cli.render import console
+from behavstats.cli.render.console import console
 from behavstats.logs import printable
 from behavstats.watch.tailed_file import Followed
 

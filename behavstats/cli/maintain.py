@@ -15,10 +15,10 @@ from behavstats.cli.common import (
     existing_store,
     print_error,
     print_json,
-    say_that_it_waits,
+    print_waiting,
     told_at_least,
 )
-from behavstats.config import Settings
+from behavstats.config import StoreOptions
 from behavstats.errors import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ def restore(
     from behavstats.store.sqlite.lock import StoreLock
     from behavstats.store.sqlite.restore import restore
 
-    settings = Settings(db)
-    path = resolved(settings.db)
-    lock = StoreLock(path, settings.lock_timeout, say_that_it_waits)
+    options = StoreOptions(db)
+    path = resolved(options.path)
+    lock = StoreLock(path, options.lock_timeout, print_waiting)
     restored = restore(backup.absolute(), path, lock)
     print(f"{db} is {backup} now: {restored.page_views:,} page views of {restored.users:,} users")
     if restored.kept is not None:
@@ -62,7 +62,7 @@ def check(
     db: Database = DEFAULT_DB,
 ) -> None:
     """Verify the file of the store, and its summaries."""
-    with existing_store(Settings(db)) as store:
+    with existing_store(StoreOptions(db)) as store:
         count, listed = _listed(store.check(), quiet=json)
         advice = "behavstats check --repair makes anew what is derived from page views"
         repaired = False
@@ -99,7 +99,7 @@ def backup(
     db: Database = DEFAULT_DB,
 ) -> None:
     """Make a sound copy of the store, which may be in use."""
-    with existing_store(Settings(db)) as store:
+    with existing_store(StoreOptions(db)) as store:
         store.back_up(file.absolute(), force=force)
     outcome = f"{db} was copied to {file}"
     with told_at_least(outcome):

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from behavstats.cli.common import DEFAULT_DB, Database, app, print_error
+from behavstats.cli.common import DEFAULT_DB, Database, app, print_error, store_options
 from behavstats.cli.help import Application
-from behavstats.config import Settings
 
+_LOCK_TIMEOUT = 5.0  # seconds; a request waits no longer for another process
 _WRITE_KEYS, _SECRET_KEYS = "BEHAVSTATS_WRITE_KEYS", "BEHAVSTATS_SECRET_KEYS"
 
 
@@ -110,20 +110,16 @@ def serve(
     """
     write_keys = [*(write_key or ()), *_keys_of(write_key_file, _WRITE_KEYS)]
     secret_keys = [*(secret_key or ()), *_keys_of(secret_key_file, _SECRET_KEYS)]
+    from behavstats.server.auth import Keys
+    from behavstats.server.origins import Origins
+
+    keys = Keys(write_keys, secret_keys)
+    origins = Origins(cors_origin or None, keys)
+    options = store_options(db, _LOCK_TIMEOUT)
+    from behavstats.daemon.options import ServerOptions
     from behavstats.daemon.supervisor import serve
 
-    serve(
-        Settings(
-            db,
-            host=host,
-            port=port,
-            write_keys=tuple(write_keys),
-            secret_keys=tuple(secret_keys),
-            cors_origins=None if not cors_origin else tuple(cors_origin),
-            lock_timeout=5.0,
-        ),
-        watch or (),
-    )
+    serve(options, ServerOptions(host, port, keys, origins, tuple(watch or ())))
 
 
 keys = Application(help="Make keys for the server.", no_args_is_help=True, rich_markup_mode=None)

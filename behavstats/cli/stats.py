@@ -4,7 +4,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from behavstats.cli.common import DEFAULT_DB, Database, Json, app, existing_store, print_json
-from behavstats.config import Settings
+from behavstats.config import StoreOptions
 
 if TYPE_CHECKING:
     from behavstats.store.base import Statistics
@@ -16,14 +16,15 @@ def stats(json: Json = False, db: Database = DEFAULT_DB) -> None:
 
     It looks at every page view: a million of them take about half a second.
     """
-    with existing_store(Settings(db)) as store:
+    with existing_store(StoreOptions(db)) as store:
         statistics = store.statistics()
     if json:
         print_json(_for_json(statistics))
         return
-    from behavstats.cli import render
+    from behavstats.cli.render.console import console
+    from behavstats.cli.render.statistics import statistics_tables
 
-    render.console(sys.stdout).print(render.statistics_tables(statistics))
+    console(sys.stdout).print(statistics_tables(statistics))
 
 
 def _for_json(statistics: "Statistics") -> dict[str, object]:

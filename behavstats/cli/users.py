@@ -18,7 +18,8 @@ from behavstats.cli.common import (
     told_at_least,
     write,
 )
-from behavstats.config import Settings
+from behavstats.clock import system_clock
+from behavstats.config import StoreOptions
 
 
 @app.command(epilog="Example: behavstats profile 019mr8mf4r --days 30 --detail")
@@ -41,18 +42,18 @@ def profile(
     from behavstats.model.profile import detailed_profile, profile, window
     from behavstats.model.timestamps import parse_instant
 
-    settings = Settings(db)
-    wanted = window(settings.clock() if as_of is None else parse_instant(as_of, "as_of"), days)
-    with existing_store(settings) as store:
+    wanted = window(system_clock() if as_of is None else parse_instant(as_of, "as_of"), days)
+    with existing_store(StoreOptions(db)) as store:
         summary = store.summary(check_user_id(user), wanted)
     if json:
         print_json(
             detailed_profile(user, summary, wanted) if detail else profile(user, summary, days)
         )
         return
-    from behavstats.cli import render
+    from behavstats.cli.render.console import console
+    from behavstats.cli.render.users import profile_tables
 
-    render.console(sys.stdout).print(render.profile_tables(user, summary, wanted, detail=detail))
+    console(sys.stdout).print(profile_tables(user, summary, wanted, detail=detail))
 
 
 @app.command(epilog="Example: behavstats export 019mr8mf4r > user.jsonl")
@@ -61,7 +62,7 @@ def export(user: User, db: Database = DEFAULT_DB) -> None:
     from behavstats.decode.lines import encode_lines
     from behavstats.model.page_view import check_user_id
 
-    with existing_store(Settings(db)) as store:
+    with existing_store(StoreOptions(db)) as store:
         for views in store.page_views(check_user_id(user)):
             write(encode_lines(views))
 
@@ -76,20 +77,21 @@ def forget(
     db: Database = DEFAULT_DB,
 ) -> None:
     """Erase a user: the page views, and all else that is stored of them."""
-    from behavstats.cli import render
+    from behavstats.cli.render.console import console
+    from behavstats.cli.render.users import receipt_line, receipt_table
     from behavstats.logs import printable
     from behavstats.model.page_view import check_user_id
 
     check_user_id(user)
-    with existing_store(Settings(db)) as store:
+    with existing_store(StoreOptions(db)) as store:
         if not yes and sys.stdin and sys.stdin.isatty():
             _confirm(f"Erase all that {db} holds of user {printable(user)}?")
         receipt = store.forget(user)
-    with told_at_least(render.receipt_line(receipt)):
+    with told_at_least(receipt_line(receipt)):
         if json:
             print_json(receipt._asdict())
         else:
-            render.console(sys.stdout).print(render.receipt_table(receipt))
+            console(sys.stdout).print(receipt_table(receipt))
 
 
 def _confirm(question: str) -> None:

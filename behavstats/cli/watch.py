@@ -11,12 +11,14 @@ from behavstats.cli.common import (
     Database,
     Json,
     app,
+    created_store,
     existing_store,
     exit_code,
     print_json,
-    say_that_it_waits,
+    store_options,
 )
-from behavstats.config import Settings, bounds_of
+from behavstats.clock import system_clock
+from behavstats.config import StoreOptions
 from behavstats.errors import StoreBusy
 from behavstats.shutdown import Stop
 
@@ -46,24 +48,17 @@ def watch(
     stop.on_signals()  # before imports that take a while
     from behavstats.cli.live_view import live
     from behavstats.logs import log_to_standard_error
-    from behavstats.store import Store
     from behavstats.watch.watcher import LOCK_TIMEOUT, Watcher
 
-    settings, bounds = Settings(db), bounds_of()
-    Store.create(settings.db, settings.lock_timeout, say_that_it_waits).close()
-    with (
-        Store.open(settings.db, settings.lock_timeout, say_that_it_waits, bounds)
-        if once
-        else Store.open(
-            settings.db, LOCK_TIMEOUT, bounds=bounds
-        )  # and says so itself, and tries again
-    ) as store:
+    with created_store(store_options(db)) as store:
+        if not once:  # the watcher tries again, and says so in the log
+            store.wait_at_most(LOCK_TIMEOUT)
         try:
             store.check_writable()  # a full disk is waited for; this would be for ever
         except StoreBusy:
             if once:
                 raise
-        watcher = Watcher(paths, store, settings.clock, stop, include or ())
+        watcher = Watcher(paths, store, system_clock, stop, include or ())
         with live(sys.stderr) as files:
             log_to_standard_error()  # by now, it is above the files
             if files is not None:
@@ -82,12 +77,13 @@ def sources(
     db: Database = DEFAULT_DB,
 ) -> None:
     """List the files that were followed, and how far they were taken."""
-    from behavstats.cli import render
+    from behavstats.cli.render import sources as render
+    from behavstats.cli.render.console import console
     from behavstats.logs import printable
     from behavstats.sources.files import stored_name
     from behavstats.watch.tailed_file import up_to_date
 
-    with existing_store(Settings(db)) as store:
+    with existing_store(StoreOptions(db)) as store:
         if forget_source is not None:
             store.offsets.forget(stored_name(forget_source))
             print(f"forgotten: {printable(forget_source)}")
@@ -99,5 +95,5 @@ def sources(
     if not followed:
         print("no file was followed yet")
         return
-    out = render.console(sys.stdout)
+    out = console(sys.stdout)
     out.print(render.sources_table(followed, is_wide=out.width >= render.WIDE))

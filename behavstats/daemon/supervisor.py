@@ -1,6 +1,6 @@
 """The server: the application on granian, from the first request to a clean end."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
@@ -9,14 +9,15 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server
 
-from behavstats.config import Settings, bounds_of
+from behavstats.clock import system_clock
+from behavstats.config import StoreOptions
+from behavstats.daemon.options import ServerOptions
 from behavstats.daemon.sockets import MOST_CONNECTIONS, address_of
 from behavstats.daemon.watch_process import following
 from behavstats.daemon.worker import load
 from behavstats.errors import BehavstatsError, InvalidInput, StoreBusy
 from behavstats.ingest.shared_counts import SharedCounts
-from behavstats.server.auth import Keys
-from behavstats.server.origins import Origins, is_loopback
+from behavstats.server.origins import is_loopback
 from behavstats.store import Store
 
 _HANDLERS = {name: {"()": "behavstats.logs.Log"} for name in ("console", "access")}
@@ -30,29 +31,29 @@ _SECONDS_TO_FINISH = 10
 """For requests under way when the server is told to stop; a client may never send its last byte."""
 
 
-def serve(settings: Settings, watched: Sequence[str] = ()) -> None:
+def serve(
+    store_options: StoreOptions,
+    options: ServerOptions,
+    clock: Callable[[], int] = system_clock,
+) -> None:
     """Serve the store over HTTP until SIGINT or SIGTERM; requests under way are finished.
 
-    Granian supervises one process that does the work; what is `watched`, another one follows.
-    Raises StoreError, AddressError or SourceError at once if the store cannot be opened, the
-    address is not to be had, or there is nothing to watch; InvalidInput if the keys are none, or if
-    there are none and others than this machine could ask.
+    Granian supervises one worker process, which answers the requests; another process follows the
+    watched files. `clock` returns ms since the epoch. Raises StoreError, AddressError or
+    SourceError at once if the store cannot be opened, the server cannot listen on the address, or
+    there is nothing to watch; InvalidInput if other machines could reach a server without keys.
     """
-    address = address_of(settings.host, settings.port)
-    keys = Keys(settings.write_keys, settings.secret_keys)
-    Origins(settings.cors_origins, keys)
-    if not keys and not is_loopback(address):
+    address = address_of(options.host, options.port)
+    if not options.keys and not is_loopback(address):
         raise InvalidInput("keys_needed", _KEYS_NEEDED)
-    # Busy, somebody else can write to it, at least.
-    with (
-        Store.create(settings.db, settings.lock_timeout, bounds=bounds_of()) as store,
-        suppress(StoreBusy),
-    ):
+    # A busy store can be written to, at least: another process is writing to it.
+    path, lock_timeout, bounds = store_options
+    with Store.create(path, lock_timeout, bounds=bounds) as store, suppress(StoreBusy):
         store.check_writable()
     server = Server(
         "behavstats",
         address=address,
-        port=settings.port,
+        port=options.port,
         interface=Interfaces.ASGINL,
         loop=Loops.uvloop,
         websockets=False,
@@ -65,9 +66,10 @@ def serve(settings: Settings, watched: Sequence[str] = ()) -> None:
     )
     try:
         tally = SharedCounts()
-        with following(settings, watched, tally):
-            server.serve(target_loader=partial(load, settings, tally), wrap_loader=False)
+        load_worker = partial(load, store_options, options, clock, tally)
+        with following(store_options, options.watched, clock, tally):
+            server.serve(target_loader=load_worker, wrap_loader=False)
     except SystemExit:
         raise BehavstatsError("the server's process ended unexpectedly") from None
-    with Store.open(settings.db, settings.lock_timeout) as store:
+    with Store.open(path, lock_timeout) as store:
         store.checkpoint()

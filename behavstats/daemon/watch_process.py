@@ -8,12 +8,12 @@ import multiprocessing
 import os
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING
 
-from behavstats.config import Settings, bounds_of
+from behavstats.config import StoreOptions
 from behavstats.errors import BehavstatsError
 from behavstats.shutdown import Stop, end_with_parent
 
@@ -26,16 +26,19 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def following(settings: Settings, paths: Sequence[str], tally: "SharedCounts") -> Iterator[None]:
+def following(
+    options: StoreOptions, paths: Sequence[str], clock: Callable[[], int], tally: "SharedCounts"
+) -> Iterator[None]:
     """Have files and folders followed into the store while in `with`; what is taken is counted.
 
-    Raises SourceError if none of the paths is there, or could come.
+    `clock` returns ms since the epoch. Raises SourceError if none of the paths is there, or could
+    come.
     """
     if not paths:
         yield
         return
-    _check(settings, paths)
-    follower = _Follower(settings, paths, tally)
+    _check(options, paths)
+    follower = _Follower(options, paths, clock, tally)
     try:
         yield
     finally:
@@ -45,8 +48,14 @@ def following(settings: Settings, paths: Sequence[str], tally: "SharedCounts") -
 class _Follower:
     """A process that follows files; started again if it ends before it is told to."""
 
-    def __init__(self, settings: Settings, paths: Sequence[str], tally: "SharedCounts") -> None:
-        self._arguments = (settings, [*paths], tally)
+    def __init__(
+        self,
+        options: StoreOptions,
+        paths: Sequence[str],
+        clock: Callable[[], int],
+        tally: "SharedCounts",
+    ) -> None:
+        self._arguments = (options, [*paths], clock, tally)
         self._is_ended = threading.Event()
         self._process = self._started()
         self._keeper = threading.Thread(target=self._keep, name="follower", daemon=True)
@@ -75,13 +84,15 @@ class _Follower:
         self._process.join()
 
 
-def _check(settings: Settings, paths: Sequence[str]) -> None:
+def _check(options: StoreOptions, paths: Sequence[str]) -> None:
     from behavstats.watch.discovery import Scan
 
-    Scan(paths, settings.db, lambda *_: None).check(waits=True)
+    Scan(paths, options.path, lambda *_: None).check(waits=True)
 
 
-def _follow(settings: Settings, paths: Sequence[str], tally: "SharedCounts") -> None:
+def _follow(
+    options: StoreOptions, paths: Sequence[str], clock: Callable[[], int], tally: "SharedCounts"
+) -> None:
     """Follow files; called in the process that does so."""
     os.setpgrp()  # Ctrl-C at a terminal is for the server, which tells this process
     stop = Stop()
@@ -94,8 +105,8 @@ def _follow(settings: Settings, paths: Sequence[str], tally: "SharedCounts") -> 
     threading.Thread(target=end_with_parent, name="end-with-parent", daemon=True).start()
     log_to_standard_error()
     try:
-        with Store.open(settings.db, LOCK_TIMEOUT, bounds=bounds_of()) as store:
-            watcher = Watcher(paths, store, settings.clock, stop)
+        with Store.open(options.path, LOCK_TIMEOUT, bounds=options.bounds) as store:
+            watcher = Watcher(paths, store, clock, stop)
             watcher.on_taken = ReportCounter(tally).update
             watcher.run(once=False)
     except BehavstatsError as error:

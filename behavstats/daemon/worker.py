@@ -5,20 +5,20 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 
-from behavstats.config import Settings, bounds_of
+from behavstats.config import StoreOptions
 from behavstats.daemon.jobs import look_after
+from behavstats.daemon.options import ServerOptions
 from behavstats.daemon.sockets import allow_connections, time_out_readers
 from behavstats.ingest.shared_counts import SharedCounts
 from behavstats.logs import Answered, Log
 from behavstats.server.admission import Admission
 from behavstats.server.app import make_app
 from behavstats.server.asgi import Gateway
-from behavstats.server.auth import Keys
 from behavstats.server.group_commit import GroupCommit
 from behavstats.server.handlers import Answers
 from behavstats.server.metrics import Metrics
-from behavstats.server.origins import Origins
 from behavstats.server.routes import is_slow
 from behavstats.shutdown import end_with_parent
 from behavstats.store import Store
@@ -31,7 +31,12 @@ _NOBODY_CAN_READ = (
 )
 
 
-def load(settings: Settings, tally: SharedCounts) -> Gateway:
+def load(
+    store_options: StoreOptions,
+    options: ServerOptions,
+    clock: Callable[[], int],
+    tally: SharedCounts,
+) -> Gateway:
     """Make the application; called in the process that does the work."""
     # Ctrl-C at a terminal is for the supervisor, which tells this process; told twice, it may hang.
     os.setpgrp()
@@ -43,29 +48,29 @@ def load(settings: Settings, tally: SharedCounts) -> Gateway:
     threading.Thread(target=end_with_parent, name="end-with-parent", daemon=True).start()
     if sys.platform == "linux":
         threading.Thread(target=time_out_readers, name="time-out", daemon=True).start()
-    store = Store.open(settings.db, settings.lock_timeout, bounds=bounds_of())
+    path, lock_timeout, bounds = store_options
+    store = Store.open(path, lock_timeout, bounds=bounds)
     # Neither is closed: when the process ends, all that was acknowledged is committed, and the
     # process that supervises it truncates the WAL.
     threading.Thread(
-        target=look_after, args=(store, settings.clock), name="looking-after", daemon=True
+        target=look_after, args=(store, clock), name="looking-after", daemon=True
     ).start()
-    metrics = Metrics(store, settings.clock, tally.read)
+    metrics = Metrics(store, clock, tally.read)
     group = GroupCommit(store.add, metrics.committed)
-    keys = Keys(settings.write_keys, settings.secret_keys)
-    origins = Origins(settings.cors_origins, keys)
+    keys, origins = options.keys, options.origins
 
     def check_room() -> None:
         gateway.check_room()
         group.check_room()
 
-    answers = Answers(store, keys, metrics, check_room, settings.clock)
+    answers = Answers(store, keys, metrics, check_room, clock)
     admission = Admission(keys, origins)
     app = make_app(answers, admission, origins)
     observer = _Observer(metrics, log)
     gateway = Gateway(app, group.add, is_slow, observer, admission.standing_of)
-    address = f"http://{_in_url(settings.host)}:{settings.port}"
-    docs = f"http://{_in_url(_reachable(settings.host))}:{settings.port}/docs"
-    _log.info("behavstats serves %s on %s; its documentation is at %s", settings.db, address, docs)
+    address = f"http://{_in_url(options.host)}:{options.port}"
+    docs = f"http://{_in_url(_reachable(options.host))}:{options.port}/docs"
+    _log.info("behavstats serves %s on %s; its documentation is at %s", path, address, docs)
     if keys and not keys.can_read:
         _log.warning(_NOBODY_CAN_READ)
     return gateway

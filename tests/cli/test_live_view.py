@@ -3,7 +3,7 @@
 import io
 
 from behavstats.cli.live_view import LiveFiles, live
-from behavstats.cli.render import console
+from behavstats.cli.render.console import console
 from behavstats.watch.tailed_file import START, Followed
 
 

@@ -5,15 +5,11 @@ import re
 
 import pytest
 
-from behavstats.cli.render import (
-    IngestProgress,
-    console,
-    profile_tables,
-    rejection_line,
-    rejection_lines,
-    rejects_summary,
-    statistics_tables,
-)
+from behavstats.cli.render.console import console
+from behavstats.cli.render.rejects import rejection_lines, rejects_summary
+from behavstats.cli.render.reports import IngestProgress, rejection_line
+from behavstats.cli.render.statistics import statistics_tables
+from behavstats.cli.render.users import profile_tables
 from behavstats.ingest.report import Report
 from behavstats.logs import printable
 from behavstats.model.page_view import Rejection

@@ -97,7 +97,7 @@ def test_a_signal_ends_it_cleanly_and_no_acknowledged_page_view_is_lost(serve, d
 
 def test_requests_under_way_are_answered_before_it_ends(serve, db):
     """A post that waits for its turn when the signal comes is stored, and its client hears so."""
-    server = serve(limits=("lock_timeout=60", "daemon.supervisor._SECONDS_TO_FINISH=60"))
+    server = serve(limits=("cli.serve._LOCK_TIMEOUT=60", "daemon.supervisor._SECONDS_TO_FINISH=60"))
     answers = []
     now = format_instant(system_clock())
     with StoreLock(db, lock_timeout=5).held():
@@ -154,7 +154,7 @@ def test_an_address_in_use_is_an_error_at_once(serve, cli):
 
 def test_a_store_that_is_held_answers_503_and_works_again_later(serve, db):
     """With Retry-After, and reads go on meanwhile."""
-    server = serve(limits=("lock_timeout=1.5",))
+    server = serve(limits=("cli.serve._LOCK_TIMEOUT=1.5",))
     now = format_instant(system_clock())
     assert server.post("u", "/", now) == 200
     with StoreLock(db, lock_timeout=5).held():

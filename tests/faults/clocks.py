@@ -8,7 +8,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from behavstats.config import Settings
+from behavstats.config import StoreOptions
+from behavstats.daemon.options import ServerOptions
 from behavstats.daemon.supervisor import serve
 
 
@@ -30,4 +31,8 @@ class FileClock:
 
 if __name__ == "__main__":
     _db, _port, _clock = sys.argv[1:]
-    serve(Settings(Path(_db), port=int(_port), clock=FileClock(Path(_clock)), lock_timeout=5.0))
+    serve(
+        StoreOptions(Path(_db), lock_timeout=5.0),
+        ServerOptions(port=int(_port)),
+        FileClock(Path(_clock)),
+    )

@@ -288,7 +288,9 @@ def test_who_is_refused_by_the_head_hears_so_before_the_body_is_sent(serve):
 def test_more_than_may_wait_for_the_store_is_refused_and_what_waits_is_stored(serve, db):
     """While another process holds the store; reads go on, and memory does not grow."""
     limit = 2 * MIB
-    server = serve(limits=(f"server.group_commit._MOST_WAITING={limit}", "lock_timeout=60"))
+    server = serve(
+        limits=(f"server.group_commit._MOST_WAITING={limit}", "cli.serve._LOCK_TIMEOUT=60")
+    )
     before = peak_of(worker_of(server))
     bodies = [
         batch(*(page(f"/{number}/{n}", userId="waits") for n in range(500))) for number in range(40)

@@ -124,7 +124,7 @@ def test_whatever_is_asked_the_series_are_those_of_the_contract(server):
 
 def test_ready_is_who_can_take_page_views(serve, db):
     """While another process holds the store, it is not, and says when to ask; it stays healthy."""
-    server = serve(limits=("lock_timeout=1.5",))
+    server = serve(limits=("cli.serve._LOCK_TIMEOUT=1.5",))
     assert server.request("GET", "/readyz")[::2] == (200, {"success": True})
     with StoreLock(db, lock_timeout=5).held():
         status, headers, body = server.request("GET", "/readyz")

@@ -26,8 +26,8 @@ _LONG = 1.0  # seconds after which a person wonders
 class StoreLock:
     """The lock of the store at `path`.
 
-    It waits at most `lock_timeout` seconds, which may be changed, and calls `on_wait` if the wait
-    is long.
+    It waits at most `lock_timeout` seconds, and calls `on_wait` if the wait is long; both may be
+    changed.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class StoreLock:
         self._turnstile = f"{path}-turn"
         self._lock = f"{path}-lock"
         self.lock_timeout = lock_timeout
-        self._on_wait = on_wait
+        self.on_wait = on_wait
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -79,6 +79,6 @@ class StoreLock:
                 raise StoreBusy(f"the store is busy: no turn within {self.lock_timeout:g} s")
             if waited >= _LONG and not is_long:
                 is_long = True
-                self._on_wait()
+                self.on_wait()
             time.sleep(_POLL)
             yield

@@ -157,6 +157,11 @@ class Store:
                 self._connections.close()
         self._connections.close()
 
+    def wait_at_most(self, seconds: float) -> None:
+        """From now on, raise StoreBusy after so many seconds, and do not call `on_wait`."""
+        self._lock_timeout = self._lock.lock_timeout = seconds
+        self._lock.on_wait = lambda: None
+
     def stop_waiting(self) -> None:
         """From now on, raise StoreBusy at once where another process has the turn to write."""
         self._lock.lock_timeout = 0
