@@ -39,6 +39,7 @@ _log = logging.getLogger(__name__)
 
 
 _Known = tuple[Followed, Ends]
+_Position = tuple[Followed, Checkpoint]
 
 
 class Taker:
@@ -80,7 +81,6 @@ class Taker:
 
     def _begin_round(self) -> None:
         self._files: dict[File, Followed] = {}
-        self._reading: deque[tuple[Followed, Checkpoint]] = deque()
         self._due: set[Followed] = set()
         self._begun: dict[bytes, Followed] = {}  # by their beginnings
         self._looked_at: dict[File, Found] = {}
@@ -109,8 +109,8 @@ class Taker:
         try:
             with closing(self._blocks(deque(found), scan)) as blocks, DecodeProcess() as second:
                 decoded = Prefetcher(blocks, self._clock, second)
-                for part in decoded:
-                    batch.add(self._noted(part))
+                for part, position in decoded:
+                    batch.add(self._noted(part, position))
                     if batch.is_full:
                         self._keep(batch, decoded)
                         self._store.refresh_rollups()
@@ -146,9 +146,9 @@ class Taker:
         for memory in (self._seen, self._searched, self._not_before):
             memory.pop(file, None)
 
-    def _noted(self, part: Decoded) -> Decoded:
+    def _noted(self, part: Decoded, position: _Position) -> Decoded:
         """Return what the next lines were decoded to, as it is to be stored; note up to where."""
-        file, reached = self._reading.popleft()
+        file, reached = position
         lines = reached.lines - file.decoded.lines
         file.decoded = reached
         self._due.add(file)
@@ -160,7 +160,7 @@ class Taker:
         self._on_lines(file, lines)
         return part
 
-    def _keep(self, batch: Batch, decoded: Prefetcher) -> None:
+    def _keep(self, batch: Batch, decoded: Prefetcher[_Position]) -> None:
         """Store a batch, and how far its files are taken with it."""
         due, self._due = self._due, set()
         if batch.is_empty and not due:
@@ -175,7 +175,7 @@ class Taker:
 
     def _blocks(
         self, queue: deque[Found], scan: Callable[[], list[Found]]
-    ) -> Generator[Block, None, None]:
+    ) -> Generator[tuple[Block, _Position], None, None]:
         """Yield what is new in files, in turns, and look meanwhile what else there is."""
         again = time.monotonic() + _SCAN_AGAIN
         while queue and not self._is_stopped():
@@ -201,7 +201,7 @@ class Taker:
                 now = time.monotonic()
                 again = now + max(_SCAN_AGAIN, _COST * (now - start))
 
-    def _share(self, found: Found) -> Generator[Block, None, bool]:
+    def _share(self, found: Found) -> Generator[tuple[Block, _Position], None, bool]:
         """Yield what is new in a file, of a large one a part; return whether there is more."""
         self._looked_at[found.file] = found
         if self._seen.get(found.file) == found or self._is_too_early(found):
@@ -216,9 +216,8 @@ class Taker:
             taken = 0
             for block, reached in content.lines(file.read, ends, is_ended=is_whole):
                 file.read = reached
-                self._reading.append((file, reached))
                 self._begun[reached.head] = file
-                yield block
+                yield block, (file, reached)
                 taken += block.length
                 if self._is_stopped() or (taken >= _SHARE and not content.is_compressed):
                     return True
