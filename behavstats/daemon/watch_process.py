@@ -76,9 +76,9 @@ class _Follower:
 
 
 def _check(settings: Settings, paths: Sequence[str]) -> None:
-    from behavstats.watch.discovery import Scan
+    from behavstats.watch.discovery import FileScanner
 
-    Scan(paths, settings.db, lambda *_: None).check(waits=True)
+    FileScanner(paths, settings.db, lambda *_: None).check(waits=True)
 
 
 def _follow(settings: Settings, paths: Sequence[str], tally: "SharedCounts") -> None:
