@@ -12,7 +12,7 @@ from rich.table import Table
 
 from behavstats.cli.render.console import console
 from behavstats.logs import printable
-from behavstats.watch.tailed_file import Followed
+from behavstats.watch.tracked_file import TrackedFile
 
 _MOST_FILES = 1_000  # that are remembered; those that were taken last
 _MOST_SHOWN = 15
@@ -51,7 +51,7 @@ class LiveFiles:
         """Take note of how many files are followed."""
         self._count = count
 
-    def took(self, file: Followed, lines: int) -> None:
+    def took(self, file: TrackedFile, lines: int) -> None:
         """Take note that lines of a file were taken."""
         row = self._rows.pop(file.name, None) or _Row()
         self._rows[file.name] = row  # last: it is the newest

@@ -85,9 +85,9 @@ class _Follower:
 
 
 def _check(options: StoreOptions, paths: Sequence[str]) -> None:
-    from behavstats.watch.discovery import Scan
+    from behavstats.watch.discovery import FileScanner
 
-    Scan(paths, options.path, lambda *_: None).check(waits=True)
+    FileScanner(paths, options.path, lambda *_: None).check(waits=True)
 
 
 def _follow(

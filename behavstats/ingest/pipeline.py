@@ -65,7 +65,8 @@ def ingest(
             options.second or DecodeProcess() as other,
         ):
             decoded = Prefetcher(blocks, clock, other)
-            for batch in _batches(_up_to(decoded, report, options)):
+            parts = (part for part, _ in decoded)
+            for batch in _batches(_up_to(parts, report, options)):
                 for _ in batch.store(store, report):
                     progress()
                     decoded.pump()
@@ -94,7 +95,8 @@ def try_out(paths: Iterable[str], clock: Callable[[], int], options: Options = _
             closing(_blocks(paths, report, lambda _: None, read)) as blocks,
             DecodeProcess() as second,
         ):
-            for part in _up_to(Prefetcher(blocks, clock, second), report, options):
+            parts = (part for part, _ in Prefetcher(blocks, clock, second))
+            for part in _up_to(parts, report, options):
                 report.added += len(part.views) + len(part.views.dated)
                 report.non_page_messages += part.non_page_messages
                 report.note_rejected(part.rejections)
@@ -126,14 +128,14 @@ def _blocks(
     report: Report,
     progress: Callable[[Source], None],
     read: Callable[[Source], Iterator[Block]],
-) -> Generator[Block, None, None]:
-    """Yield the blocks of all sources, noting those that cannot be read."""
+) -> Generator[tuple[Block, Source], None, None]:
+    """Yield the blocks of all sources, each with its source; note those that cannot be read."""
     for path in paths:
         try:
             with open_source(path) as source:
                 progress(source)
                 for block in read(source):
-                    yield block
+                    yield block, source
                     progress(source)
         except SourceError as error:
             report.failures.append(detached(error))

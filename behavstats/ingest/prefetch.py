@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
 
 from behavstats.decode.vectorized import Decoded
 from behavstats.ingest.decode_process import DecodeProcess, Task
@@ -11,15 +12,22 @@ _WORTH_A_PROCESS = 1024 * 1024  # bytes of a block
 _AHEAD = 12 * 1024 * 1024  # bytes of blocks, or of what they were decoded to
 
 
-class Prefetcher:
+Context = TypeVar("Context")
+
+
+class Prefetcher(Generic[Context]):
     """Decodes blocks in order, some of them ahead in a second process.
 
-    Iterate over it for what `decode_block` returns of each block, and call `pump` now and then
-    while busy with that.
+    Each block comes with a context, which is any value that its caller needs to know the block by.
+    Iterating yields what `decode_block` returns for each block, with the context of that block.
+    Call `pump` now and then while busy with the result.
     """
 
     def __init__(
-        self, blocks: Iterator[Block], clock: Callable[[], int], second: DecodeProcess
+        self,
+        blocks: Iterator[tuple[Block, Context]],
+        clock: Callable[[], int],
+        second: DecodeProcess,
     ) -> None:
         """`clock` returns ms since the epoch; it is asked for each block.
 
@@ -28,21 +36,21 @@ class Prefetcher:
         self._blocks = blocks
         self._clock = clock
         self._second = second
-        self._tasks: deque[Task] = deque()
+        self._tasks: deque[tuple[Task, Context]] = deque()
         self._pausing = False
 
-    def __iter__(self) -> Iterator[Decoded]:
+    def __iter__(self) -> Iterator[tuple[Decoded, Context]]:
         while True:
             self.pump()
-            if not self._tasks or self._tasks[0].decoded is None:
+            if not self._tasks or self._tasks[0][0].decoded is None:
                 self._decode_here()
             if not self._tasks:
                 return
-            if self._tasks[0].decoded is None:
+            if self._tasks[0][0].decoded is None:
                 self._second.wait()
-            while self._tasks and (decoded := self._tasks[0].decoded) is not None:
-                self._tasks.popleft()
-                yield decoded
+            while self._tasks and (decoded := self._tasks[0][0].decoded) is not None:
+                _, context = self._tasks.popleft()
+                yield decoded, context
                 self.pump()
             if not self._tasks:
                 self._pausing = False
@@ -67,11 +75,13 @@ class Prefetcher:
 
         Then, what came before has to be dealt with first.
         """
-        if self._pausing or sum(task.size for task in self._tasks) >= _AHEAD:
+        if self._pausing or sum(task.size for task, _ in self._tasks) >= _AHEAD:
             return None
-        block = next(self._blocks, None)
-        if block is None:
+        following = next(self._blocks, None)
+        if following is None:
             return None
+        block, context = following
         self._pausing = not block.text
-        self._tasks.append(Task(block, self._clock()))
-        return self._tasks[-1]
+        task = Task(block, self._clock())
+        self._tasks.append((task, context))
+        return task

@@ -10,13 +10,7 @@ from typing import BinaryIO, cast
 
 from behavstats.errors import SourceError
 from behavstats.model.line_block import Block
-from behavstats.sources.compression import (
-    CHUNK_BYTES,
-    chunks,
-    decompressed,
-    never,
-    unreadable,
-)
+from behavstats.sources.compression import CHUNK_BYTES, chunks, decompressed, never, unreadable
 from behavstats.sources.counted_stream import CountedStream
 from behavstats.sources.file_type import only_text
 from behavstats.sources.line_blocks import blocks_of

@@ -1,53 +1,38 @@
-"""Places: where files are that are followed, and where contents were.
+"""Where files are, and where contents were.
 
-The store has their names; but one may have been erased, since it told a user, or not be UTF-8.
+The store has their names. But a name may have been erased because it told a user, or may not be
+UTF-8.
 """
 
-import os
-from collections.abc import Iterable
+from collections.abc import Callable
 
 from behavstats.store import SourceOffset
-from behavstats.watch.discovery import File, Found
+from behavstats.watch.file_id import FileId, leads_to
 
 
-class Places:
-    """What scans have found, beside what the store has."""
+class FileLocations:
+    """Finds the path of a file: by the name that the store has, or where a scan found it."""
 
-    def __init__(self) -> None:
-        self._paths: dict[File, str] = {}
-        self._left: dict[int, str] = {}
+    def __init__(self, path_of: Callable[[FileId], str | None]) -> None:
+        """`path_of` returns the path at which a scan found a file last."""
+        self._path_of = path_of
+        self._former_paths: dict[int, str] = {}  # by the keys of source offsets
 
-    def saw(self, found: Iterable[Found]) -> None:
-        """Take note of files that are there."""
-        self._paths.update((file.file, file.path) for file in found)
+    def note_replaced(self, offset: SourceOffset, path: str) -> None:
+        """Note that the file at a path does not hold the content of this offset any more."""
+        self._former_paths[offset.id] = path
 
-    def forget(self, file: File) -> None:
-        """Take note of a file that is gone."""
-        self._paths.pop(file, None)
+    def path_of_file(self, file: FileId, name: str | None) -> str | None:
+        """Return the path of a file, which had this name; None if the file is gone."""
+        paths = (name, self._path_of(file))
+        return next((path for path in paths if leads_to(path, file)), None)
 
-    def left(self, progress: SourceOffset, path: str) -> None:
-        """Take note that a content is not in this file any more."""
-        self._left[progress.id] = path
-
-    def of_file(self, file: File, name: str | None) -> str | None:
-        """Return where a file is: at the name that it had, or where it was found; None if gone."""
-        return next((path for path in (name, self._paths.get(file)) if leads_to(path, file)), None)
-
-    def of(self, progress: SourceOffset) -> str | None:
-        """Return where a content is; None if it is in no file any more."""
-        if progress.device is None or progress.inode is None:
+    def path_of(self, offset: SourceOffset) -> str | None:
+        """Return the path of the file that holds a content; None if the file is gone."""
+        if offset.device is None or offset.inode is None:
             return None
-        return self.of_file((progress.device, progress.inode), progress.name)
+        return self.path_of_file((offset.device, offset.inode), offset.name)
 
-    def name_of(self, progress: SourceOffset) -> str | None:
-        """Return the name of the file in which a content is, or was."""
-        return progress.name or self.of(progress) or self._left.get(progress.id)
-
-
-def leads_to(path: str | None, file: File) -> bool:
-    """Return whether a file is the one at a path."""
-    try:
-        status = os.stat(path or "")
-    except (OSError, ValueError):
-        return False
-    return (status.st_dev, status.st_ino) == file
+    def name_of(self, offset: SourceOffset) -> str | None:
+        """Return the name of the file that holds a content, or held it; None if unknown."""
+        return offset.name or self.path_of(offset) or self._former_paths.get(offset.id)

@@ -11,7 +11,7 @@ _SECONDS = 10.0  # between two lines of the log
 _log = logging.getLogger(__name__)
 
 
-class Telling:
+class ProgressLog:
     """Says what was taken since the last time: at once, and then every ten seconds at most."""
 
     def __init__(self) -> None:
@@ -19,11 +19,11 @@ class Telling:
         self._told = (0, 0, 0)
         self._due = 0.0
 
-    def took(self, name: str, lines: int) -> None:
+    def add(self, name: str, lines: int) -> None:
         """Take note that lines of a file were taken."""
         self._lines[name] += lines
 
-    def tell(self, report: Report) -> None:
+    def write(self, report: Report) -> None:
         """Say what is new in the report of all that was taken, if it is time to."""
         counts = (report.added, report.duplicates, report.rejected.total())
         if counts == self._told or not self._lines or time.monotonic() < self._due:

@@ -1,31 +1,47 @@
-"""Rotation: which file another one was before, told by its name and by what it holds."""
+"""Rotation: which file is a copy of which, or was it before, by its name and its content.
+
+Nothing here looks at the file system or the store.
+"""
 
 import os
 import re
-from contextlib import suppress
 from functools import lru_cache
+from typing import Protocol
 
-from behavstats.errors import SourceError
-from behavstats.store import Checkpoint
-from behavstats.watch.tailed_file import FINGERPRINT_BYTES, Content, opened
+from behavstats.watch import fingerprint
 
 _MONTH = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
-# What rotation puts into a name: a number, a date, or both, of the styles of logrotate, logback,
-# log4j, loguru and Python's handlers. A date alone needs nothing before it: a bare number would
-# make `events2.jsonl` a rotated `events.jsonl`.
+# What rotation puts into a name: a number, a date, or both, in the styles of logrotate, logback,
+# log4j, loguru and Python's handlers. A number needs a separator before it, a date does not: else
+# `events2.jsonl` would be a rotated `events.jsonl`.
 _MARK = (
     rf"(?:[._-](?:\d|(?:{_MONTH})[._-]?\d)|20\d\d[._-]?[01]\d[._-]?[0-3]\d)"
     rf"(?:[\d.T:_+ZW-]|{_MONTH})*"
 )
 _COMPRESSED = r"(?:\.gz|\.zst)?"
-_ADDED = r"(?:\.(?:jsonl|ndjson|json|log|txt))?"  # by logrotate's `addextension`
+_ADDED = r"(?:\.(?:jsonl|ndjson|json|log|txt))?"  # by the option `addextension` of logrotate
 _MARKED = re.compile(rf"(.+?){_MARK}((?:\.[A-Za-z][^.]*)*?){_COMPRESSED}")
 
 
-def is_rotated(path: str, of: str) -> bool:
-    """Return whether a path is one that a file gets when it is rotated in its folder.
+class Content(Protocol):
+    """What is compared of two files."""
 
-    As `app.log.1`, `app.log-20261124.gz` or, before an extension, `app-2026-11-24.1.log`.
+    @property
+    def size(self) -> int:
+        """The size of the content in bytes."""
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether the file is compressed."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return `length` bytes, or fewer if the content ends before."""
+
+
+def is_rotated(path: str, of: str) -> bool:
+    """Return whether a path is one that a file may get when it is rotated in its folder.
+
+    For example `app.log.1`, `app.log-20261124.gz` or, before an extension, `app-2026-11-24.1.log`.
     """
     folder, name = os.path.split(path)
     folder_before, before = os.path.split(of)
@@ -33,7 +49,7 @@ def is_rotated(path: str, of: str) -> bool:
 
 
 def begins_alike(path: str, other: str) -> bool:
-    """Return whether a path begins as another one does, up to the extension of that."""
+    """Return whether a path begins with another one, apart from the extension of that one."""
     return path.startswith(os.path.splitext(other)[0])
 
 
@@ -49,36 +65,34 @@ def unpacked(path: str) -> str:
     return path.removesuffix(".gz").removesuffix(".zst")
 
 
-def is_likely_a_copy(content: Content, other: Checkpoint, name: str | None) -> bool:
-    """Return whether so much is the same as in another, if it is, that it is no coincidence.
+def is_likely_copy(name: str, original: str | None, common_bytes: int) -> bool:
+    """Return whether a file can be a copy of another one, and is not alike by coincidence.
 
-    Little will do if the name is the other's with something behind it, or one of the same file's
-    when that is rotated.
+    `common_bytes` is how many bytes of both would be the same. Few are enough if the names are
+    related: one is the other with something behind it, or both are one file's when it is rotated.
     """
-    if min(content.size, other.offset) - content.nuls >= FINGERPRINT_BYTES:
+    if common_bytes >= fingerprint.SAMPLE_BYTES:
         return True
-    if name is None:
+    if original is None:
         return False
-    is_longer = content.name.startswith(name) or is_rotated(content.name, name)
-    return is_longer or unrotated(content.name) == unrotated(name)
+    is_longer = name.startswith(original) or is_rotated(name, original)
+    return is_longer or unrotated(name) == unrotated(original)
 
 
-def is_all_in(content: Content, path: str | None) -> bool:
-    """Return whether a file holds nothing but the beginning of another one, whose beginning it has.
+def is_contained(copy: Content, original: Content) -> bool:
+    """Return whether a file holds nothing that another one, whose prefix it has, does not hold.
 
-    As a copy in the making does, and one whose original is not truncated yet: lines are taken from
-    that.
+    That is so while the copy is being made, and until the original is truncated: lines are read
+    from the original meanwhile.
     """
-    length = min(content.size, FINGERPRINT_BYTES)
-    place = (content.size - length, length)
-    with suppress(SourceError), opened(path or "") as original:
-        return not original.is_compressed and original.read(*place) == content.read(*place)
-    return False
+    length = min(copy.size, fingerprint.SAMPLE_BYTES)
+    offset = copy.size - length
+    return not original.is_compressed and original.read(offset, length) == copy.read(offset, length)
 
 
 @lru_cache(maxsize=1024)
 def _rotated(name: str) -> re.Pattern[str]:
-    """Return what the names of a rotated file are like: with a mark at the end, or before a dot."""
+    """Return a pattern for the names of a rotated file: a mark at the end, or before a dot."""
     cuts = [place for place, character in enumerate(name) if character == "." and place]
     parts = ((name[:cut], name[cut:]) for cut in [*cuts, len(name)])
     either = "|".join(f"{re.escape(stem)}{_MARK}{re.escape(rest)}" for stem, rest in parts)

@@ -4,12 +4,13 @@ import io
 
 from behavstats.cli.live_view import LiveFiles, live
 from behavstats.cli.render.console import console
-from behavstats.watch.tailed_file import START, Followed
+from behavstats.watch.fingerprint import START
+from behavstats.watch.tracked_file import TrackedFile
 
 
 def followed(name, *, reached=0, size=0, rejected=0):
     place = START._replace(offset=reached)
-    return Followed(name, (1, 1), None, place, place, rejected, size)
+    return TrackedFile(name, (1, 1), None, place, place, rejected, size)
 
 
 def shown(files):

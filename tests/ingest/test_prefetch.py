@@ -24,19 +24,19 @@ def _every_block_is_worth_a_process(monkeypatch):
 
 
 def blocks(count):
-    """Blocks of some lines, one of them bad."""
+    """Blocks of some lines, one of them bad; the context of each is its number."""
     for number in range(count):
         views = [PageView(f"u{number}", AS_OF - n, f"/{n}") for n in range(20)]
         text = b"".join(map(line, views)) + b"{\n"
-        yield Block("events.jsonl", number * 21 + 1, number * 2_000, text, len(text))
+        yield Block("events.jsonl", number * 21 + 1, number * 2_000, text, len(text)), number
 
 
 def seen(decoded):
-    return [(listed(views), rejections, others) for views, rejections, others in decoded]
+    return [(listed(part.views), *part[1:], context) for part, context in decoded]
 
 
 def expected(count):
-    return seen(decode_block(block, CLOCK) for block in blocks(count))
+    return seen((decode_block(block, CLOCK), context) for block, context in blocks(count))
 
 
 def until_ready(decoding):
@@ -138,15 +138,15 @@ def test_what_came_before_a_pause_is_handed_out_before_more_is_read():
     read = []
 
     def pausing():
-        for number, block in enumerate(blocks(6)):
+        for block, number in blocks(6):
             read.append(number)
-            yield block._replace(text=b"", length=0) if number == 3 else block
+            yield block._replace(text=b"", length=0) if number == 3 else block, number
 
     with DecodeProcess() as other:
         decoding = Prefetcher(pausing(), lambda: CLOCK, other)
-        for views, _, _ in decoding:
+        for part, _ in decoding:
             decoding.pump()
-            if not len(views):
+            if not len(part.views):
                 assert read == [0, 1, 2, 3]
                 break
         else:

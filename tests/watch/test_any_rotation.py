@@ -19,8 +19,7 @@ from behavstats.sources import line_blocks
 from behavstats.sources.compression import zstd
 from behavstats.store import Store
 from behavstats.store.sqlite import store as store_module
-from behavstats.watch import rotation, tailer
-from behavstats.watch import tailed_file as following
+from behavstats.watch import file_state, fingerprint
 from behavstats.watch.watcher import Watcher
 from tests.support.histories import AS_OF, line
 
@@ -274,9 +273,8 @@ def test_each_line_that_was_whole_at_a_scan_is_there_exactly_once(tmp_path_facto
     """
     folder = Folder(tmp_path_factory.mktemp("watch"), by_name=by_name)
     with pytest.MonkeyPatch.context() as patch:
-        for module in (following, rotation):
-            patch.setattr(module, "FINGERPRINT_BYTES", 64)
-        patch.setattr(tailer, "_COST", 0)
+        patch.setattr(fingerprint, "SAMPLE_BYTES", 64)
+        patch.setattr(file_state, "_REST_FACTOR", 0)
         patch.setattr(store_module, "_LOADED_AT_ONCE", 2)
         patch.setattr(batch, "_MOST_VIEWS", 3)
         patch.setattr(line_blocks, "_BLOCK_LINES", 2)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from behavstats.errors import SourceError
 from behavstats.model.line_block import MAX_LINE_BYTES
 from behavstats.sources.compression import zstd
-from behavstats.watch.tailed_file import START, Ends, opened
+from behavstats.watch.fingerprint import NO_SAMPLE, START
+from behavstats.watch.tailed_file import open_tailed
 
 LINES = b"".join(b'{"line": %d}\n' % number for number in range(1000))
 
@@ -21,19 +22,19 @@ def path(tmp_path):
     return tmp_path / "events.jsonl"
 
 
-def taken(path, checkpoint=START, *, is_ended=False):
+def taken(path, checkpoint=START, *, is_complete=False):
     """The whole lines behind a checkpoint, and the checkpoint behind them."""
-    with opened(str(path)) as content:
+    with open_tailed(str(path)) as content:
         if content.is_compressed:
             content.measure()
-        lines = [*content.lines(checkpoint, content.ends(checkpoint), is_ended=is_ended)]
+        lines = [*content.lines(checkpoint, content.match(checkpoint), is_complete=is_complete)]
     text = b"".join(block.text for block, _ in lines)
     return text, lines[-1].checkpoint if lines else checkpoint
 
 
 def is_known(path, checkpoint):
-    with opened(str(path)) as content:
-        return content.ends(checkpoint) is not None
+    with open_tailed(str(path)) as content:
+        return content.match(checkpoint) is not None
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd.compress])
@@ -73,7 +74,7 @@ def test_behind_an_over_long_line_the_next_is_taken(path):
 def test_the_last_line_of_what_is_complete_needs_no_newline(path):
     """As of a compressed file that nobody writes to any more."""
     path.write_bytes(gzip.compress(b"a\nb"))
-    text, checkpoint = taken(path, is_ended=True)
+    text, checkpoint = taken(path, is_complete=True)
     assert (text, checkpoint.lines, checkpoint.offset) == (b"a\nb", 2, 3)
 
 
@@ -109,8 +110,8 @@ def test_a_byte_order_mark_counts_as_part_of_the_beginning(path):
 def test_what_was_truncated_while_it_was_read_is_not_taken(path, monkeypatch):
     """Half of it may be old, and half new."""
     path.write_bytes(LINES)
-    with opened(str(path)) as content:
-        lines = content.lines(START, Ends(b"", b""), is_ended=False)
+    with open_tailed(str(path)) as content:
+        lines = content.lines(START, NO_SAMPLE, is_complete=False)
         whole = type(content)._pieces
 
         def truncated(content, offset):
@@ -128,10 +129,10 @@ def test_a_compressed_file_is_complete_or_an_error(path, compress):
     packed = compress(noise)
     for length in (len(packed) - 1, len(packed) // 2, 6):
         path.write_bytes(packed[:length])
-        with pytest.raises(SourceError, match="decompressed"), opened(str(path)) as content:
+        with pytest.raises(SourceError, match="decompressed"), open_tailed(str(path)) as content:
             content.measure()
     path.write_bytes(packed)
-    with opened(str(path)) as content:
+    with open_tailed(str(path)) as content:
         content.measure()
         assert content.size == len(noise)
 
@@ -145,7 +146,7 @@ def test_only_regular_files_can_be_followed(tmp_path):
         os.chdir(tmp_path)
         server.bind("socket")
         for name in ("pipe", "folder", "socket", "circle", "missing", "/dev/null", "a\0b"):
-            with pytest.raises(SourceError), opened(name):
+            with pytest.raises(SourceError), open_tailed(name):
                 pass
 
 
@@ -158,12 +159,12 @@ def test_nuls_at_the_beginning_are_no_part_of_the_content(path, pack):
     assert (text, checkpoint.offset, checkpoint.lines) == (LINES, len(hole + LINES), 1000)
     path.write_bytes(pack(hole + LINES + b"more\n"))
     assert taken(path, checkpoint)[0] == b"more\n"
-    with opened(str(path)) as content:
-        heads = content.heads()
+    with open_tailed(str(path)) as content:
+        heads = content.prefix_fingerprints()
     path.write_bytes(pack(hole + b"other" + LINES))
     assert not is_known(path, checkpoint)
-    with opened(str(path)) as content:
-        assert not set(heads) & set(content.heads())
+    with open_tailed(str(path)) as content:
+        assert not set(heads) & set(content.prefix_fingerprints())
     path.write_bytes(pack(bytes(len(hole + LINES)) + b"more\n"))
     assert not is_known(path, checkpoint)
 
@@ -176,7 +177,7 @@ def test_a_hole_is_neither_read_nor_searched(path, monkeypatch):
     reads = []
     read = os.pread
     monkeypatch.setattr(os, "pread", lambda *of: reads.append(of) or read(*of))
-    with opened(str(path)) as content:
+    with open_tailed(str(path)) as content:
         assert content.has_newline(0)
     text, checkpoint = taken(path)
     assert (text, checkpoint.offset) == (b"a\n", 1024**4 + 2)

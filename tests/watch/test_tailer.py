@@ -7,7 +7,7 @@ import pytest
 
 from behavstats.errors import UnknownUser
 from behavstats.model.page_view import PageView
-from behavstats.watch.discovery import Scan
+from behavstats.watch.discovery import FileScanner
 from tests.support.edge import wait_until
 from tests.support.followed import BAD, drain, following, lines, users
 from tests.support.histories import AS_OF, line
@@ -64,7 +64,7 @@ def test_files_that_are_renamed_meanwhile_are_taken_by_their_new_names(store, fo
     """Of what is there, nothing is left out, and nothing has failed."""
     for number in range(20):
         (folder / f"a{number}").write_bytes(lines(number))
-    look, rounds = Scan.files, []
+    look, rounds = FileScanner.files, []
 
     def look_and_rename(scan):
         found = look(scan)
@@ -74,7 +74,7 @@ def test_files_that_are_renamed_meanwhile_are_taken_by_their_new_names(store, fo
                 os.rename(file.path, file.path + "x")
         return found
 
-    monkeypatch.setattr(Scan, "files", look_and_rename)
+    monkeypatch.setattr(FileScanner, "files", look_and_rename)
     report = drain(store, folder)
     assert users(store) == set(range(20))
     assert report.failures == []

@@ -13,7 +13,7 @@ from behavstats.errors import SourceError, StoreUnavailable, UnknownUser
 from behavstats.model.line_block import MAX_LINE_BYTES
 from behavstats.shutdown import Stop
 from behavstats.store import Store
-from behavstats.watch import tailer, watcher
+from behavstats.watch import reader, watcher
 from behavstats.watch.watcher import Watcher
 from tests.support.edge import wait_until
 from tests.support.followed import BAD, drain, following, good, lines, sources, users
@@ -164,20 +164,20 @@ def test_thousands_of_files_are_followed(store, folder):
 
 def test_a_large_file_leaves_others_their_turn(store, folder, monkeypatch):
     """Also those that come while it is taken."""
-    monkeypatch.setattr(tailer, "_SHARE", 1_000)
-    monkeypatch.setattr(tailer, "_SCAN_AGAIN", 0.0)
+    monkeypatch.setattr(reader, "_SHARE_BYTES", 1_000)
+    monkeypatch.setattr(reader, "_RESCAN_SECONDS", 0.0)
     monkeypatch.setattr("behavstats.sources.line_blocks._BLOCK_LINES", 10)
     (folder / "a").write_bytes(lines(*range(500)))
     appeared = []
-    scan = watcher.Scan.files
+    scan = watcher.FileScanner.files
 
     def scan_and_add(self):
-        if self._whole and not appeared:
+        if self.folders and not appeared:
             (folder / "b").write_bytes(lines(1_000))
             appeared.append(True)
         return scan(self)
 
-    monkeypatch.setattr(watcher.Scan, "files", scan_and_add)
+    monkeypatch.setattr(watcher.FileScanner, "files", scan_and_add)
     report = drain(store, folder)
     assert report.added == 501
 

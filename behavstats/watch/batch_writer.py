@@ -1,0 +1,83 @@
+"""Storing what a round reads, in batches that say up to where each file was read.
+
+A batch is stored with the offsets of its files in one transaction; a large one takes several, and
+the last of them has the offsets and the rejected lines. What the ones before it hold are page
+views, which are stored once however often they come.
+"""
+
+from collections.abc import Callable
+
+from behavstats.decode.vectorized import Decoded
+from behavstats.ingest.batch import Batch
+from behavstats.ingest.report import Report
+from behavstats.store import Store
+from behavstats.watch.erased_user_filter import ErasedUserFilter
+from behavstats.watch.round import Round
+from behavstats.watch.tracked_file import Position, TrackedFile
+
+
+class BatchWriter:
+    """Collects the decoded lines of a round, and stores them with the offsets of their files."""
+
+    def __init__(  # noqa: PLR0913, PLR0917  the store, and who is told
+        self,
+        current: Round,
+        store: Store,
+        clock: Callable[[], int],
+        report: Report,
+        on_lines: Callable[[TrackedFile, int], None],
+        on_stored: Callable[[], None],
+    ) -> None:
+        """`clock` returns ms since the epoch.
+
+        `on_lines` is called with each file of which lines were read, and their number; `on_stored`
+        when they are stored and counted in the report.
+        """
+        self._round = current
+        self._store = store
+        self._clock = clock
+        self._report = report
+        self._on_lines = on_lines
+        self._on_stored = on_stored
+        self._begin()
+
+    def _begin(self) -> None:
+        self._batch = Batch()
+        self._filter = ErasedUserFilter(lambda: self._store.offsets.erasures_since(0))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the batch should be stored now, because it takes much memory."""
+        return self._batch.is_full
+
+    def add(self, part: Decoded, position: Position) -> None:
+        """Add what a block of lines was decoded to; `position` is behind the block."""
+        file, checkpoint = position
+        lines = checkpoint.lines - file.decoded.lines
+        file.decoded = checkpoint
+        self._round.due.add(file)
+        if file.is_again:
+            part, left_out = self._filter.apply(part)
+            if left_out:
+                self._round.left_out[file.name] += left_out
+        file.rejected += len(part.rejections)
+        self._on_lines(file, lines)
+        self._batch.add(part)
+
+    def store(self, pump: Callable[[], None]) -> None:
+        """Store the batch with the offsets of its files, and begin another one.
+
+        `pump` is called between its transactions. Raises StoreError, and OffsetConflict if another
+        process has read one of the files as well.
+        """
+        due, self._round.due = self._round.due, set()
+        if self._batch.is_empty and not due:
+            return
+        now = self._clock()
+        updates = [file.offset_update(now) for file in due]
+        for _ in self._batch.store(self._store, self._report, updates):
+            pump()
+        for file in due:
+            file.stored = file.decoded.offset
+        self._begin()
+        self._on_stored()

@@ -1,0 +1,31 @@
+"""The store's own files, which are not followed."""
+
+import os
+from pathlib import Path
+
+from behavstats.store import files_of
+from behavstats.watch.file_id import FileId, id_of, status_of
+
+
+class StoreFiles:
+    """Recognizes the files of a store, by their names or through links."""
+
+    def __init__(self, store: Path) -> None:
+        self._store = store
+        self._names = {path.name for path in files_of(store)}
+        self._ids: set[FileId] = set()
+
+    def refresh(self) -> None:
+        """Look which files of the store are there."""
+        statuses = map(status_of, map(str, files_of(self._store)))
+        self._ids = {id_of(status) for status in statuses if status}
+
+    def include(self, path: str, status: os.stat_result | None = None) -> bool:
+        """Return whether a path is one of the store's, or leads to one: `status` is what is there.
+
+        Links are known as of the last `refresh`.
+        """
+        if status is not None and id_of(status) in self._ids:
+            return True
+        folder, name = os.path.split(path)
+        return name in self._names and Path(os.path.realpath(folder)) == self._store.parent

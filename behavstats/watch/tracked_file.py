@@ -1,0 +1,73 @@
+"""A file while a round of the tailer reads it: how far its lines are read, decoded and stored."""
+
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+from behavstats.store import Checkpoint, OffsetUpdate, SourceOffset
+from behavstats.watch.file_id import FileId, leads_to
+from behavstats.watch.fingerprint import START
+from behavstats.watch.tailed_file import TailedFile
+
+
+@dataclass(slots=True, eq=False)
+class TrackedFile:
+    """A file in a round.
+
+    `stored` (an offset; None if the store does not know the file), `decoded` and `read` say up to
+    where its lines are stored, decoded and read. `rejected` counts its rejected lines, `size` is in
+    bytes of the content. `modified`, `is_again` and `anew` are those of `SourceOffset`.
+    """
+
+    name: str
+    id: FileId
+    stored: int | None = None
+    decoded: Checkpoint = START
+    read: Checkpoint = START
+    rejected: int = 0
+    size: int = 0
+    modified: int | None = None
+    is_again: bool = False
+    anew: int | None = None
+
+    @classmethod
+    def resume(cls, file: TailedFile, offset: SourceOffset) -> Self:
+        """Return a file that goes on from an offset that the store has.
+
+        It keeps the name that the store has, if that still leads to it.
+        """
+        name = offset.name if leads_to(offset.name, file.id) else None
+        return cls(
+            name or file.name,
+            file.id,
+            stored=offset.checkpoint.offset,
+            decoded=offset.checkpoint,
+            read=offset.checkpoint,
+            rejected=offset.rejected,
+            size=offset.size,
+            modified=offset.modified,
+            is_again=offset.is_again,
+            anew=offset.anew,
+        )
+
+    def offset_update(self, now: int) -> OffsetUpdate:
+        """Return what the store is to note of this file; `now` in ms since the epoch."""
+        modified = self.modified if self.decoded.offset == self.size else None
+        return OffsetUpdate(
+            self.name,
+            *self.id,
+            expected=self.stored,
+            checkpoint=self.decoded,
+            rejected=self.rejected,
+            size=self.size,
+            modified=modified,
+            taken=now,
+            is_again=self.is_again,
+            anew=self.anew,
+        )
+
+
+class Position(NamedTuple):
+    """A place in a tracked file: the checkpoint behind a block of its lines."""
+
+    file: TrackedFile
+    checkpoint: Checkpoint
