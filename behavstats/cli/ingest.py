@@ -82,7 +82,7 @@ def _ingest(files: list[str], settings: Settings, options: "Options", size: int 
 
     bounds = bounds_of()
     with (
-        options.second or nullcontext(),
+        options.decode_process or nullcontext(),
         Store.create(settings.db, settings.lock_timeout, say_that_it_waits, bounds) as store,
         render.IngestProgress(render.console(sys.stderr), size) as progress,
     ):
