@@ -80,7 +80,7 @@ def _ingest(
     from behavstats.ingest.pipeline import ingest
 
     with (
-        options.second or nullcontext(),
+        options.decode_process or nullcontext(),
         created_store(store_options) as store,
         IngestProgress(console(sys.stderr), size) as progress,
     ):

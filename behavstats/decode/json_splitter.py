@@ -15,7 +15,7 @@ import numpy as np
 
 from behavstats.errors import InvalidInput, TooLarge
 
-_CHUNK_BYTES = 64 * 1024  # the arrays for a chunk take twenty times as much
+_AT_ONCE = 64 * 1024  # bytes; the arrays for them take twenty times as much
 _MAX_KEYS = 1_000  # beside the batch, and in the values beside it
 _KEY = re.compile(rb'\s*("[^"\\]*(?:\\.[^"\\]*)*")\s*:\s*', re.DOTALL)
 _BLANKS = b" \t\r\n"
@@ -82,8 +82,8 @@ def _commas(text: bytes, limit: int) -> tuple[list[int], list[int]]:
     elements: list[int] = []
     depth, quoted, end = 0, np.False_, -1
     plain = text.replace(b"\\\\", b"__").replace(b'\\"', b"__")
-    for start in range(0, len(plain), _CHUNK_BYTES):
-        codes = np.frombuffer(plain[start : start + _CHUNK_BYTES], np.uint8)
+    for start in range(0, len(plain), _AT_ONCE):
+        codes = np.frombuffer(plain[start : start + _AT_ONCE], np.uint8)
         in_string = np.bitwise_xor.accumulate(codes == _QUOTE) ^ quoted
         depths = depth + np.cumsum(np.where(in_string, 0, _DEPTH_CHANGES[codes]))
         commas = (codes == _COMMA) & ~in_string

@@ -1,4 +1,4 @@
-"""A batch: what was decoded of some blocks, to be stored together."""
+"""A batch: decoded blocks that are stored together."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -9,53 +9,53 @@ from behavstats.model.columns import BatchBuilder
 from behavstats.model.page_view import Rejection
 from behavstats.store import OffsetUpdate, Store
 
-# A batch ends where it reaches one of these. The larger it is, the fewer pages of the store it
-# touches for each page view.
+# A batch is full when it reaches one of these limits. The larger the batch, the fewer pages of the
+# store have to be written for each page view.
 _MOST_VIEWS = 1_000_000
 _MOST_BYTES = 28 * 1024 * 1024  # of memory, roughly
 
 
 class Batch:
-    """What was decoded of some blocks, to be stored together."""
+    """Decoded blocks that are stored together; empty at first."""
 
     def __init__(self) -> None:
-        """At first, there is nothing in it."""
         self._views = BatchBuilder()
         self._rejections: list[Rejection] = []
-        self._rejected = 0  # bytes, roughly
+        self._rejections_size = 0  # bytes, roughly
         self._others = Counter[str]()
 
     def add(self, part: Decoded) -> None:
-        """Add what a block was decoded to."""
+        """Add a decoded block."""
         self._views.add(part.views)
         self._rejections += part.rejections
-        self._rejected += sum(rejection.size for rejection in part.rejections)
+        self._rejections_size += sum(rejection.size for rejection in part.rejections)
         self._others += part.non_page_messages
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing in it to be stored or counted."""
+        """Whether there is nothing to store or to count."""
         return not (self._views.size or self._rejections or self._others)
 
     @property
     def is_full(self) -> bool:
-        """Whether it should be stored now; a larger one would take too much memory."""
-        size = self._views.size + self._rejected
+        """Whether the batch should be stored now; a larger one would take too much memory."""
+        size = self._views.size + self._rejections_size
         return len(self._views) >= _MOST_VIEWS or size >= _MOST_BYTES
 
     def store(
-        self, store: Store, report: Report, steps: Sequence[OffsetUpdate] = ()
+        self, store: Store, report: Report, updates: Sequence[OffsetUpdate] = ()
     ) -> Iterator[None]:
-        """Store it; yield after each part of it, which is counted then.
+        """Store the batch; after each transaction, count its page views in `report` and yield.
 
-        The last transaction holds the rejected lines and the `steps` of the files it comes from.
+        The last transaction also stores the rejected lines and the offset `updates` of the files
+        that the batch comes from. Raises StoreError.
         """
         views, rejections = self._views.page_views(), self._rejections
         if views.dated:
             added = store.add(views.dated)
             report.added += added
             report.duplicates += len(views.dated) - added
-        for stored, added in store.load(views, rejections, steps):
+        for stored, added in store.load(views, rejections, updates):
             report.added += added
             report.duplicates += stored - added
             yield

@@ -1,7 +1,7 @@
-"""The second process: decodes blocks of lines for the first.
+"""The decode process: a second process that decodes blocks of lines for the first.
 
-Run as a module, this is that process. It imports nothing heavy before it has to, so that it can be
-started while the first one is still busy with its own imports.
+The process runs this module as its main program. The module imports nothing heavy at the top, so
+the first process can start the second one before its own slow imports.
 """
 
 import os
@@ -17,69 +17,70 @@ if TYPE_CHECKING:
 
 
 class Task:
-    """A block to be decoded at an instant of the clock, and what it was decoded to, once it was.
+    """A block to decode at an instant (ms since the epoch), and later its decoded content.
 
-    `size` is what it takes in memory, in bytes: of the block, and later of what came of it.
+    `size` is roughly the bytes of memory that the block takes, or its decoded content.
     """
 
     def __init__(self, block: "Block", now: int) -> None:
-        self.question: tuple[Block, int] | None = (block, now)
+        self.input: tuple[Block, int] | None = (block, now)
         self.decoded: Decoded | None = None
         self.size = len(block.text)
 
     def decode(self) -> None:
-        """Decode it here."""
+        """Decode the block in this process."""
         from behavstats.decode.vectorized import decode_block
 
-        if self.question is not None:
-            self.finish(decode_block(*self.question))
+        if self.input is not None:
+            self.finish(decode_block(*self.input))
 
     def finish(self, decoded: "Decoded") -> None:
-        """Take what it was decoded to; the block is not held any longer."""
-        self.decoded, self.question = decoded, None
+        """Set the decoded content, and release the block."""
+        self.decoded, self.input = decoded, None
         self.size = decoded.views.size + sum(rejection.size for rejection in decoded.rejections)
 
 
 class DecodeProcess:
-    """Another process, that decodes one block at a time. To be used in `with`, which ends it.
+    """A second process that decodes one block at a time; use it in `with`, which stops it.
 
-    Where it was not or cannot be started it is never idle; if it ends before its time, this one
-    does its task.
+    A process that was not started, or cannot be started, is never idle. If it ends too early, its
+    task is decoded in this process.
     """
 
     def __init__(self) -> None:
         self._task: Task | None = None
         self._is_ready = False
         self._process: subprocess.Popen[bytes] | None = None
-        self._connection, self._theirs = Pipe()
+        self._connection, self._far_end = Pipe()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the process, whatever it is doing."""
-        self._theirs.close()
+        """Kill the process, whatever it is doing."""
+        self._far_end.close()
         self._connection.close()
         if self._process is not None:
             self._process.kill()
             self._process.wait()
 
     def start(self) -> None:
-        """Start the process, unless it was started, or would only take turns with this one."""
-        if self._theirs.closed or cores() < 2:
+        """Start the process, unless it was started before or there is only one core for both."""
+        if self._far_end.closed or cores() < 2:
             return
-        # It has nothing but the connection: it cannot disturb the output, and Ctrl-C at the
-        # terminal is for this process to deal with. -P: what lies in the current folder is data.
-        with self._theirs as theirs, suppress(OSError):
+        # The process gets the connection and nothing else: it cannot disturb the output, and Ctrl-C
+        # at the terminal only reaches this process. -P: files in the current folder are data, and
+        # must not be imported.
+        with self._far_end as far_end, suppress(OSError):
             self._process = subprocess.Popen(  # noqa: S603
                 [
                     sys.executable,
                     "-P",
                     "-m",
                     "behavstats.ingest.decode_process",
-                    str(theirs.fileno()),
+                    str(far_end.fileno()),
                 ],
-                pass_fds=[theirs.fileno()],
+                pass_fds=[far_end.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -88,22 +89,22 @@ class DecodeProcess:
             )
 
     def is_idle(self) -> bool:
-        """Return whether it waits for a task; takes the result of the last, if that is there."""
+        """Return whether the process waits for a task; receives the last result if it is ready."""
         if self._process is not None and not self._is_ready and self._has_answer():
             self._receive()
         return self._is_ready
 
     def begin(self, task: Task) -> None:
-        """Give it a task, while it is idle."""
+        """Give the idle process a task."""
         self._task = task
         self._is_ready = False
         try:
-            self._connection.send(task.question)
+            self._connection.send(task.input)
         except OSError:
             self._give_up()
 
     def wait(self) -> None:
-        """Wait until its task is done."""
+        """Wait until the process has done its task."""
         if self._task is not None:
             self._receive()
 
@@ -111,7 +112,7 @@ class DecodeProcess:
         try:
             return self._connection.poll()
         except OSError:
-            return False  # closed: it was given up
+            return False  # closed: the process was given up
 
     def _receive(self) -> None:
         try:
@@ -125,7 +126,7 @@ class DecodeProcess:
             self._task = None
 
     def _give_up(self) -> None:
-        """Let it be: what it was to do is done here, and it is not asked again."""
+        """Decode the task in this process, and never use the other process again."""
         self._connection.close()
         self._is_ready = False
         if self._task is not None:
@@ -134,17 +135,17 @@ class DecodeProcess:
 
 
 def cores() -> int:
-    """Return how many processes can work at once."""
+    """Return how many processes can run at the same time."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def _serve(connection: Connection) -> None:
-    """Answer blocks until the other end is closed, be it that its process was killed."""
+    """Decode blocks until the other end is closed, which also happens if its process is killed."""
     from behavstats.decode.vectorized import decode_block
 
-    answer = None  # at first: ready
+    answer = None  # the first answer says that this process is ready
     try:
         while True:
             connection.send(answer)

@@ -1,4 +1,4 @@
-"""Sources in which no line can be read, like a CSV: stopped before all of it is rejected."""
+"""Stop reading a source that has no valid line, such as a CSV, instead of rejecting all of it."""
 
 from collections.abc import Iterable, Iterator
 
@@ -8,58 +8,59 @@ from behavstats.model.line_block import Block
 from behavstats.model.timestamps import DAY
 
 _FIRST = 1_000  # lines
-_NOW = 366 * 10_000 * DAY  # later than any timestamp: whose clock is right, is not the question
+_NOW = 366 * 10_000 * DAY  # later than any timestamp, so that no line is ahead of the clock
 
 
-class Hopeless(SourceError):
-    """The first lines of a source were all rejected."""
+class NoValidLine(SourceError):
+    """The first lines of a source were all rejected, so the rest was not read."""
 
     def __init__(self, name: str, lines: int, reason: InvalidInput | None) -> None:
-        why = f" (line 1: {reason})" if reason is not None else ""
-        message = f"{name}: the first {lines:,} lines were all rejected{why}; it was not read on"
-        super().__init__(f"{message}, which --force would do")
+        why = f" (the first one: {reason})" if reason is not None else ""
+        message = f"{name}: the first {lines:,} lines were all rejected{why}"
+        super().__init__(f"{message}; the rest was not read (--force reads it)")
 
 
 def stop_early(name: str, blocks: Iterable[Block]) -> Iterator[Block]:
-    """Yield the blocks of a source; where all of its first thousand lines are bad, these alone.
+    """Yield the blocks of a source; stop if its first thousand lines are all invalid.
 
-    Then raises Hopeless. Blank lines do not count; what is ahead of the clock is not bad.
+    Then these lines are yielded, and NoValidLine is raised. Blank lines do not count, and a page
+    view that is ahead of the clock is valid.
     """
-    doubt = _Doubt()
+    first_lines = _FirstLines()
     for block in blocks:
-        end = doubt.end_of_hope(block)
+        end = first_lines.end(block)
         if end is None:
             yield block
             continue
         yield block if block.is_overlong else block._replace(text=block.text[:end], length=end)
-        raise Hopeless(name, _FIRST, doubt.reason)
+        raise NoValidLine(name, _FIRST, first_lines.reason)
 
 
-class _Doubt:
-    """Counts lines until one of them is good; `reason` says what is wrong with the first."""
+class _FirstLines:
+    """Counts invalid lines until there is a valid one; `reason` is the error of the first line."""
 
     def __init__(self) -> None:
         self.reason: InvalidInput | None = None
         self._rejected = 0
-        self._is_over = False
+        self._has_valid_line = False
 
-    def end_of_hope(self, block: Block) -> int | None:
-        """Return up to which byte of the block to read, if no more is to be."""
-        if self._is_over:
+    def end(self, block: Block) -> int | None:
+        """Return at which byte of the block to stop reading the source, or None to go on."""
+        if self._has_valid_line:
             return None
         if block.is_overlong:
             self._rejected += 1
             return 0 if self._rejected >= _FIRST else None
         start = 0
-        while start < len(block.text) and not self._is_over:
+        while start < len(block.text) and not self._has_valid_line:
             end = block.text.find(b"\n", start) + 1 or len(block.text)
-            self._look_at(block.text[start:end].removesuffix(b"\n").removesuffix(b"\r"))
+            self._check(block.text[start:end].removesuffix(b"\n").removesuffix(b"\r"))
             if self._rejected >= _FIRST:
                 return end
             start = end
         return None
 
-    def _look_at(self, line: bytes) -> None:
+    def _check(self, line: bytes) -> None:
         if not line.strip(b" \t"):
             return
         try:
@@ -68,4 +69,4 @@ class _Doubt:
             self._rejected += 1
             self.reason = self.reason or InvalidInput(error.code, str(error))
         else:
-            self._is_over = True
+            self._has_valid_line = True

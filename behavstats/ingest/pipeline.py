@@ -1,9 +1,8 @@
-"""Ingesting: the blocks of sources, decoded, into the store; returns a report."""
+"""Ingest sources: read blocks of lines, decode them, store them in batches, and report."""
 
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
-from functools import partial
 from typing import NamedTuple
 
 from behavstats.decode.vectorized import Decoded
@@ -19,95 +18,107 @@ from behavstats.store import Store
 
 
 class Options(NamedTuple):
-    """How an ingest goes on where lines are rejected.
+    """How to ingest.
 
-    With `force`, also in a source whose first lines all are; until `most_rejects` are, where that
-    is given. `second` decodes, too, and is ended then; else, a large source has one started.
+    `force` goes on with a source whose first lines are all rejected. `most_rejects` is the number
+    of rejected lines at which the ingest stops. `decode_process` helps to decode, and is stopped at
+    the end; without one, a large source starts its own.
     """
 
     force: bool = False
     most_rejects: int | None = None
-    second: DecodeProcess | None = None
+    decode_process: DecodeProcess | None = None
 
 
-_USUAL = Options()
+_DEFAULTS = Options()
+OnProgress = Callable[[Source, Report], None]
 
 
 def ingest(
     paths: Iterable[str],
     store: Store,
     clock: Callable[[], int],
-    on_progress: Callable[[Source, Report], None] = lambda _source, _report: None,
-    options: Options = _USUAL,
+    on_progress: OnProgress = lambda _source, _report: None,
+    options: Options = _DEFAULTS,
 ) -> Report:
-    """Ingest files (`-`: standard input), in large batches that may hold several of them.
+    """Ingest files (`-` is standard input) in large batches, which may hold several files.
 
-    `clock` returns ms since the epoch. A source that cannot be read is noted in the report, and
-    the next one follows. Ctrl-C, or a store that fails, ends it after what is stored, and is noted,
-    too.
+    `clock` returns ms since the epoch. If a source cannot be read, the report says so, and the next
+    source follows. Ctrl-C or a failing store ends the ingest; the report says so, too, and what was
+    stored before stays.
     """
     report = Report()
-    start = time.monotonic()
-    reached: Source | None = None
-
-    def progress(source: Source | None = None) -> None:
-        nonlocal reached
-        reached = source or reached
-        report.seconds = time.monotonic() - start
-        if reached is not None:
-            on_progress(reached, report)
-
-    others = _apart_from(store, paths, report)
-    read = partial(_read, options)
+    progress = _Progress(report, on_progress)
+    others = _without_own_files(store, paths, report)
     try:
         with (
-            closing(_blocks(others, report, progress, read)) as blocks,
-            options.second or DecodeProcess() as other,
+            closing(_blocks(others, report, progress.update, options)) as blocks,
+            options.decode_process or DecodeProcess() as decode_process,
         ):
-            decoded = Prefetcher(blocks, clock, other)
+            decoded = Prefetcher(blocks, clock, decode_process)
             parts = (part for part, _ in decoded)
-            for batch in _batches(_up_to(parts, report, options)):
+            for batch in _batches(_until_most_rejects(parts, report, options)):
                 for _ in batch.store(store, report):
-                    progress()
+                    progress.update()
                     decoded.pump()
                 store.refresh_rollups()
         store.checkpoint()
     except KeyboardInterrupt:
         report.interrupted = True
-        store.stop_waiting()  # another process may have it for long, and we only have to close it
+        store.stop_waiting()  # for a lock that another process may hold for long; we only close
     except StoreError as error:
         report.failures.append(detached(error))
         store.stop_waiting()
-    report.seconds = time.monotonic() - start
+    progress.measure()
     return report
 
 
-def try_out(paths: Iterable[str], clock: Callable[[], int], options: Options = _USUAL) -> Report:
+def try_out(paths: Iterable[str], clock: Callable[[], int], options: Options = _DEFAULTS) -> Report:
     """Decode files as `ingest` does and report on them, but store nothing.
 
-    What is `added` are page views; nobody can say which of them are duplicates.
+    `added` counts all page views, since only a store can tell which of them are duplicates.
     """
     report = Report()
-    start = time.monotonic()
-    read = partial(_read, options)
+    progress = _Progress(report, lambda _source, _report: None)
     try:
         with (
-            closing(_blocks(paths, report, lambda _: None, read)) as blocks,
-            DecodeProcess() as second,
+            closing(_blocks(paths, report, progress.update, options)) as blocks,
+            DecodeProcess() as decode_process,
         ):
-            parts = (part for part, _ in Prefetcher(blocks, clock, second))
-            for part in _up_to(parts, report, options):
+            decoded = (part for part, _ in Prefetcher(blocks, clock, decode_process))
+            for part in _until_most_rejects(decoded, report, options):
                 report.added += len(part.views) + len(part.views.dated)
                 report.non_page_messages += part.non_page_messages
                 report.note_rejected(part.rejections)
     except KeyboardInterrupt:
         report.interrupted = True
-    report.seconds = time.monotonic() - start
+    progress.measure()
     return report
 
 
-def _apart_from(store: Store, paths: Iterable[str], report: Report) -> Iterator[str]:
-    """Yield the paths that do not lead to the store's own files, noting the others."""
+class _Progress:
+    """Measures the time of an ingest, and calls back with the source that is being read."""
+
+    def __init__(self, report: Report, on_progress: OnProgress) -> None:
+        self._report = report
+        self._on_progress = on_progress
+        self._start = time.monotonic()
+        self._source: Source | None = None
+
+    def update(self, source: Source | None = None) -> None:
+        """Measure the time and call back with `source`, or with the source of the last call."""
+        self._source = source or self._source
+        self.measure()
+        if self._source is not None:
+            self._on_progress(self._source, self._report)
+
+    def measure(self) -> None:
+        """Write the seconds since the start to the report."""
+        self._report.seconds = time.monotonic() - self._start
+
+
+def _without_own_files(store: Store, paths: Iterable[str], report: Report) -> Iterator[str]:
+    """Yield the paths that are not the store's own files; the others are failures."""
     for path in paths:
         try:
             store.check_not_of(path)
@@ -117,32 +128,29 @@ def _apart_from(store: Store, paths: Iterable[str], report: Report) -> Iterator[
             yield path
 
 
-def _read(options: Options, source: Source) -> Iterator[Block]:
-    """Yield the blocks of a source, of a hopeless one the first."""
-    blocks = source.blocks()
-    return blocks if options.force else stop_early(source.name, blocks)
-
-
 def _blocks(
     paths: Iterable[str],
     report: Report,
-    progress: Callable[[Source], None],
-    read: Callable[[Source], Iterator[Block]],
+    on_source: Callable[[Source], None],
+    options: Options,
 ) -> Generator[tuple[Block, Source], None, None]:
-    """Yield the blocks of all sources, each with its source; note those that cannot be read."""
+    """Yield the blocks of all sources, each with its source; failures go to the report."""
     for path in paths:
         try:
             with open_source(path) as source:
-                progress(source)
-                for block in read(source):
+                on_source(source)
+                blocks = source.blocks()
+                for block in blocks if options.force else stop_early(source.name, blocks):
                     yield block, source
-                    progress(source)
+                    on_source(source)
         except SourceError as error:
             report.failures.append(detached(error))
 
 
-def _up_to(decoded: Iterable[Decoded], report: Report, options: Options) -> Iterator[Decoded]:
-    """Yield what was decoded, until as many lines are rejected as may be; that is noted."""
+def _until_most_rejects(
+    decoded: Iterable[Decoded], report: Report, options: Options
+) -> Iterator[Decoded]:
+    """Yield decoded blocks until `most_rejects` lines are rejected, which is a failure."""
     left = options.most_rejects
     for part in decoded:
         if left is not None and len(part.rejections) >= left:
@@ -157,12 +165,12 @@ def _up_to(decoded: Iterable[Decoded], report: Report, options: Options) -> Iter
             left -= len(part.rejections)
 
 
-def _batches(decoded: Iterable[Decoded]) -> Iterator["Batch"]:
-    """Join what was decoded of some blocks, and maybe of several sources."""
+def _batches(decoded: Iterable[Decoded]) -> Iterator[Batch]:
+    """Join decoded blocks, also of several sources, to batches."""
     batch = Batch()
     for part in decoded:
         batch.add(part)
-        # A block without anything says that the source pauses: time to store what came.
+        # An empty block means that the source pauses, so its lines should be stored now.
         pauses = not (len(part.views) or part.rejections or part.non_page_messages)
         if batch.is_full or pauses:
             yield batch

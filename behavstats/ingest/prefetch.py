@@ -1,4 +1,4 @@
-"""Decoding ahead: a second process decodes blocks while this one writes what it has decoded."""
+"""Decode ahead: a second process decodes blocks while this process stores page views."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -9,35 +9,35 @@ from behavstats.ingest.decode_process import DecodeProcess, Task
 from behavstats.model.line_block import Block
 
 _WORTH_A_PROCESS = 1024 * 1024  # bytes of a block
-_AHEAD = 12 * 1024 * 1024  # bytes of blocks, or of what they were decoded to
+_AHEAD = 12 * 1024 * 1024  # bytes of blocks and of decoded blocks
 
 
 Context = TypeVar("Context")
 
 
 class Prefetcher(Generic[Context]):
-    """Decodes blocks in order, some of them ahead in a second process.
+    """Decodes blocks in order, some of them ahead of time in a second process.
 
-    Each block comes with a context, which is any value that its caller needs to know the block by.
-    Iterating yields what `decode_block` returns for each block, with the context of that block.
-    Call `pump` now and then while busy with the result.
+    Each block comes with a context: any value by which the caller knows the block. Iterating yields
+    the result of `decode_block` for each block, with the context of that block. Call `pump` now and
+    then while you process a result, so that the second process always has work.
     """
 
     def __init__(
         self,
         blocks: Iterator[tuple[Block, Context]],
         clock: Callable[[], int],
-        second: DecodeProcess,
+        process: DecodeProcess,
     ) -> None:
-        """`clock` returns ms since the epoch; it is asked for each block.
+        """`clock` returns ms since the epoch; it is called for each block.
 
-        `second` is started here if it was not, once a block is so large that there will be more.
+        `process` is started when the first block is so large that more will follow.
         """
         self._blocks = blocks
         self._clock = clock
-        self._second = second
+        self._process = process
         self._tasks: deque[tuple[Task, Context]] = deque()
-        self._pausing = False
+        self._is_paused = False
 
     def __iter__(self) -> Iterator[tuple[Decoded, Context]]:
         while True:
@@ -47,41 +47,42 @@ class Prefetcher(Generic[Context]):
             if not self._tasks:
                 return
             if self._tasks[0][0].decoded is None:
-                self._second.wait()
+                self._process.wait()
             while self._tasks and (decoded := self._tasks[0][0].decoded) is not None:
                 _, context = self._tasks.popleft()
                 yield decoded, context
                 self.pump()
             if not self._tasks:
-                self._pausing = False
+                self._is_paused = False
 
     def pump(self) -> None:
-        """Let the second process have the next block, if it waits for one."""
-        if self._second.is_idle():
+        """Give the second process the next block, if the process is idle."""
+        if self._process.is_idle():
             task = self._next_task()
             if task is not None:
-                self._second.begin(task)
+                self._process.begin(task)
 
     def _decode_here(self) -> None:
-        """Decode the next block here, rather than wait for the second process."""
+        """Decode the next block in this process instead of waiting for the second one."""
         task = self._next_task()
         if task is not None:
             if task.size >= _WORTH_A_PROCESS:
-                self._second.start()
+                self._process.start()
             task.decode()
 
     def _next_task(self) -> Task | None:
-        """Take the next block, unless enough are ahead, or the source pauses.
+        """Return the next block as a task; None at the end, or if enough blocks are ahead.
 
-        Then, what came before has to be dealt with first.
+        Also None after a pause of the source, until the caller has taken all blocks before it: the
+        pause may last long, and those blocks should be stored meanwhile.
         """
-        if self._pausing or sum(task.size for task, _ in self._tasks) >= _AHEAD:
+        if self._is_paused or sum(task.size for task, _ in self._tasks) >= _AHEAD:
             return None
         following = next(self._blocks, None)
         if following is None:
             return None
         block, context = following
-        self._pausing = not block.text
+        self._is_paused = not block.text
         task = Task(block, self._clock())
         self._tasks.append((task, context))
         return task

@@ -1,4 +1,4 @@
-"""What an ingest did, in counts and examples."""
+"""The report of an ingest: counts and examples."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ _EXAMPLES = 5
 class Report:
     """What an ingest did.
 
-    `read` lines are `added`, `duplicates`, `non_page_messages` (by kind, for example `track`) or
-    `rejected` (by reason); all of that is stored. `left_out` were neither: page views, and lines,
-    of users who were erased, in files that are taken anew. `failures` are sources that could not
-    be read, and last what the store could not do, if that ended it.
+    Each line `read` is one of `added`, `duplicates`, `non_page_messages` (by kind, for example
+    `track`) and `rejected` (by reason). `left_out` counts page views and lines that were skipped:
+    those of erased users, in files that are read again. `failures` are the sources that could not
+    be read, and, as the last one, the error of the store if that ended the ingest.
     """
 
     added: int = 0
@@ -32,16 +32,16 @@ class Report:
 
     @property
     def read(self) -> int:
-        """How many lines were read and dealt with, blank ones apart."""
+        """How many lines were ingested, without blank lines."""
         return self.added + self.duplicates + self.non_page_messages.total() + self.rejected.total()
 
     def note_rejected(self, rejections: Sequence[Rejection]) -> None:
-        """Count rejected lines; the first of all are examples."""
+        """Count rejected lines, and keep the first five as examples."""
         self.rejected.update(rejection.reason for rejection in rejections)
         self.examples += rejections[: _EXAMPLES - len(self.examples)]
 
     def values(self, *, is_stored: bool) -> dict[str, object]:
-        """Return the report as values that JSON has; what is not stored has no duplicates."""
+        """Return the report for JSON; without a store, `page_views` counts added and duplicates."""
         stored = {"added": self.added, "duplicates": self.duplicates}
         return {
             "read": self.read,

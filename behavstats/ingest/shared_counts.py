@@ -1,4 +1,4 @@
-"""A tally of what was taken of followed files, which two processes share: one counts, one reads."""
+"""Counts of ingested lines in memory that two processes share: one counts, the other reads."""
 
 import ctypes
 from collections.abc import Iterator, Mapping
@@ -6,8 +6,8 @@ from multiprocessing.sharedctypes import RawArray
 
 from behavstats.ingest.report import Report
 
-_MOST = 64  # counts; there are a dozen reasons and half a dozen kinds
-_ELSE = "else"
+_MAX_COUNTS = 64  # there are a dozen reasons and half a dozen kinds
+_ELSE = "else"  # the label of the last count, if there are too many
 
 ADDED, DUPLICATES, REJECTED, OTHERS = "added", "duplicates", "rejected", "other"
 
@@ -17,49 +17,51 @@ class _Count(ctypes.Structure):
 
 
 class SharedCounts:
-    """Counts that outlive the process that counts; to be handed to a process as it is started.
+    """Counts that outlive the process that counts; pass them to a process when you start it.
 
-    One process at a time counts, so that nobody has to wait for the other: a count is one word of
-    memory, and its name stands before it is more than nothing.
+    No lock is needed: only one process counts at a time, a count is one word of memory, and its
+    name is written before the count is more than 0.
     """
 
     def __init__(self) -> None:
-        """At first, nothing was counted."""
-        self._counts = RawArray(_Count, _MOST)
+        self._counts = RawArray(_Count, _MAX_COUNTS)
 
     def add(self, name: str, label: str, count: int) -> None:
-        """Count some more of a name, and maybe of a label. Of too many, the rest is one."""
+        """Add to the count of a name and a label, which may be empty.
+
+        If there are too many names and labels, the last count takes all others.
+        """
         key = f"{name} {label}".encode()
         last = len(self._counts) - 1
-        for number, place in enumerate(self._counts):
-            if not place.name:
-                place.name = key if number < last else f"{name} {_ELSE}".encode()
-            if place.name == key or number == last:
-                place.count += count
+        for number, slot in enumerate(self._counts):
+            if not slot.name:
+                slot.name = key if number < last else f"{name} {_ELSE}".encode()
+            if slot.name == key or number == last:
+                slot.count += count
                 return
 
     def read(self) -> Iterator[tuple[str, str, int]]:
-        """Yield each name with its label and its count."""
-        for place in self._counts:
-            if place.count:
-                name, _, label = place.name.decode().partition(" ")
-                yield name, label, place.count
+        """Yield each name, its label, and its count if that is not 0."""
+        for slot in self._counts:
+            if slot.count:
+                name, _, label = slot.name.decode().partition(" ")
+                yield name, label, slot.count
 
 
 class ReportCounter:
-    """Brings a report, as it grows, into a tally."""
+    """Adds a growing report to shared counts."""
 
-    def __init__(self, tally: SharedCounts) -> None:
-        self._tally = tally
-        self._told: dict[tuple[str, str], int] = {}
+    def __init__(self, counts: SharedCounts) -> None:
+        self._shared = counts
+        self._counted: dict[tuple[str, str], int] = {}
 
     def update(self, report: Report) -> None:
-        """Count what the report has more than the last time."""
+        """Add what the report has more than at the last call."""
         for (name, label), count in _counts(report).items():
-            more = count - self._told.get((name, label), 0)
+            more = count - self._counted.get((name, label), 0)
             if more:
-                self._tally.add(name, label, more)
-                self._told[name, label] = count
+                self._shared.add(name, label, more)
+                self._counted[name, label] = count
 
 
 def _counts(report: Report) -> Mapping[tuple[str, str], int]:

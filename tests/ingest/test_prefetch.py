@@ -42,7 +42,7 @@ def expected(count):
 def until_ready(decoding):
     """Wait until the second process has said that it is there."""
     deadline = time.monotonic() + 60
-    while not decoding._second.is_idle():
+    while not decoding._process.is_idle():
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -120,7 +120,7 @@ def test_at_its_end_the_second_process_is_gone():
     with DecodeProcess() as other:
         decoding = Prefetcher(blocks(30), lambda: CLOCK, other)
         next(iter(decoding))
-        process = decoding._second._process
+        process = decoding._process._process
     assert process.returncode is not None
 
 
