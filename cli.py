@@ -1,4 +1,4 @@
-"""Launcher, so that `python cli.py ...` works in a checkout; the commands live in the package."""
+"""A launcher for `python cli.py ...` in a checkout; the commands are in the package."""
 
 from behavstats.__main__ import main
 

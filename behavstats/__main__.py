@@ -1,14 +1,14 @@
-"""Where the program starts: little is imported here, so that Ctrl-C is met from the beginning."""
+"""The entry point. It imports little, so that Ctrl-C is handled from the beginning."""
 
 import signal
 import sys
 
 
 def main() -> None:
-    """Run the command line; exit code 130 if it is interrupted, also while modules are imported.
+    """Run the command line; exit with code 130 if it is interrupted, even during imports.
 
-    SIGTERM interrupts as Ctrl-C does, so that what is under way is undone and other processes are
-    ended; a command that runs until it is told to stop sets handlers of its own.
+    SIGTERM interrupts like Ctrl-C, so that an open transaction is rolled back and child processes
+    end. A command that runs until it is stopped sets handlers of its own.
     """
     try:
         signal.signal(signal.SIGTERM, signal.default_int_handler)

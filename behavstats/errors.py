@@ -1,24 +1,24 @@
-"""The tree of errors, each with a stable code; only the edges make a status or exit code of it.
+"""The tree of errors. Each has a stable code; only the edges turn it into a status or exit code.
 
 BehavstatsError
-├── InvalidInput            what was given is wrong; says which field, where there is one
-│   └── TooLarge            a request, or what it holds, is over the limit
-├── AccessDenied            a key of the wrong kind, or a web page that must not ask
-│   └── NotAuthenticated    no key, or one that is not known
-├── SlowClient              a request is not sent to its end in time
+├── InvalidInput            an input is wrong; the error names the field, if there is one
+│   └── TooLarge            a request, or a part of it, is over the limit
+├── AccessDenied            the key is of the wrong kind, or a web page must not send this request
+│   └── NotAuthenticated    there is no key, or an unknown one
+├── SlowClient              a client does not send its whole request in time
 ├── NothingThere            nothing is served at this path
-├── UnknownUser             no page view of this user is stored
+├── UnknownUser             the store holds no page views of this user
 ├── UnknownSource           no file of this name was ever followed
-├── SourceError             an input file cannot be read, or not to its end
-├── BackupError             a backup cannot be written, or a store not be restored from it
-├── AddressError            the server cannot listen there
+├── SourceError             an input file cannot be opened, or not be read to its end
+├── BackupError             a backup cannot be made, or a store cannot be restored from it
+├── AddressError            the server cannot listen on this address
 └── StoreError
     ├── NoStore             there is no store at this path
-    ├── NotAStore           the file is something else, or of a newer version
-    ├── OffsetConflict           another process took a file further that is followed here, too
-    ├── StoreBusy           somebody else holds the store; trying again later helps
-    │   └── Overloaded      more is waiting already than may
-    ├── StoreAbandoned      another file is in use at its path; only a new process can open that
+    ├── NotAStore           the file is something else, or a store of a newer version
+    ├── OffsetConflict      another process follows the same file, and has read more of it
+    ├── StoreBusy           another process holds the store; trying again later helps
+    │   └── Overloaded      too many requests are waiting for the store
+    ├── StoreAbandoned      the store's files were replaced; only a new process can open them
     └── StoreUnavailable    the store cannot be read or written (permissions, disk, damage)
 """
 
@@ -26,7 +26,7 @@ from typing import TypeVar
 
 
 class BehavstatsError(Exception):
-    """Anything that behavstats expects to go wrong; its text is one line for a person."""
+    """A failure that behavstats expects. Its text is one line, written for a person."""
 
     code = "error"
 
@@ -35,19 +35,20 @@ _AnyError = TypeVar("_AnyError", bound=BaseException)
 
 
 def detached(error: _AnyError) -> _AnyError:
-    """Return an error without its traceback and the errors that led to it.
+    """Return an error without its traceback and without the errors that led to it.
 
-    Frames hold what they were working on: the whole body of a request, or a block of lines. So an
-    error that is kept, or handed on to somebody who waits for it, is detached first.
+    The frames of a traceback keep local variables alive, such as the whole body of a request or a
+    block of lines. So an error that is stored, or handed to another thread, is detached first.
     """
     error.__traceback__ = error.__context__ = error.__cause__ = None
     return error
 
 
 class InvalidInput(BehavstatsError):
-    """A value from outside breaks a rule; of a line, `code` is the reason of its rejection.
+    """An input breaks a rule.
 
-    `field` names the value where it has a name.
+    `code` is also the reason for which a line is rejected. `field` is the name of the value, if it
+    has one.
     """
 
     def __init__(self, code: str, message: str, field: str | None = None) -> None:
@@ -57,26 +58,26 @@ class InvalidInput(BehavstatsError):
 
 
 class TooLarge(InvalidInput):
-    """A request, or what it holds, is longer than the limit."""
+    """A request, or a part of it, is longer than the limit."""
 
     def __init__(self, what: str, limit: int, unit: str = "bytes") -> None:
         super().__init__(f"{what}_too_large", f"the {what} is longer than {limit:,} {unit}")
 
 
 class AccessDenied(BehavstatsError):
-    """Whoever asks may not, be it for the lack of a key or for where they ask from."""
+    """The request is not allowed: because of its key, or because of where it comes from."""
 
     code = "forbidden"
 
 
 class NotAuthenticated(AccessDenied):
-    """A key is needed, and there is none, or one that is not known."""
+    """The request needs a key, and has no key or an unknown one."""
 
     code = "unauthorized"
 
 
 class SlowClient(BehavstatsError):
-    """A client has not sent its request in time."""
+    """A client did not send its whole request in time."""
 
     code = "request_timeout"
 
@@ -85,7 +86,7 @@ class SlowClient(BehavstatsError):
 
 
 class NothingThere(BehavstatsError):
-    """There is nothing at this path."""
+    """Nothing is served at this path."""
 
     code = "not_found"
 
@@ -94,31 +95,31 @@ class NothingThere(BehavstatsError):
 
 
 class UnknownUser(BehavstatsError):
-    """The store holds no page view of this user."""
+    """The store holds no page views of this user."""
 
     code = "unknown_user"
 
     def __init__(self, user_id: str) -> None:
-        super().__init__(f"unknown user {user_id!r}: the store holds no page view of it")
+        super().__init__(f"unknown user {user_id!r}: the store holds no page views of this user")
 
 
 class UnknownSource(BehavstatsError):
-    """The store knows of no file of this name that was followed."""
+    """No file of this name was ever followed into the store."""
 
     code = "unknown_source"
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"unknown source {name}: behavstats sources lists those that are known")
+        super().__init__(f"unknown source {name}: `behavstats sources` lists the known ones")
 
 
 class SourceError(BehavstatsError):
-    """An input file cannot be opened, or not be read to its end."""
+    """An input file cannot be opened, or cannot be read to its end."""
 
     code = "unreadable_source"
 
 
 class BackupError(BehavstatsError):
-    """A backup cannot be written to this file, or a store not be restored from it."""
+    """A backup cannot be made in this file, or a store cannot be restored from it."""
 
     code = "backup_failed"
 
@@ -133,7 +134,7 @@ class AddressError(BehavstatsError):
 
 
 class StoreError(BehavstatsError):
-    """The store cannot do what was asked of it."""
+    """The store cannot carry out an operation."""
 
     code = "store_error"
 
@@ -144,32 +145,32 @@ class NoStore(StoreError):
     code = "no_store"
 
     def __init__(self, path: object) -> None:
-        super().__init__(f"there is no store at {path} (behavstats ingest makes one)")
+        super().__init__(f"there is no store at {path} (`behavstats ingest` creates one)")
 
 
 class NotAStore(StoreError):
-    """The file at this path is not a store that this version can use; it was left untouched."""
+    """The file is not a store that this version can use. It was not changed."""
 
     code = "not_a_store"
 
 
 class OffsetConflict(StoreError):
-    """Another process follows the same file, and has stored more of it; look at it again."""
+    """Another process follows the same file, and has stored more of it: read the offset again."""
 
     code = "overtaken"
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"{name}: another process follows it, too")
+        super().__init__(f"{name}: another process follows this file, too")
 
 
 class StoreBusy(StoreError):
-    """Another process holds the store for longer than we were told to wait."""
+    """Another process holds the store for longer than the lock timeout."""
 
     code = "store_busy"
 
 
 class Overloaded(StoreBusy):
-    """More requests, or bytes of them, are waiting for the store than may."""
+    """Too many requests, or too many bytes of them, are waiting for the store."""
 
     code = "overloaded"
 
@@ -181,9 +182,9 @@ class StoreUnavailable(StoreError):
 
 
 class StoreAbandoned(StoreError):
-    """The store's files were replaced in a way after which this process must not go on with them.
+    """The store's files were replaced, so this process must not use its open files any more.
 
-    A process that opens them anew can.
+    A new process can open the new files.
     """
 
     code = "store_unavailable"

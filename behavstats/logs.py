@@ -1,7 +1,7 @@
 """Logs: one JSON object a line or, at a terminal, readable text.
 
-No line holds a page view, a user's id or a key: of a request, its route; of an unexpected error,
-its kind and where it was raised, but not its text, in which there may be anything.
+No line holds a page view, a user's id or a key. A request is logged by its route. An unexpected
+error is logged by its type and where it was raised, without its text, which may hold anything.
 """
 
 import logging
@@ -22,12 +22,12 @@ import msgspec
 from behavstats.model.timestamps import SECOND, format_instant
 
 _MOST_WAITING = 10_000  # lines
-_ROUND = 0.05  # seconds between two writes
-_LAST_ROUND = 1.0  # seconds for the last one
+_INTERVAL = 0.05  # seconds between two writes
+_LAST_WRITE = 1.0  # seconds for the last write, when the process ends
 
 
 class Answered(NamedTuple):
-    """A request that was answered: by which route (names stand for values), and how fast."""
+    """A request that was answered; `route` names values without showing them: `/user/{user_id}`."""
 
     request_id: str
     method: str
@@ -36,21 +36,22 @@ class Answered(NamedTuple):
     seconds: float
 
 
-_Said = Mapping[str, object] | Answered
+_Content = Mapping[str, object] | Answered
 
 
 class Log(logging.Handler):
-    """Writes lines to a stream, in a thread of its own: nobody waits for whoever reads them.
+    """Writes lines to a stream from a thread of its own, so that a slow reader blocks no caller.
 
-    Where more than 10,000 lines wait, new ones are dropped, and counted.
+    While 10,000 lines are waiting, further lines are dropped and counted. A deque and a thread are
+    used because the standard QueueHandler and QueueListener cost a request several percent.
     """
 
     def __init__(self, stream: IO[str] | None = None) -> None:
-        """Write to a stream, by default to standard error."""
+        """Write to `stream`, which is standard error by default."""
         super().__init__()
         self._stream = stream or sys.stderr
         self._line = _as_text if self._stream.isatty() else _as_json
-        self._waiting: deque[tuple[int, str, _Said]] = deque()
+        self._waiting: deque[tuple[int, str, _Content]] = deque()
         self._dropped = 0
         self._is_ending = threading.Event()
         self._thread = threading.Thread(target=self._keep_writing, name="log", daemon=True)
@@ -58,7 +59,7 @@ class Log(logging.Handler):
         Finalize(None, self._finish, exitpriority=0)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take a record of the standard library's logging."""
+        """Queue a record of the standard library's logging."""
         fields: dict[str, object] = {"message": record.getMessage()}
         if record.exc_info and record.exc_info[0]:
             kind, _, traceback = record.exc_info
@@ -72,29 +73,30 @@ class Log(logging.Handler):
         self.write(record.levelname.lower(), **fields)
 
     def write(self, level: str, **fields: object) -> None:
-        """Take a line: its level, and whatever there is to say."""
-        self._take(level, fields)
+        """Queue a line with a level and some fields."""
+        self._enqueue(level, fields)
 
     def answered(self, answered: Answered) -> None:
-        """Take note of a request that was answered."""
-        self._take("info", answered)
+        """Queue a line for a request that was answered."""
+        self._enqueue("info", answered)
 
-    def _take(self, level: str, said: _Said) -> None:
+    def _enqueue(self, level: str, content: _Content) -> None:
         if len(self._waiting) < _MOST_WAITING:
-            self._waiting.append((time.time_ns() // 1_000_000, level, said))
+            self._waiting.append((time.time_ns() // 1_000_000, level, content))
         else:
             self._dropped += 1
 
     def _keep_writing(self) -> None:
-        with suppress(OSError, ValueError):  # nobody can be told
-            while not self._is_ending.wait(_ROUND):
+        with suppress(OSError, ValueError):  # there is no other place to report a failure
+            while not self._is_ending.wait(_INTERVAL):
                 self._write_waiting()
             self._write_waiting()
 
     def _write_waiting(self) -> None:
         if self._dropped:
             dropped, self._dropped = self._dropped, 0
-            message = f"{dropped:,} log lines were dropped: nobody read them"
+            what = "1 log line was" if dropped == 1 else f"{dropped:,} log lines were"
+            message = f"{what} dropped, because the log was not read fast enough"
             self._waiting.append((time.time_ns() // 1_000_000, "warning", {"message": message}))
         lines = [self._line(*self._waiting.popleft()) for _ in range(len(self._waiting))]
         if lines:
@@ -102,28 +104,29 @@ class Log(logging.Handler):
             self._stream.flush()
 
     def _finish(self) -> None:
-        """Write what waits as the process ends, unless nobody reads it."""
+        """Write the waiting lines when the process ends, unless the reader stalls."""
         self._is_ending.set()
-        self._thread.join(_LAST_ROUND)
+        self._thread.join(_LAST_WRITE)
 
 
-def _as_json(instant: int, level: str, said: _Said) -> str:
+def _as_json(instant: int, level: str, content: _Content) -> str:
     time = _time(instant)
-    if isinstance(said, Answered):  # by far the most; and nothing in it has to be escaped
+    if isinstance(content, Answered):  # nearly all lines; and nothing in them has to be escaped
         return (
-            f'{{"time":"{time}","level":"{level}","request_id":"{said.request_id}",'
-            f'"method":"{said.method}","route":"{said.route}","status":{said.status},'
-            f'"seconds":{said.seconds:.6f}}}\n'
+            f'{{"time":"{time}","level":"{level}","request_id":"{content.request_id}",'
+            f'"method":"{content.method}","route":"{content.route}","status":{content.status},'
+            f'"seconds":{content.seconds:.6f}}}\n'
         )
-    return msgspec.json.encode({"time": time, "level": level, **said}).decode() + "\n"
+    return msgspec.json.encode({"time": time, "level": level, **content}).decode() + "\n"
 
 
-def _as_text(instant: int, level: str, said: _Said) -> str:
-    if isinstance(said, Answered):
-        milliseconds = said.seconds * SECOND
-        what = f"{said.method} {said.route} {said.status} {milliseconds:.1f} ms {said.request_id}"
+def _as_text(instant: int, level: str, content: _Content) -> str:
+    if isinstance(content, Answered):
+        milliseconds = content.seconds * SECOND
+        request = f"{content.method} {content.route} {content.status}"
+        what = f"{request} {milliseconds:.1f} ms {content.request_id}"
     else:
-        what = " ".join(str(value) for value in said.values())
+        what = " ".join(str(value) for value in content.values())
     return f"{_time(instant)} {level.upper()} {what}\n"
 
 
@@ -137,7 +140,7 @@ def _second(second: int) -> str:
 
 
 def printable(text: str) -> str:
-    """Return text with what is not printable escaped, so that no data steers the terminal."""
+    """Return text with unprintable characters escaped, so that data cannot control the terminal."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in text
@@ -145,12 +148,12 @@ def printable(text: str) -> str:
 
 
 def log_to_standard_error() -> None:
-    """Have what happens written there: a JSON object a line or, at a terminal, text."""
+    """Send all logging to standard error, as JSON lines or, at a terminal, as text."""
 
     def escape(record: logging.LogRecord) -> bool:
         record.msg, record.args = printable(record.getMessage()), None
         return True
 
     handler = Log()
-    handler.addFilter(escape)  # no file's name steers the terminal
+    handler.addFilter(escape)  # a file's name must not control the terminal
     logging.basicConfig(handlers=[handler], level=logging.INFO)

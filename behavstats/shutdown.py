@@ -1,4 +1,4 @@
-"""Being told to stop, by a signal: what is under way is finished first."""
+"""An orderly shutdown: after a signal, work in progress is finished first."""
 
 import multiprocessing
 import os
@@ -8,42 +8,42 @@ from types import FrameType
 
 
 class Stop:
-    """Whether to stop; may be set by a signal's handler."""
+    """A flag that asks the program to stop; a signal handler may set it."""
 
     def __init__(self) -> None:
-        """At first, it is not."""
+        """Create a flag that is not set."""
         self._is_set = False
 
     def set(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
-        """Have all that is under way stored, and no more."""
+        """Ask the program to store the work in progress, and then to stop."""
         self._is_set = True
 
     def is_set(self) -> bool:
-        """Return whether to stop."""
+        """Return whether the program shall stop."""
         return self._is_set
 
     def wait(self, seconds: float) -> None:
-        """Wait so long, or until it is set."""
-        # Not an Event: a handler that sets it while its lock is held would wait for itself.
+        """Wait for some seconds, or until the flag is set."""
+        # Not a threading.Event: a signal handler that interrupts wait() would deadlock on its lock.
         deadline = time.monotonic() + seconds
         while not self._is_set and time.monotonic() < deadline:
             time.sleep(0.05)
 
     def on_signals(self) -> None:
-        """Have SIGINT and SIGTERM set it."""
+        """Set the flag on SIGINT and SIGTERM."""
         signal.signal(signal.SIGINT, self.set)
         signal.signal(signal.SIGTERM, self.set)
 
 
-_SECONDS_TO_FINISH = 10.0  # once nobody is left who could wait longer
+_SECONDS_TO_FINISH = 10.0  # after the parent process is gone
 
 
 def end_with_parent() -> None:
-    """Stop when the process that started this one is gone: killed, it could not tell us to."""
+    """Stop this process when its parent is gone, which could not ask for it if it was killed."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
         os.kill(os.getpid(), signal.SIGTERM)
-        # Granian misses a signal that comes just as it begins, and nobody else is left to end this.
+        # Granian misses a signal that arrives while it starts, and no process would send another.
         time.sleep(_SECONDS_TO_FINISH)
         os._exit(1)

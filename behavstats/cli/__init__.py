@@ -1,11 +1,14 @@
-"""The command line: options in, one call, a value shown; heavy imports in their commands."""
+"""The command line. A command parses its options, makes one call, and shows the value.
+
+Commands import heavy modules themselves, so that `--help` and reading start quickly.
+"""
 
 import os
 import sys
 from io import TextIOWrapper
 
-from behavstats.cli import ingest, maintain, rejects, serve, stats, users, watch  # noqa: F401  their commands
-from behavstats.cli.common import PARTLY, UNUSABLE, USAGE, app, leave, print_error
+from behavstats.cli import ingest, maintain, rejects, serve, stats, users, watch  # noqa: F401
+from behavstats.cli.common import PARTLY, UNUSABLE, USAGE, app, discard_output, print_error
 from behavstats.errors import BehavstatsError, InvalidInput, UnknownSource, UnknownUser
 
 __all__ = ["app", "main"]
@@ -13,7 +16,7 @@ __all__ = ["app", "main"]
 
 def main() -> None:
     """Run the command line; an expected failure is one line on standard error and an exit code."""
-    # Closed by whoever started us, they are None.
+    # They are None if the parent process closed them.
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     if isinstance(sys.stdout, TextIOWrapper):
@@ -30,8 +33,8 @@ def main() -> None:
         print_error("there is not enough memory")
         sys.exit(UNUSABLE)
     except OSError as error:
-        leave(sys.stdout)
-        if isinstance(error, BrokenPipeError):  # as `| head` does: nothing to complain about
+        discard_output(sys.stdout)
+        if isinstance(error, BrokenPipeError):  # `| head` closes the pipe: that is no failure
             sys.exit(PARTLY)
         print_error(error.strerror or error)
         sys.exit(UNUSABLE)

@@ -1,4 +1,4 @@
-"""What the commands share: the Typer application, exit codes, options, and a way to complain."""
+"""What the commands share: the application, exit codes, options, opening a store, output."""
 
 import os
 import sys
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from behavstats.ingest.report import Report
     from behavstats.store import Store
 
+_DB_HELP = "The store, an SQLite file."
 DONE, PARTLY, USAGE, UNUSABLE, INTERRUPTED = 0, 1, 2, 3, 130
-"""The exit codes; README says what they stand for."""
+"""The exit codes; README says what they mean."""
 
 app = Application(
     cls=Group,
@@ -35,23 +36,25 @@ def _show_version(asked: bool) -> None:
         raise typer.Exit
 
 
-# A file that may not be read is an unusable store, as others are: not a usage error of Typer's.
+# readable=False: an unreadable store is reported like any unusable store, not as a usage error.
 @app.callback()
 def _program(
     db: Annotated[
         Path | None,
-        typer.Option("--db", metavar="PATH", help="The store's file.", readable=False),
+        typer.Option("--db", metavar="PATH", help=_DB_HELP, readable=False),
     ] = None,
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
     """Page views in, exact behavioural profiles of users out, in real time."""
 
 
 def _given_db(context: typer.Context, parameter: typer.CallbackParam, path: Path) -> Path:
-    """Return the store's path: the command's own option wins, then the program's."""
+    """Return the path of the store: an option after the command wins over one before it."""
     source = context.get_parameter_source(str(parameter.name))
     if source is not None and source.name == "COMMANDLINE":
         return path
@@ -65,19 +68,19 @@ Database = Annotated[
         envvar="BEHAVSTATS_DB",
         metavar="PATH",
         callback=_given_db,
-        help="The store's file.",
+        help=_DB_HELP,
         readable=False,
     ),
 ]
 DEFAULT_DB = Path("behavstats.db")
-User = Annotated[str, typer.Argument(metavar="USER", help="The user's id.")]
-Json = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
+User = Annotated[str, typer.Argument(metavar="USER", help="The id of the user.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def store_options(db: Path, lock_timeout: float = 60.0) -> StoreOptions:
-    """Return the options of a store whose rejected lines a command adds to, or shows.
+    """Return the options for a command that adds rejected lines to a store, or shows them.
 
-    Raises InvalidInput for a variable in the environment that is out of range.
+    Raises InvalidInput if an environment variable sets a bound that is out of range.
     """
     return StoreOptions(db, lock_timeout, parse_bounds(os.environ))
 
@@ -97,9 +100,9 @@ def created_store(options: StoreOptions) -> "Store":
 
 
 def db_option(db: Path) -> list[str]:
-    """Return the option for the store's path, if it has to be given."""
-    usual = (str(DEFAULT_DB), os.environ.get("BEHAVSTATS_DB"))
-    return [] if str(db) in usual else ["--db", str(db)]
+    """Return the `--db` option of a command that a message suggests: empty if it is not needed."""
+    default = os.environ.get("BEHAVSTATS_DB") or str(DEFAULT_DB)
+    return [] if str(db) == default else ["--db", str(db)]
 
 
 def print_waiting() -> None:
@@ -108,7 +111,7 @@ def print_waiting() -> None:
 
 
 def exit_code(report: "Report") -> int:
-    """Return the exit code of a command that took lines in."""
+    """Return the exit code of a command that ingested lines."""
     if report.interrupted:
         return INTERRUPTED
     if report.failures:
@@ -117,9 +120,9 @@ def exit_code(report: "Report") -> int:
 
 
 def write(data: bytes) -> None:
-    """Write bytes to standard output as they are, whatever the locale, and all of them."""
+    """Write all of the bytes to standard output unchanged, whatever the locale."""
     rest = memoryview(data)
-    while rest:  # with PYTHONUNBUFFERED, a write may take less than it is given
+    while rest:  # with PYTHONUNBUFFERED, a single write may be incomplete
         rest = rest[sys.stdout.buffer.write(rest) :]
     sys.stdout.buffer.flush()
 
@@ -127,8 +130,8 @@ def write(data: bytes) -> None:
 def print_json(value: object) -> None:
     """Print a value as JSON on one line, in UTF-8 whatever the locale.
 
-    `value` consists of dicts, lists, texts, numbers, msgspec's structs and dataclasses; a named
-    tuple would lose its names.
+    `value` consists of dicts, lists, strings, numbers, msgspec structs and dataclasses; a named
+    tuple would lose its field names.
     """
     import msgspec
 
@@ -136,34 +139,35 @@ def print_json(value: object) -> None:
 
 
 @contextmanager
-def told_at_least(outcome: str) -> Iterator[None]:
-    """Print what was done, inside; if standard output takes no more, complain and say it there.
+def outcome_kept(outcome: str) -> Iterator[None]:
+    """Print the outcome to standard error if printing inside `with` fails, and raise typer.Exit.
 
-    What was done stays done, and must not be taken for undone. Raises typer.Exit then.
+    Otherwise, a user could believe that nothing was done.
     """
     try:
         yield
         sys.stdout.flush()
-    except BrokenPipeError:  # as `| head` does
+    except BrokenPipeError:  # `| head` closes the pipe: that is no failure
         raise
     except OSError as error:
-        leave(sys.stdout)
-        print_error(f"{error.strerror or error} on standard output: {outcome}")
+        discard_output(sys.stdout)
+        reason = error.strerror or error
+        print_error(f"cannot write to standard output ({reason}), but this was done: {outcome}")
         raise typer.Exit(UNUSABLE) from None
 
 
-def print_error(*complaints: object) -> None:
-    """Say on standard error, a line for each, what went wrong."""
+def print_error(*messages: object) -> None:
+    """Print each message to standard error, on a line of its own."""
     try:
-        for complaint in complaints:
-            # One line for each, whatever is in a file's name; in one piece, since a log may be
-            # written there as well.
-            line = " ".join(str(complaint).splitlines())
+        for message in messages:
+            # A file's name may hold line breaks. Each line is written by one call, because the log
+            # is written to standard error as well.
+            line = " ".join(str(message).splitlines())
             print(f"behavstats: {line}\n", end="", file=sys.stderr)
     except OSError:
-        leave(sys.stderr)  # nobody can be told
+        discard_output(sys.stderr)  # there is no other place for the message
 
 
-def leave(stream: TextIO) -> None:
-    """Let a stream lead nowhere, so that the interpreter does not fail again as it ends."""
+def discard_output(stream: TextIO) -> None:
+    """Redirect a stream to the null device, so that the interpreter's last flush succeeds."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,4 +1,4 @@
-"""How the command line shows its help: what is used daily first, and words as one types them."""
+"""How the command line shows its help: daily commands first, arguments as a user types them."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,22 +13,22 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 _SECTIONS = {
     "Every day": ("ingest", "watch", "profile", "serve", "stats"),
-    "What was taken in": ("rejects", "sources"),
+    "Rejected lines and followed files": ("rejects", "sources"),
     "The data of one user": ("export", "forget"),
-    "Looking after the store and the server": ("check", "backup", "restore", "keys"),
+    "Maintenance": ("check", "backup", "restore", "keys"),
 }
 _OTHERS = "More"
 
 
 class Command(TyperCommand):
-    """A command that shows an argument as `FILE...`, where Typer has `{FILE...}... <list[str]>`."""
+    """A command that shows an argument as `FILE...`; Typer shows `{FILE...}... <list[str]>`."""
 
     def collect_usage_pieces(self, ctx: "Context") -> list[str]:
-        """Return the words of the line that shows how the command is used."""
+        """Return the words of the usage line that follow the command's name."""
         return [self.options_metavar or "", *(name for name, _ in self._arguments(ctx))]
 
     def format_options(self, ctx: "Context", formatter: "HelpFormatter") -> None:
-        """Write a section for the arguments, and one for the options."""
+        """Write a section for the arguments, and another one for the options."""
         if arguments := self._arguments(ctx):
             with formatter.section("Arguments"):
                 formatter.write_dl(arguments)
@@ -38,7 +38,7 @@ class Command(TyperCommand):
             formatter.write_dl([record for record in records if record])
 
     def _arguments(self, ctx: "Context") -> list[tuple[str, str]]:
-        """Return the name of each argument, and what it stands for."""
+        """Return the name and the help of each argument."""
         params = [one for one in self.get_params(ctx) if one.param_type_name == "argument"]
         helps = (argument.get_help_record(ctx) for argument in params)
         return [
@@ -49,10 +49,10 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """The whole program, which lists its commands in sections, and no sentence cut short."""
+    """The whole program. It lists its commands in sections, each with its whole first sentence."""
 
     def format_commands(self, ctx: "Context", formatter: "HelpFormatter") -> None:
-        """Write a section for each group of commands, with a sentence for each."""
+        """Write a section for each group of commands, with one sentence for each command."""
         known = {name for names in _SECTIONS.values() for name in names}
         others = tuple(name for name in self.list_commands(ctx) if name not in known)
         width = max(map(len, self.commands))

@@ -18,10 +18,10 @@ from behavstats.cli.common import (
     created_store,
     db_option,
     exit_code,
+    outcome_kept,
     print_error,
     print_json,
     store_options,
-    told_at_least,
 )
 from behavstats.clock import system_clock
 from behavstats.config import StoreOptions
@@ -31,40 +31,49 @@ if TYPE_CHECKING:
     from behavstats.ingest.pipeline import Options
     from behavstats.ingest.report import Report
 
-_LARGE = 16 * 1024 * 1024  # bytes to ingest
+_LARGE = 16 * 1024 * 1024  # bytes to ingest, from which a second process saves time
+
+_Files = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="FILE...",
+        help="Files of JSON lines, plain or compressed (.gz, .zst); - is standard input.",
+    ),
+]
+_Force = Annotated[
+    bool,
+    typer.Option("--force", help="Continue even if the first 1,000 lines are all rejected."),
+]
+_MaxRejects = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Stop after N rejected lines.")
+]
+_DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Report what the files hold, but store nothing.")
+]
 
 
 @app.command(epilog="Example: behavstats ingest events.jsonl more.jsonl.gz")
 def ingest(
-    files: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help="JSON lines, also .gz, .zst; or -.")
-    ],
-    force: Annotated[
-        bool, typer.Option("--force", help="Read on where the first 1,000 lines are all rejected.")
-    ] = False,
-    max_rejects: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="Stop once so many lines are rejected."),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Report what is in the files, and store nothing.")
-    ] = False,
+    files: _Files,
+    force: _Force = False,
+    max_rejects: _MaxRejects = None,
+    dry_run: _DryRun = False,
     json: Json = False,
     db: Database = DEFAULT_DB,
 ) -> None:
-    """Read page views from files, or from standard input, into the store."""
+    """Load page views from files, or from standard input, into the store."""
     from behavstats.ingest.decode_process import DecodeProcess
 
     size = _size_of_all(files)
-    second = DecodeProcess()
+    decode_process = DecodeProcess()
     if size is not None and size >= _LARGE:
-        second.start()  # before imports that take as long as its own
+        decode_process.start()  # it imports its modules while this process imports its own
     from behavstats.ingest.pipeline import Options, try_out
 
-    gc.disable()  # nothing here makes cycles, and looking for them takes 2 % of the time
-    options = Options(force, max_rejects, second)
+    gc.disable()  # nothing here makes reference cycles, and looking for them costs 2 % of the time
+    options = Options(force, max_rejects, decode_process)
     if dry_run:
-        with second:
+        with decode_process:
             report = try_out(files, system_clock, options)
     else:
         report = _ingest(files, store_options(db), options, size)
@@ -98,23 +107,23 @@ def _print_report(report: "Report", db: Path, *, dry_run: bool, as_json: bool) -
         print_json(report.values(is_stored=not dry_run))
     else:
         table = reports.report_table(report, is_stored=not dry_run)
-        with told_at_least(reports.report_line(report)):
+        with outcome_kept(reports.report_line(report)):
             console(sys.stdout).print(table)
     print_error(*map(reports.rejection_line, report.examples))
     if report.rejected and not dry_run:
-        listing = join(["behavstats", "rejects", *db_option(db)])
-        print_error(f"rejected lines are kept: {listing} lists them")
+        command = join(["behavstats", "rejects", *db_option(db)])
+        print_error(f"rejected lines are kept; list them with: {command}")
     print_error(*report.failures)
     if report.interrupted:
-        print_error("interrupted; what is counted above is stored, and running it again goes on")
+        print_error("interrupted: what is counted above is stored; run the command again to go on")
     if dry_run:
-        print_error("nothing was stored, since this was a dry run")
+        print_error("this was a dry run: nothing was stored")
 
 
 def _size_of_all(files: list[str]) -> int | None:
-    """Return the bytes of all files that can be opened, or None if one has no size.
+    """Return the size in bytes of all files that can be opened, or None if one has no size.
 
-    Raises SourceError if none can: then there is nothing to make a store for.
+    Raises SourceError if no file can be opened, before a store is created for nothing.
     """
     from behavstats.sources.files import size_of
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import join
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,29 +13,40 @@ from behavstats.cli.common import (
     Database,
     Json,
     app,
+    db_option,
     existing_store,
+    outcome_kept,
     print_error,
     print_json,
     print_waiting,
-    told_at_least,
 )
+from behavstats.cli.text import counted
 from behavstats.config import StoreOptions
 from behavstats.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from behavstats.store import Store
 
+_LISTED = 100  # differences
+
+_Backup = Annotated[
+    Path, typer.Argument(metavar="BACKUP", help="A file that `behavstats backup` made.")
+]
+_Repair = Annotated[
+    bool,
+    typer.Option("--repair", help="Rebuild the rollups from the page views if anything is wrong."),
+]
+_File = Annotated[Path, typer.Argument(metavar="FILE", help="The file to copy the store to.")]
+_Force = Annotated[bool, typer.Option("--force", help="Overwrite the file if it exists.")]
+
 
 @app.command(epilog="Example: behavstats restore /backups/monday.db")
-def restore(
-    backup: Annotated[Path, typer.Argument(metavar="BACKUP", help="What behavstats backup made.")],
-    db: Database = DEFAULT_DB,
-) -> None:
-    """Put a backup in the place of the store, even of a damaged one.
+def restore(backup: _Backup, db: Database = DEFAULT_DB) -> None:
+    """Replace the store with a backup, even if the store is damaged.
 
-    The backup is checked first. The store that is replaced is kept beside the new one; a server
-    that uses it goes on with the new one by itself. Users who were erased since the backup was made
-    are in it again: erase them once more.
+    The backup is checked first. The replaced store is kept beside the new one, and a running server
+    switches to the new one by itself. Users who were erased after the backup was made are back:
+    erase them again.
     """
     from behavstats.store.sqlite.files import resolved
     from behavstats.store.sqlite.lock import StoreLock
@@ -44,36 +56,29 @@ def restore(
     path = resolved(options.path)
     lock = StoreLock(path, options.lock_timeout, print_waiting)
     restored = restore(backup.absolute(), path, lock)
-    print(f"{db} is {backup} now: {restored.page_views:,} page views of {restored.users:,} users")
+    views, users = counted(restored.page_views, "page view"), counted(restored.users, "user")
+    print(f"restored {db} from {backup}: {views} of {users}")
     if restored.kept is not None:
-        print(f"what was there before is {restored.kept}: delete it when you do not need it")
+        print(f"the former store is kept as {restored.kept}: delete it when you do not need it")
     print("users who were erased after the backup was made are back: erase them again")
 
 
-_LISTED = 100  # differences
-
-
 @app.command(epilog="Example: behavstats check --repair")
-def check(
-    repair: Annotated[
-        bool, typer.Option("--repair", help="Make anew what is derived, if anything is wrong.")
-    ] = False,
-    json: Json = False,
-    db: Database = DEFAULT_DB,
-) -> None:
-    """Verify the file of the store, and its summaries."""
+def check(repair: _Repair = False, json: Json = False, db: Database = DEFAULT_DB) -> None:
+    """Verify the store's file and its rollups.
+
+    Rollups summarise busy hours and days, and can be rebuilt from the page views.
+    """
+    advice = f"to rebuild the rollups: {_command(db, 'check', '--repair')}"
     with existing_store(StoreOptions(db)) as store:
         count, listed = _listed(store.check(), quiet=json)
-        advice = "behavstats check --repair makes anew what is derived from page views"
         repaired = False
         if count and repair:
             repaired = _repair(store, quiet=json)
             count, listed = _listed(store.check(), quiet=json)
-            advice = (
-                "the file and its page views are not repaired: "
-                "behavstats restore BACKUP puts a backup in their place"
-            )
-        page_views, summaries = (None, None) if count else store.counts()
+            restore_command = _command(db, "restore", "BACKUP")
+            advice = f"a repair cannot mend these; to replace the store: {restore_command}"
+        page_views, rollups = (None, None) if count else store.counts()
     if json:
         print_json(
             {
@@ -82,32 +87,33 @@ def check(
                 "difference_count": count,
                 "differences": listed,
                 "page_views": page_views,
-                "summaries": summaries,
+                "summaries": rollups,
             }
         )
-    elif not count:
-        print(f"the store is sound: {page_views:,} page views, {summaries:,} summaries")
+    elif page_views is not None and rollups is not None:
+        views = counted(page_views, "page view")
+        print(f"the store is sound: {views}, {counted(rollups, 'rollup')}")
     if count:
-        print_error(f"differences found: {count:,}; {advice}")
+        print_error(f"{counted(count, 'difference')} found; {advice}")
         raise typer.Exit(UNUSABLE)
 
 
 @app.command(epilog="Example: behavstats backup /backups/monday.db --force")
-def backup(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the copy is to be.")],
-    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
-    db: Database = DEFAULT_DB,
-) -> None:
-    """Make a sound copy of the store, which may be in use."""
+def backup(file: _File, force: _Force = False, db: Database = DEFAULT_DB) -> None:
+    """Copy the store to a file, even while the store is in use."""
     with existing_store(StoreOptions(db)) as store:
         store.back_up(file.absolute(), force=force)
     outcome = f"{db} was copied to {file}"
-    with told_at_least(outcome):
+    with outcome_kept(outcome):
         print(outcome)
 
 
+def _command(db: Path, *words: str) -> str:
+    return join(["behavstats", *words, *db_option(db)])
+
+
 def _listed(differences: Iterator[str], *, quiet: bool) -> tuple[int, list[str]]:
-    """Return how many differences there are, and the first of them; print these unless `quiet`."""
+    """Return the number of differences and the first of them; print these unless `quiet`."""
     from behavstats.logs import printable
 
     count, listed = 0, list[str]()
@@ -122,13 +128,13 @@ def _listed(differences: Iterator[str], *, quiet: bool) -> tuple[int, list[str]]
 
 
 def _repair(store: "Store", *, quiet: bool) -> bool:
-    """Make anew what is derived, and return whether that was possible; say so unless `quiet`."""
+    """Rebuild the rollups and return whether that succeeded; print the result unless `quiet`."""
     try:
         store.repair()
-    except StoreUnavailable as error:  # damage, which is among the differences
+    except StoreUnavailable as error:  # the damage itself is listed as a difference
         if not quiet:
-            print(f"what is derived could not be made anew: {error}")
+            print(f"the rollups could not be rebuilt: {error}")
         return False
     if not quiet:
-        print("what is derived was made anew; checking again")
+        print("the rollups were rebuilt; checking again")
     return True

@@ -1,4 +1,4 @@
-"""Rejected lines as they are printed, to be repaired and ingested."""
+"""Rejected lines in the form in which they are exported, repaired and ingested again."""
 
 import msgspec
 
@@ -11,10 +11,10 @@ _NO_TIME = (b"", b"null", b'""')
 
 
 def exported(rejection: Rejection) -> bytes | None:
-    """Return a rejected line as it came; None if only its beginning is kept.
+    """Return a rejected line unchanged, or None if only its beginning is kept.
 
-    A message that was sent over HTTP and tells no time happened when it arrived: that is added, by
-    the name that Segment gives it, since a file cannot tell it.
+    A message without a time that was sent over HTTP counts from when it arrived. The export adds
+    this time under Segment's name for it (`receivedAt`), because a file has no time of arrival.
     """
     text = rejection.text
     if rejection.length > len(text):
@@ -25,8 +25,8 @@ def exported(rejection: Rejection) -> bytes | None:
         values = _decoder.decode(text)
     except (ValueError, RecursionError):
         return text
-    tells = any(bytes(values.get(key, b"")) not in _NO_TIME for key in _TIMES)
-    if tells or "user_id" in values or "receivedAt" in values:
+    has_time = any(bytes(values.get(key, b"")) not in _NO_TIME for key in _TIMES)
+    if has_time or "user_id" in values or "receivedAt" in values:
         return text
     rest = text.rstrip()[:-1].rstrip()
     comma = b"," if values else b""

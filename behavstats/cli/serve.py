@@ -1,21 +1,25 @@
-"""The command that serves the store, and the keys of those who may ask."""
+"""Commands that serve the store over HTTP, and create keys for that."""
 
 from pathlib import Path
-from typing import Annotated
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from behavstats.cli.common import DEFAULT_DB, Database, app, print_error, store_options
 from behavstats.cli.help import Application
 
-_LOCK_TIMEOUT = 5.0  # seconds; a request waits no longer for another process
+if TYPE_CHECKING:
+    from behavstats.server.auth import Keys
+
+_LOCK_TIMEOUT = 5.0  # seconds that a request waits for another process that writes to the store
 _WRITE_KEYS, _SECRET_KEYS = "BEHAVSTATS_WRITE_KEYS", "BEHAVSTATS_SECRET_KEYS"
 
 
 def _given_keys(
     context: typer.Context, parameter: typer.CallbackParam, keys: list[str] | None
 ) -> list[str]:
-    """Return the keys; in an environment variable, commas part them as well."""
+    """Return the keys; in an environment variable, commas separate them as well as blanks."""
     keys = keys or []
     source = context.get_parameter_source(str(parameter.name))
     if source is not None and source.name == "ENVIRONMENT":
@@ -23,97 +27,90 @@ def _given_keys(
     return keys
 
 
-def _keys_of(file: Path | None, variable: str) -> list[str]:
-    """Return the keys in a file, if there is one; complain if it is there for all to read."""
-    if file is None:
-        return []
-    from behavstats.server.key_files import read_keys
-
-    keys, is_open_to_others = read_keys(file, variable)
-    if is_open_to_others:
-        print_error(f"{file}: others can read these keys; chmod o-r makes them yours")
-    return keys
+_Host = Annotated[
+    str,
+    typer.Option(
+        envvar="BEHAVSTATS_HOST", metavar="HOST", help="The address or host name to listen on."
+    ),
+]
+_Port = Annotated[
+    int,
+    typer.Option(
+        envvar="BEHAVSTATS_PORT", metavar="PORT", min=1, max=65535, help="The port to listen on."
+    ),
+]
+_Watch = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PATH", help="A file or folder to follow; can be repeated."),
+]
+_WriteKey = Annotated[
+    list[str] | None,
+    typer.Option(
+        envvar=_WRITE_KEYS,
+        show_envvar=True,
+        metavar="KEY",
+        callback=_given_keys,
+        help="A key that can only send page views; can be repeated. In the variable, separate keys "
+        "by blanks or commas.",
+    ),
+]
+_SecretKey = Annotated[
+    list[str] | None,
+    typer.Option(
+        envvar=_SECRET_KEYS,
+        show_envvar=True,
+        metavar="KEY",
+        callback=_given_keys,
+        help="A key that can do everything; can be repeated.",
+    ),
+]
+_WriteKeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="BEHAVSTATS_WRITE_KEYS_FILE",
+        metavar="PATH",
+        readable=False,
+        help="A file with one write key a line, or the output of `keys new`.",
+    ),
+]
+_SecretKeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="BEHAVSTATS_SECRET_KEYS_FILE",
+        metavar="PATH",
+        readable=False,
+        help="The same for secret keys; the output of `keys new` can serve for both.",
+    ),
+]
+_CorsOrigin = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ORIGIN",
+        help="A website whose pages can send page views, or * for any; can be repeated.  "
+        "[default: any if there are keys, else none]",
+    ),
+]
 
 
 @app.command(epilog="Example: behavstats serve --port 8080")
 def serve(
-    host: Annotated[
-        str,
-        typer.Option(envvar="BEHAVSTATS_HOST", metavar="HOST", help="The address to listen on."),
-    ] = "127.0.0.1",
-    port: Annotated[
-        int,
-        typer.Option(
-            envvar="BEHAVSTATS_PORT",
-            metavar="PORT",
-            min=1,
-            max=65535,
-            help="The port to listen on.",
-        ),
-    ] = 8000,
-    watch: Annotated[
-        list[str] | None,
-        typer.Option(metavar="PATH", help="A file or folder to follow; again for another."),
-    ] = None,
-    write_key: Annotated[
-        list[str] | None,
-        typer.Option(
-            envvar=_WRITE_KEYS,
-            show_envvar=True,
-            metavar="KEY",
-            callback=_given_keys,
-            help="A key that may only send; again for another. In the variable, blanks or commas "
-            "part them.",
-        ),
-    ] = None,
-    secret_key: Annotated[
-        list[str] | None,
-        typer.Option(
-            envvar=_SECRET_KEYS,
-            show_envvar=True,
-            metavar="KEY",
-            callback=_given_keys,
-            help="A key that may do everything; again for another.",
-        ),
-    ] = None,
-    write_key_file: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="BEHAVSTATS_WRITE_KEYS_FILE",
-            metavar="PATH",
-            readable=False,
-            help="A file of write keys, one a line, or of `keys new`.",
-        ),
-    ] = None,
-    secret_key_file: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="BEHAVSTATS_SECRET_KEYS_FILE",
-            metavar="PATH",
-            readable=False,
-            help="A file of secret keys; it may be the same file of `keys new`.",
-        ),
-    ] = None,
-    cors_origin: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="ORIGIN",
-            help="A site whose pages may send, or *; again for another.  "
-            "[default: any if there are keys, else none]",
-        ),
-    ] = None,
+    host: _Host = "127.0.0.1",
+    port: _Port = 8000,
+    watch: _Watch = None,
+    write_key: _WriteKey = None,
+    secret_key: _SecretKey = None,
+    write_key_file: _WriteKeyFile = None,
+    secret_key_file: _SecretKeyFile = None,
+    cors_origin: _CorsOrigin = None,
     db: Database = DEFAULT_DB,
 ) -> None:
     """Serve the store over HTTP.
 
-    It ends on Ctrl-C or SIGTERM, once the requests under way are answered.
+    It stops on Ctrl-C or SIGTERM, after it has answered the requests in progress.
     """
-    write_keys = [*(write_key or ()), *_keys_of(write_key_file, _WRITE_KEYS)]
-    secret_keys = [*(secret_key or ()), *_keys_of(secret_key_file, _SECRET_KEYS)]
-    from behavstats.server.auth import Keys
     from behavstats.server.origins import Origins
 
-    keys = Keys(write_keys, secret_keys)
+    keys = _all_keys(write_key or [], secret_key or [], write_key_file, secret_key_file)
     origins = Origins(cors_origin or None, keys)
     options = store_options(db, _LOCK_TIMEOUT)
     from behavstats.daemon.options import ServerOptions
@@ -122,13 +119,39 @@ def serve(
     serve(options, ServerOptions(host, port, keys, origins, tuple(watch or ())))
 
 
-keys = Application(help="Make keys for the server.", no_args_is_help=True, rich_markup_mode=None)
+def _all_keys(
+    write: list[str], secret: list[str], write_file: Path | None, secret_file: Path | None
+) -> "Keys":
+    """Return the keys of all options; warn of each file of keys that other users can read.
+
+    Raises InvalidInput for a bad key, and SourceError for a file that cannot be read.
+    """
+    from behavstats.server.auth import Keys
+    from behavstats.server.key_files import read_keys
+
+    exposed: list[Path] = []
+    all_keys = []
+    for given, file, variable in (
+        (write, write_file, _WRITE_KEYS),
+        (secret, secret_file, _SECRET_KEYS),
+    ):
+        found, is_exposed = read_keys(file, variable) if file is not None else ([], False)
+        if file is not None and is_exposed and file not in exposed:
+            exposed.append(file)
+            print_error(
+                f"{file}: others can read these keys; protect them: chmod o-r {quote(str(file))}"
+            )
+        all_keys.append([*given, *found])
+    return Keys(*all_keys)
+
+
+keys = Application(help="Create keys for the server.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(keys, name="keys")
 
 
 @keys.command(epilog="Example: behavstats keys new > keys.env")
 def new() -> None:
-    """Print a fresh pair of keys, as environment variables."""
+    """Print a new pair of keys, as environment variables."""
     from behavstats.server.auth import new_key
 
     print(f"{_WRITE_KEYS}={new_key()}")

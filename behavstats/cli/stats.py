@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 @app.command(epilog="Example: behavstats stats --json")
 def stats(json: Json = False, db: Database = DEFAULT_DB) -> None:
-    """Count what the store holds: users, page views, top pages, size.
+    """Show what the store holds: users, page views, top pages, size.
 
-    It looks at every page view: a million of them take about half a second.
+    This reads every page view, which takes about half a second for a million of them.
     """
     with existing_store(StoreOptions(db)) as store:
         statistics = store.statistics()
@@ -28,7 +28,7 @@ def stats(json: Json = False, db: Database = DEFAULT_DB) -> None:
 
 
 def _for_json(statistics: "Statistics") -> dict[str, object]:
-    """Return statistics with their instants and pages as a profile has them."""
+    """Return statistics with timestamps and pages in the form that a profile has."""
     from behavstats.model.timestamps import format_instant
 
     instants = {"oldest": statistics.oldest, "newest": statistics.newest}

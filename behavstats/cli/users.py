@@ -13,31 +13,46 @@ from behavstats.cli.common import (
     User,
     app,
     existing_store,
+    outcome_kept,
     print_error,
     print_json,
-    told_at_least,
     write,
 )
 from behavstats.clock import system_clock
 from behavstats.config import StoreOptions
 
+_Days = Annotated[int, typer.Option(metavar="DAYS", help="The length of the window, 1 to 90 days.")]
+_AsOf = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="The end of the window, such as 2026-11-15T12:00:00Z.  [default: now]",
+    ),
+]
+_Detail = Annotated[
+    bool,
+    typer.Option(
+        "--detail",
+        help="Add visits, seconds on site, first and last view; JSON also gets days and pages.",
+    ),
+]
+_ApiJson = Annotated[bool, typer.Option("--json", help="Print the JSON that the HTTP API returns.")]
+_Yes = Annotated[
+    bool,
+    typer.Option("--yes", help="Do not ask for confirmation. Without a terminal, it never asks."),
+]
+
 
 @app.command(epilog="Example: behavstats profile 019mr8mf4r --days 30 --detail")
 def profile(
     user: User,
-    days: Annotated[
-        int, typer.Option(metavar="DAYS", help="The window's length, 1 to 90 days.")
-    ] = 7,
-    as_of: Annotated[
-        str | None, typer.Option(metavar="TIME", help="The window's end, RFC 3339.  [default: now]")
-    ] = None,
-    detail: Annotated[
-        bool, typer.Option("--detail", help="Also visits, exact times, days and top pages.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print what the API returns.")] = False,
+    days: _Days = 7,
+    as_of: _AsOf = None,
+    detail: _Detail = False,
+    json: _ApiJson = False,
     db: Database = DEFAULT_DB,
 ) -> None:
-    """Print what a user did in the last days: time on site is in minutes."""
+    """Print a user's profile: views, minutes, active days, top page."""
     from behavstats.model.page_view import check_user_id
     from behavstats.model.profile import detailed_profile, profile, window
     from behavstats.model.timestamps import parse_instant
@@ -58,7 +73,7 @@ def profile(
 
 @app.command(epilog="Example: behavstats export 019mr8mf4r > user.jsonl")
 def export(user: User, db: Database = DEFAULT_DB) -> None:
-    """Print all page views of a user as JSON lines, to ingest again."""
+    """Print a user's page views as JSON lines, ready to ingest again."""
     from behavstats.decode.lines import encode_lines
     from behavstats.model.page_view import check_user_id
 
@@ -70,13 +85,11 @@ def export(user: User, db: Database = DEFAULT_DB) -> None:
 @app.command(epilog="Example: behavstats forget 019mr8mf4r")
 def forget(
     user: User,
-    yes: Annotated[
-        bool, typer.Option("--yes", help="Do not ask; without a terminal, nothing is asked anyway.")
-    ] = False,
+    yes: _Yes = False,
     json: Json = False,
     db: Database = DEFAULT_DB,
 ) -> None:
-    """Erase a user: the page views, and all else that is stored of them."""
+    """Erase a user's page views and everything else stored about them."""
     from behavstats.cli.render.console import console
     from behavstats.cli.render.users import receipt_line, receipt_table
     from behavstats.logs import printable
@@ -85,9 +98,9 @@ def forget(
     check_user_id(user)
     with existing_store(StoreOptions(db)) as store:
         if not yes and sys.stdin and sys.stdin.isatty():
-            _confirm(f"Erase all that {db} holds of user {printable(user)}?")
+            _confirm(f"Erase everything that {db} holds about user {printable(user)}?")
         receipt = store.forget(user)
-    with told_at_least(receipt_line(receipt)):
+    with outcome_kept(receipt_line(receipt)):
         if json:
             print_json(receipt._asdict())
         else:

@@ -1,7 +1,8 @@
-"""Commands that follow files, and show how far they were taken."""
+"""Commands that follow files, and show how far each file has been read."""
 
 import sys
-from typing import Annotated
+from shlex import join
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +13,7 @@ from behavstats.cli.common import (
     Json,
     app,
     created_store,
+    db_option,
     existing_store,
     exit_code,
     print_json,
@@ -22,61 +24,80 @@ from behavstats.config import StoreOptions
 from behavstats.errors import StoreBusy
 from behavstats.shutdown import Stop
 
+if TYPE_CHECKING:
+    from behavstats.ingest.report import Report
+    from behavstats.watch.watcher import Watcher
+
+_Paths = Annotated[
+    list[str], typer.Argument(metavar="PATH...", help="Files and folders of JSON lines.")
+]
+_Include = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PATTERN",
+        help="In folders, follow only files with such names, for example '*.jsonl'; can be "
+        "repeated. Rotated and compressed copies of these files are included.",
+    ),
+]
+_Once = Annotated[bool, typer.Option("--once", help="Store what is there now, then stop.")]
+_ForgetSource = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Forget how far a file was read; if it is still followed, it is read again.",
+    ),
+]
+
 
 @app.command(epilog="Example: behavstats watch /var/log/events more.jsonl")
 def watch(
-    paths: Annotated[
-        list[str], typer.Argument(metavar="PATH...", help="Files and folders of JSON lines.")
-    ],
-    include: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PATTERN",
-            help="Of folders, take only files of such names, as '*.jsonl'; again for another. "
-            "What they are called when they are rotated or compressed is included.",
-        ),
-    ] = None,
-    once: Annotated[bool, typer.Option("--once", help="Take what is there now, and end.")] = False,
+    paths: _Paths,
+    include: _Include = None,
+    once: _Once = False,
     db: Database = DEFAULT_DB,
 ) -> None:
-    """Follow files and folders into the store, each line exactly once.
+    """Follow files and folders; store each line exactly once.
 
-    It ends on Ctrl-C or SIGTERM. A file that is named need not be there yet, if its folder is; what
-    it is renamed to when it is rotated is followed as well.
+    It stops on Ctrl-C or SIGTERM. A file that does not exist yet is waited for if its folder
+    exists. Rotated files are followed under their new names.
     """
     stop = Stop()
     stop.on_signals()  # before imports that take a while
-    from behavstats.cli.live_view import live
-    from behavstats.logs import log_to_standard_error
     from behavstats.watch.watcher import LOCK_TIMEOUT, Watcher
 
     with created_store(store_options(db)) as store:
-        if not once:  # the watcher tries again, and says so in the log
+        if not once:  # the watcher tries again by itself, and says so in the log
             store.wait_at_most(LOCK_TIMEOUT)
         try:
-            store.check_writable()  # a full disk is waited for; this would be for ever
+            store.check_writable()  # the watcher would wait forever for a store it may not write to
         except StoreBusy:
             if once:
                 raise
         watcher = Watcher(paths, store, system_clock, stop, include or ())
-        with live(sys.stderr) as files:
-            log_to_standard_error()  # by now, it is above the files
-            if files is not None:
-                watcher.on_lines, watcher.on_found = files.took, files.found
-            report = watcher.run(once=once)
+        watcher.rejects_command = join(["behavstats", "rejects", *db_option(db)])
+        report = _run(watcher, once=once)
     raise typer.Exit(exit_code(report) if once else DONE)
+
+
+def _run(watcher: "Watcher", *, once: bool) -> "Report":
+    """Run the watcher; at a terminal, show the files below the log."""
+    from behavstats.cli.live_view import live
+    from behavstats.logs import log_to_standard_error
+
+    with live(sys.stderr) as files:
+        log_to_standard_error()  # not earlier: the live view redirects standard error
+        if files is not None:
+            watcher.on_lines, watcher.on_found = files.took, files.found
+        return watcher.run(once=once)
 
 
 @app.command(epilog="Example: behavstats sources --forget-source /var/log/events/old.jsonl")
 def sources(
-    forget_source: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Forget one: if it is there, it is taken anew."),
-    ] = None,
+    forget_source: _ForgetSource = None,
     json: Json = False,
     db: Database = DEFAULT_DB,
 ) -> None:
-    """List the files that were followed, and how far they were taken."""
+    """List the followed files, and how far each one has been read."""
     from behavstats.cli.render import sources as render
     from behavstats.cli.render.console import console
     from behavstats.logs import printable
@@ -93,7 +114,7 @@ def sources(
         print_json([*map(render.source_json, followed)])
         return
     if not followed:
-        print("no file was followed yet")
+        print("no file has been followed yet")
         return
     out = console(sys.stdout)
     out.print(render.sources_table(followed, is_wide=out.width >= render.WIDE))

@@ -32,9 +32,7 @@ _SECONDS_TO_FINISH = 10
 
 
 def serve(
-    store_options: StoreOptions,
-    options: ServerOptions,
-    clock: Callable[[], int] = system_clock,
+    store_options: StoreOptions, options: ServerOptions, clock: Callable[[], int] = system_clock
 ) -> None:
     """Serve the store over HTTP until SIGINT or SIGTERM; requests under way are finished.
 
@@ -46,7 +44,7 @@ def serve(
     address = address_of(options.host, options.port)
     if not options.keys and not is_loopback(address):
         raise InvalidInput("keys_needed", _KEYS_NEEDED)
-    # A busy store can be written to, at least: another process is writing to it.
+    # A busy store passes: if another process is writing to it, it is writable.
     path, lock_timeout, bounds = store_options
     with Store.create(path, lock_timeout, bounds=bounds) as store, suppress(StoreBusy):
         store.check_writable()

@@ -50,10 +50,10 @@ class ProgressLog:
         return f"{most} and {others:,} other {'file' if others == 1 else 'files'}"
 
 
-def summary(report: Report) -> str:
+def summary(report: Report, rejects_command: str = "behavstats rejects") -> str:
     """Return in words what was taken in all."""
     rejected = report.rejected.total()
-    listed = " (behavstats rejects lists them)" if rejected else ""
+    listed = f" ({rejects_command} lists them)" if rejected else ""
     left_out = f", {report.left_out:,} of erased users left out" if report.left_out else ""
     return (
         f"{report.read:,} lines taken: {report.added:,} page views added, "

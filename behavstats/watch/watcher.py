@@ -50,6 +50,8 @@ class Watcher:
         """Is given each file of which lines were read, and how many."""
         self.on_found: Callable[[int], None] = lambda _: None
         """Is given how many files are followed, whenever that was looked for."""
+        self.rejects_command = "behavstats rejects"
+        """The command that lists the rejected lines, as the log names it."""
         self._paths = paths
         self._store = store
         self._clock = clock
@@ -83,7 +85,7 @@ class Watcher:
             else:
                 self.follow()
         finally:
-            _log.info("stops: %s", summary(self.report))
+            _log.info("stops: %s", summary(self.report, self.rejects_command))
         self.report.interrupted = self._stop.is_set()
         return self.report
 

@@ -32,7 +32,7 @@ def test_a_sound_store_is_one_line_and_exit_code_0(cli):
     for options in ((), ("--repair",)):
         done = cli("check", *options)
         assert done.returncode == 0
-        assert done.stdout == b"the store is sound: 2,000 page views, 2 summaries\n"
+        assert done.stdout == b"the store is sound: 2,000 page views, 2 rollups\n"
         assert done.stderr == b""
 
 
@@ -46,7 +46,9 @@ def test_what_is_wrong_is_printed_and_exit_code_3(cli, db):
             "summary of user 1, hour of 2024-03-01T00:00:00.000Z: views is 2001, not 2000",
             "summary of user 1, day of 2024-03-01T00:00:00.000Z: views is 2001, not 2000",
         ]
-        assert one_line(done).startswith("differences found: 2; behavstats check --repair")
+        assert one_line(done).startswith(
+            "2 differences found; to rebuild the rollups: behavstats check"
+        )
 
 
 def test_repair_shows_what_was_wrong_makes_it_right_and_checks_again(cli, db):
@@ -56,8 +58,8 @@ def test_repair_shows_what_was_wrong_makes_it_right_and_checks_again(cli, db):
     assert done.returncode == 0
     assert done.stdout.decode().splitlines()[1:] == [
         "summary of user 1, day of 2024-03-01T00:00:00.000Z: views is 2001, not 2000",
-        "what is derived was made anew; checking again",
-        "the store is sound: 2,000 page views, 2 summaries",
+        "the rollups were rebuilt; checking again",
+        "the store is sound: 2,000 page views, 2 rollups",
     ]
     assert cli("check").returncode == 0
 
@@ -70,10 +72,10 @@ def test_what_repair_cannot_make_right_is_exit_code_3(cli, db):
     line = "page_view: rows that refer to a user that is not there: 1"
     assert done.stdout.decode().splitlines() == [
         line,
-        "what is derived was made anew; checking again",
+        "the rollups were rebuilt; checking again",
         line,
     ]
-    assert one_line(done).startswith("differences found: 1; the file and its page views are not")
+    assert one_line(done).startswith("1 difference found; a repair cannot mend")
 
 
 def test_a_damaged_file_is_told_and_not_repaired(cli, db):
@@ -89,7 +91,7 @@ def test_a_damaged_file_is_told_and_not_repaired(cli, db):
     done = cli("check", "--repair")
     assert done.returncode == 3
     assert b"damage to the file: " in done.stdout
-    assert b"what is derived could not be made anew: the store " in done.stdout
+    assert b"the rollups could not be rebuilt: the store " in done.stdout
     assert "behavstats restore BACKUP" in one_line(done)
 
 
@@ -100,7 +102,7 @@ def test_of_very_many_differences_the_first_are_printed(cli, db):
     done = cli("check")
     assert len(done.stdout.splitlines()) == 101
     assert done.stdout.endswith(b"\nand 1,000 more\n")
-    assert one_line(done).startswith("differences found: 1,100; ")
+    assert one_line(done).startswith("1,100 differences found; ")
 
 
 def test_no_difference_steers_the_terminal(cli, db):

@@ -31,4 +31,4 @@ def test_a_first_day_with_it(cli, db):
     for command in ("profile", "export", "forget"):
         done = cli(command, "ada-l")
         assert (done.returncode, done.stdout) == (1, b"")
-        assert one_line(done) == "unknown user 'ada-l': the store holds no page view of it"
+        assert one_line(done) == "unknown user 'ada-l': the store holds no page views of this user"

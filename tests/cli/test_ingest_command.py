@@ -40,7 +40,7 @@ def test_bad_lines_are_shown_kept_listed_printed_and_cleared(cli, tmp_path):
     }
     shown = done.stderr.decode().splitlines()
     assert shown[0].startswith(f"behavstats: {tmp_path}/events.jsonl:3: ")
-    assert shown[-1] == "behavstats: rejected lines are kept: behavstats rejects lists them"
+    assert shown[-1] == "behavstats: rejected lines are kept; list them with: behavstats rejects"
     assert len(shown) == 6
     listed = cli("rejects").stdout.decode()
     assert f"  {tmp_path}/events.jsonl:4\n  invalid_utf8: " in listed
@@ -65,7 +65,7 @@ def test_an_over_long_line_is_listed_by_its_place(cli):
     place = f"-, line 3, byte {len(LINES)}, 2,000,000 bytes long"
     assert printed.stderr.decode().splitlines() == [
         f"behavstats: not printed, since only its beginning is kept: {place}",
-        "behavstats: lines that were not printed: 1; only --clear with --all deletes them",
+        "behavstats: 1 line not printed; only --clear --all deletes such lines",
     ]
 
 
@@ -126,7 +126,7 @@ def test_clearing_needs_to_be_told_up_to_where(cli):
         assert done.returncode == 2
         assert "--up-to" in one_line(done)
     assert cli("rejects", "--jsonl", "--json").returncode == 2
-    assert cli("rejects", "--clear", "--all").stdout == b"1 rejected lines deleted, 0 left\n"
+    assert cli("rejects", "--clear", "--all").stdout == b"1 rejected line deleted, 0 left\n"
 
 
 def test_rejects_are_summed_up_and_filtered(cli, tmp_path):

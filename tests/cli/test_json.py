@@ -48,7 +48,7 @@ def test_a_check(cli, db):
         connection.execute("INSERT INTO summary VALUES (1, 60000, 0, 0, 0, 0, 0, 0, x'')")
     done = cli("check", "--json")
     assert done.returncode == 3
-    assert one_line(done).startswith("differences found: 1; behavstats check --repair")
+    assert one_line(done).startswith("1 difference found; to rebuild the rollups: ")
     assert parsed(done) == {
         "sound": False,
         "repaired": False,

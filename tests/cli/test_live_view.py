@@ -32,7 +32,7 @@ def test_each_file_has_a_line_with_its_rate_lag_and_rejects():
     now[0] += 4
     files.took(followed("/in/b", reached=7, size=7), 1)
     rows = shown(files)
-    assert rows[0] == "2 files followed, 51 lines taken"
+    assert rows[0] == "2 files followed, 51 lines read"
     assert [cells(row) for row in rows if "/in/" in row] == [
         ["/in/a", "50", "10", "1,100", "3"],
         ["/in/b", "1", "0", "0", "0"],

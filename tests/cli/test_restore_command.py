@@ -43,7 +43,7 @@ def test_a_backup_takes_the_place_of_the_store(cli, db, backup):
     done = cli("restore", str(backup))
     assert (done.returncode, done.stderr) == (0, b"")
     first, second, third = done.stdout.decode().splitlines()
-    assert "2 page views of 1 users" in first
+    assert "2 page views of 1 user" in first
     assert "store.db.replaced-1" in second
     assert "erase them again" in third
     assert users(db) == {"ada-l"}

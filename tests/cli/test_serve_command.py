@@ -69,6 +69,19 @@ def test_keys_that_others_can_read_are_warned_of(cli, tmp_path, option):
     assert failure.startswith("behavstats: cannot listen on")
 
 
+def test_a_file_that_holds_both_kinds_of_keys_is_warned_of_once(cli, tmp_path):
+    """With a command that can be copied, whatever the file's name."""
+    made = cli("keys", "new").stdout
+    keys = tmp_path / "my keys"
+    keys.write_bytes(made)
+    keys.chmod(0o644)
+    options = ("--write-key-file", keys, "--secret-key-file", keys)
+    done = cli("serve", *options, "--host", "no.such.host.invalid")
+    warning, failure = done.stderr.decode().splitlines()
+    assert warning.endswith(f"protect them: chmod o-r '{keys}'")
+    assert failure.startswith("behavstats: cannot listen on")
+
+
 @pytest.mark.parametrize(
     ("text", "code", "complaint"),
     [

@@ -85,6 +85,18 @@ def test_the_store_is_the_options_else_the_environments_else_the_folders(cli, tm
     }
 
 
+def test_a_suggested_command_names_the_store_unless_it_is_the_default_one(cli):
+    """The default is the environment's store, and without one, the store in the folder."""
+    for options, environment, suffix in (
+        ((), "environment.db", ""),
+        (("--db", "behavstats.db"), "environment.db", " --db behavstats.db"),
+        (("--db", "behavstats.db"), "", ""),
+    ):
+        env = {"BEHAVSTATS_DB": environment}
+        done = cli("ingest", "-", *options, stdin=b"{\n", env=env)
+        assert done.stderr.decode().endswith(f"list them with: behavstats rejects{suffix}\n")
+
+
 @pytest.mark.parametrize(
     "command",
     [

@@ -72,6 +72,15 @@ def test_once_takes_what_is_there_and_ends(cli, db, folder):
     assert page_views(db) == 20
 
 
+def test_the_hint_to_list_rejected_lines_names_the_store(cli, folder):
+    """Unless it is the default one."""
+    (folder / "a.jsonl").write_bytes(BAD)
+    done = cli("watch", "in", "--once")
+    assert b"1 rejected (behavstats rejects lists them)" in done.stderr
+    done = cli("watch", "in", "--once", "--db", "other.db")
+    assert b"1 rejected (behavstats rejects --db other.db lists them)" in done.stderr
+
+
 def test_without_anything_to_watch_it_says_so(cli):
     """Exit code 3: where there is no folder, no file may come; once, nothing is waited for."""
     for arguments in (["missing/new.jsonl"], ["new.jsonl", "--once"]):
@@ -204,7 +213,7 @@ def test_sources_are_told_as_json(cli, folder):
     assert (before["is_gone"], before["rejected"], before["taken_anew"]) == (True, 1, None)
     listed = cli("sources").stdout.decode()
     assert f"{log} (TAKEN ANEW {now['taken_anew'][:19]}Z)" in listed
-    assert "what it held beyond that is lost" in listed
+    assert "that had not been read are lost" in listed
 
 
 def test_at_a_terminal_each_file_has_a_line(cli, db, folder):
@@ -226,7 +235,7 @@ def test_at_a_terminal_each_file_has_a_line(cli, db, folder):
     reader = threading.Thread(target=read)
     reader.start()
     try:
-        wait_until(lambda: b"8 lines taken" in seen and b"a second" in seen)
+        wait_until(lambda: b"8 lines read" in seen and b"a second" in seen)
         process.terminate()
         assert process.wait(timeout=60) == 0
     finally:

@@ -1,3 +1,3 @@
-"""What a person sees: values made into rich tables and lines, one module for each subject."""
+"""Turns values into the tables and lines that commands print, with a module for each subject."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""The console that tables are printed on; piped, it is plain and never wraps a line."""
+"""The console that prints tables. Output to a pipe has no colours and no wrapped lines."""
 
 from collections.abc import Sequence
 from typing import IO
@@ -10,12 +10,12 @@ _UNWRAPPED = 100_000  # columns of a console that is not a terminal
 
 
 def console(file: IO[str]) -> Console:
-    """Return a console on a stream; where nobody watches, without colours and without an edge."""
-    watched = file.isatty()
+    """Return a console for a stream; unless it is a terminal, without colours and line breaks."""
+    is_terminal = file.isatty()
     return Console(
         file=file,
-        force_terminal=watched,
-        width=None if watched else _UNWRAPPED,
+        force_terminal=is_terminal,
+        width=None if is_terminal else _UNWRAPPED,
         highlight=False,
         emoji=False,
         markup=False,

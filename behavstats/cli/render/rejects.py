@@ -1,24 +1,25 @@
-"""What a person, or a program, sees of the rejected lines."""
+"""Shows the rejected lines, to a person or as JSON."""
 
 from collections.abc import Iterator, Sequence
 
+from behavstats.cli.text import counted
 from behavstats.logs import printable
 from behavstats.model.page_view import Rejection
 from behavstats.model.retention import Bounds
 from behavstats.model.timestamps import DAY, format_instant
 from behavstats.store import Group, Totals
 
-_LONGEST_TEXT = 75
+_LONGEST_TEXT = 75  # characters
 
 
 def rejects_summary(totals: Totals, bounds: Bounds, groups: Sequence[Group]) -> Iterator[str]:
-    """Say how many rejected lines are kept, and why, source by source; in lines for a terminal."""
-    kept = f"{_counted(totals.lines, 'rejected line')} kept, {_size(totals.bytes)}"
+    """Yield lines that say how many rejected lines are kept, by source and by reason."""
+    kept = f"{counted(totals.lines, 'rejected line')} kept, {_size(totals.bytes)}"
     days = bounds.age // DAY
-    yield f"{kept} (at most {bounds.lines:,}, {_size(bounds.bytes)}, for {days:,} days)"
+    yield f"{kept} (at most {bounds.lines:,}, {_size(bounds.bytes)}, for {counted(days, 'day')})"
     if totals.dropped_lines:
         since = "" if totals.since is None else f" since {_minute(totals.since)}"
-        lost = f"{_counted(totals.dropped_lines, 'line')}, {_size(totals.dropped_bytes)}"
+        lost = f"{counted(totals.dropped_lines, 'line')}, {_size(totals.dropped_bytes)}"
         yield f"dropped{since}, the oldest first: {lost}"
     source: str | None = None
     for group in groups:
@@ -31,7 +32,7 @@ def rejects_summary(totals: Totals, bounds: Bounds, groups: Sequence[Group]) -> 
 
 
 def rejection_lines(number: int, rejection: Rejection) -> Iterator[str]:
-    """Show a rejected line, in lines for a terminal; of a long text, the beginning."""
+    """Yield lines that show a rejected line; a long text is cut."""
     text = rejection.text.decode(errors="backslashreplace")
     shown = text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"
     where = f"{printable(rejection.source) or '(erased)'}:{rejection.line}"
@@ -41,7 +42,7 @@ def rejection_lines(number: int, rejection: Rejection) -> Iterator[str]:
 
 
 def rejects_values(totals: Totals, bounds: Bounds, groups: Sequence[Group]) -> dict[str, object]:
-    """Return what `rejects_summary` says as values that JSON has; times in UTC."""
+    """Return what `rejects_summary` shows as values for JSON; times are in UTC."""
     return {
         "kept": {"lines": totals.lines, "bytes": totals.bytes},
         "at_most": {
@@ -66,15 +67,11 @@ def _instant(instant: int | None) -> str | None:
 
 
 def _minute(instant: int | None) -> str:
-    """Return an instant as a person reads it; as wide where it is not known."""
+    """Return an instant to the minute; a dash of the same width if it is not known."""
     return f"{'-':<16}" if instant is None else format_instant(instant)[:16].replace("T", " ")
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _size(size: int) -> str:
     if size < 1024:
-        return _counted(size, "byte")
+        return counted(size, "byte")
     return f"{size / 1024:,.0f} KiB" if size < 1024 * 1024 else f"{size / 1024 / 1024:,.1f} MiB"

@@ -1,4 +1,4 @@
-"""What a person sees of an ingest: a bar while it runs, and a report at its end."""
+"""Shows an ingest: a progress bar while it runs, and a report at its end."""
 
 from collections import Counter
 from typing import Self
@@ -8,6 +8,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from behavstats.cli.render.console import new_table
+from behavstats.cli.text import counted
 from behavstats.ingest.report import Report
 from behavstats.logs import printable
 from behavstats.model.page_view import Rejection
@@ -15,7 +16,7 @@ from behavstats.sources.files import Source
 
 
 def report_table(report: Report, *, is_stored: bool = True) -> Table:
-    """Show what an ingest did: counts, time and rate; or what it would do, if nothing is stored."""
+    """Return a table of what an ingest did, or of what it would do if nothing is stored."""
     table = new_table(None, "lines", "", right="")
     table.add_row("read", f"{report.read:,}")
     if is_stored:
@@ -38,29 +39,31 @@ def _add_counts(table: Table, title: str, counts: Counter[str]) -> None:
 
 
 def report_line(report: Report) -> str:
-    """Say in one line what an ingest did."""
-    counts = [f"{report.read:,} lines read", f"{report.added:,} added"]
-    counts += [
-        f"{report.duplicates:,} duplicates",
-        f"{report.non_page_messages.total():,} other messages",
-    ]
-    return ", ".join((*counts, f"{report.rejected.total():,} rejected"))
+    """Return one line that says what an ingest did."""
+    counts = (
+        f"{counted(report.read, 'line')} read",
+        f"{report.added:,} added",
+        counted(report.duplicates, "duplicate"),
+        counted(report.non_page_messages.total(), "other message"),
+        f"{report.rejected.total():,} rejected",
+    )
+    return ", ".join(counts)
 
 
 def rejection_line(rejection: Rejection) -> str:
-    """Say in one line where a line was rejected, and why."""
+    """Return one line that says where a line was rejected, and why."""
     where = f"{printable(rejection.source)}:{rejection.line}"
     return f"{where}: {rejection.reason}: {printable(rejection.message)}"
 
 
 class IngestProgress:
-    """A bar for all sources: how far, how fast, how long to go. To be used in `with`.
+    """A progress bar for all sources, which is shown while inside `with`.
 
-    Shows nothing where nobody watches; of sources without a size, only the rate.
+    It shows nothing unless the console is a terminal, and only the rate if the size is not known.
     """
 
     def __init__(self, console: Console, size: int | None) -> None:
-        """`size` is that of all sources together, in bytes, if it is known."""
+        """`size` is the size in bytes of all sources together, or None if it is not known."""
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -81,7 +84,7 @@ class IngestProgress:
         self._progress.stop()
 
     def update(self, source: Source, report: Report) -> None:
-        """Show how far a source was read, and the rate of the whole ingest so far."""
+        """Show how far a source has been read, and the rate of the whole ingest so far."""
         if source is not self._source:
             self._before += self._source.position if self._source else 0
             self._source = source

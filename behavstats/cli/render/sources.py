@@ -1,8 +1,9 @@
-"""What a person, or a program, sees of the files that were followed."""
+"""Shows the followed files, to a person or as JSON."""
 
 from collections.abc import Iterable
 
-from rich.table import Table
+from rich.console import Group as Renderables
+from rich.console import RenderableType
 
 from behavstats.cli.render.console import new_table
 from behavstats.logs import printable
@@ -10,35 +11,34 @@ from behavstats.model.timestamps import SECOND, format_instant
 from behavstats.store import SourceOffset
 
 WIDE = 120
-"""Columns that suffice for all that there is to say of a source."""
+"""Columns of a terminal that has room for every column of the table."""
 _TAKEN_ANEW = (
-    "TAKEN ANEW: what was taken of the file was not there any more, and no copy of it; "
-    "what it held beyond that is lost, and its lines may have been rejected twice"
+    "TAKEN ANEW: the file no longer began with the lines that had been read, and no copy of them "
+    "was found, so it was read from its start. Lines of the former content that had not been read "
+    "are lost, and lines may have been rejected twice."
 )
 
 
-def sources_table(sources: Iterable[SourceOffset], *, is_wide: bool = True) -> Table:
-    """Show how far files were taken that are followed; where there is little room, what matters."""
+def sources_table(sources: Iterable[SourceOffset], *, is_wide: bool = True) -> RenderableType:
+    """Return a table of how far each file has been read; unless `is_wide`, with fewer columns."""
     numbers = ["size", "offset", "lag", "lines", "rejected"][0 if is_wide else 2 :]
-    table = new_table("sources", "source", *numbers, "last taken", right=numbers)
-    anew = False
+    table = new_table("sources", "source", *numbers, "last read", right=numbers)
+    is_any_anew = False
     for source in sources:
         name = "(erased)" if source.name is None else printable(source.name)
         name += " (gone)" if source.device is None else ""
         name += f" (TAKEN ANEW {_second(source.anew)})" if source.anew else ""
-        anew = anew or source.anew is not None
+        is_any_anew = is_any_anew or source.anew is not None
         reached = source.checkpoint
         counts = (source.size, reached.offset, source.lag, reached.lines, source.rejected)
         shown = counts if is_wide else counts[2:]
         taken = format_instant(source.taken) if is_wide else _second(source.taken)
         table.add_row(name, *(f"{count:,}" for count in shown), taken)
-    if anew:
-        table.caption, table.caption_justify = _TAKEN_ANEW, "left"
-    return table
+    return Renderables(table, _TAKEN_ANEW) if is_any_anew else table
 
 
 def source_json(source: SourceOffset) -> dict[str, object]:
-    """Return what is known of a source as JSON shows it: sizes in bytes, instants as texts."""
+    """Return what is known of a source as values for JSON: sizes in bytes, times as strings."""
     return {
         "source": source.name,
         "is_gone": source.device is None,

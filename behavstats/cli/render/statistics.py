@@ -1,4 +1,4 @@
-"""What a person sees of a whole store: its counts and its top pages."""
+"""Shows what a whole store holds: its counts and its top pages."""
 
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def statistics_tables(statistics: "Statistics") -> RenderableType:
-    """Show what a store holds, and the pages that are viewed most."""
+    """Return tables of what a store holds, and of the pages with the most views."""
     numbers = new_table("store", "", "value", right="value")
     numbers.add_row("users", f"{statistics.users:,}")
     numbers.add_row("page views", f"{statistics.page_views:,}")

@@ -1,4 +1,4 @@
-"""What a person sees of one user: the profile, and what was erased."""
+"""Shows what belongs to one user: the profile, and the receipt of an erasure."""
 
 from rich.console import Group as Renderables
 from rich.console import RenderableType
@@ -6,21 +6,23 @@ from rich.table import Table
 from rich.text import Text
 
 from behavstats.cli.render.console import new_table
+from behavstats.cli.text import counted
 from behavstats.logs import printable
 from behavstats.model.profile import Window, detailed_profile, profile
 from behavstats.model.summary import Summary, top_pages
 from behavstats.model.timestamps import format_date, format_instant
 from behavstats.store import Receipt
 
-_LONGEST_BAR = 30
+_LONGEST_BAR = 30  # characters
 
 
 def profile_tables(
     user_id: str, summary: Summary, window: Window, *, detail: bool = False
 ) -> RenderableType:
-    """Show a profile: its five fields, a bar for each day, and the top pages.
+    """Return a profile as tables: its five fields, a bar for each day, and the top pages.
 
-    In `detail`, also the visits, the time to the millisecond, and the first and the last view.
+    With `detail`, a further table has the visits, the time to the millisecond, and the first and
+    last view.
     """
     title = f"{format_instant(window.start)} to {format_instant(window.as_of)}"
     fields = new_table(title, "field", "value")
@@ -48,26 +50,24 @@ def profile_tables(
 
 
 def _field(key: str, value: object) -> str:
-    """Return a field's value for a person: the keys of times on site do not tell their unit."""
+    """Return a field's value as text; times on site get their unit, which their keys lack."""
     if value is None:
         return "-"
-    if key.startswith("time_spent_on_site"):
-        return "1 minute" if value == 1 else f"{value} minutes"
+    if key.startswith("time_spent_on_site") and isinstance(value, int):
+        return counted(value, "minute")
     return printable(str(value))
 
 
 def receipt_line(receipt: Receipt) -> str:
-    """Say in one line what was erased of a user."""
-    user_id, page_views, page_names, lines = receipt
-    user = printable(user_id)
-    return (
-        f"of user {user}, {page_views:,} page views, {page_names:,} page names and {lines:,} "
-        "rejected lines were erased"
-    )
+    """Return one line that says what was erased of a user."""
+    views = counted(receipt.page_views, "page view")
+    names = counted(receipt.page_names, "page name")
+    lines = counted(receipt.rejected_lines, "rejected line")
+    return f"erased {views}, {names} and {lines} of user {printable(receipt.user_id)}"
 
 
 def receipt_table(receipt: Receipt) -> Table:
-    """Show what was erased of a user."""
+    """Return a table of what was erased of a user."""
     table = new_table(None, "erased", printable(receipt.user_id), right=printable(receipt.user_id))
     table.add_row("page views", f"{receipt.page_views:,}")
     table.add_row("page names that nobody else viewed", f"{receipt.page_names:,}")
