@@ -96,7 +96,7 @@ def _follow(settings: Settings, paths: Sequence[str], tally: "SharedCounts") -> 
     try:
         with Store.open(settings.db, LOCK_TIMEOUT, bounds=bounds_of()) as store:
             watcher = Watcher(paths, store, settings.clock, stop)
-            watcher.on_taken = ReportCounter(tally).update
+            watcher.on_stored = ReportCounter(tally).update
             watcher.run(once=False)
     except BehavstatsError as error:
         _log.error("%s", error)
