@@ -107,7 +107,7 @@ def _follow(
     try:
         with Store.open(options.path, LOCK_TIMEOUT, bounds=options.bounds) as store:
             watcher = Watcher(paths, store, clock, stop)
-            watcher.on_taken = ReportCounter(tally).update
+            watcher.on_stored = ReportCounter(tally).update
             watcher.run(once=False)
     except BehavstatsError as error:
         _log.error("%s", error)

@@ -19,26 +19,23 @@ from behavstats.watch.tracked_file import Position, TrackedFile
 class BatchWriter:
     """Collects the decoded lines of a round, and stores them with the offsets of their files."""
 
-    def __init__(  # noqa: PLR0913, PLR0917  the store, and who is told
+    def __init__(
         self,
         current: Round,
         store: Store,
         clock: Callable[[], int],
         report: Report,
         on_lines: Callable[[TrackedFile, int], None],
-        on_stored: Callable[[], None],
     ) -> None:
         """`clock` returns ms since the epoch.
 
-        `on_lines` is called with each file of which lines were read, and their number; `on_stored`
-        when they are stored and counted in the report.
+        `on_lines` is called with each file of which lines were read, and their number.
         """
         self._round = current
         self._store = store
         self._clock = clock
         self._report = report
         self._on_lines = on_lines
-        self._on_stored = on_stored
         self._begin()
 
     def _begin(self) -> None:
@@ -64,15 +61,15 @@ class BatchWriter:
         self._on_lines(file, lines)
         self._batch.add(part)
 
-    def store(self, pump: Callable[[], None]) -> None:
+    def store(self, pump: Callable[[], None]) -> bool:
         """Store the batch with the offsets of its files, and begin another one.
 
-        `pump` is called between its transactions. Raises StoreError, and OffsetConflict if another
-        process has read one of the files as well.
+        `pump` is called between its transactions. Return whether anything was stored. Raises
+        StoreError, and OffsetConflict if another process has read one of the files as well.
         """
         due, self._round.due = self._round.due, set()
         if self._batch.is_empty and not due:
-            return
+            return False
         now = self._clock()
         updates = [file.offset_update(now) for file in due]
         for _ in self._batch.store(self._store, self._report, updates):
@@ -80,4 +77,4 @@ class BatchWriter:
         for file in due:
             file.stored = file.decoded.offset
         self._begin()
-        self._on_stored()
+        return True

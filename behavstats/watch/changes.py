@@ -43,7 +43,7 @@ def changes(
     except FileNotFoundError:
         stop.wait(_TICK / 1000)
     except (OSError, RuntimeError) as error:  # most likely the limit of watches is reached
-        _log.warning("changes are not told of (%s), but looked for now and then", error)
+        _log.warning("the system reports no changes (%s); scanning for them instead", error)
         while not stop.is_set():
             stop.wait(poll_seconds)
             yield None

@@ -187,7 +187,7 @@ class FileScanner:
         except FileNotFoundError as error:
             is_named = self._is_named(path)
             if self._waits and is_named and _may_come(path, error):
-                problem = SourceError(f"{path}: is not there, and is waited for")
+                problem = SourceError(f"{path}: does not exist yet, and is waited for")
             else:  # it was there a moment ago
                 problem = unreadable(path, error)
             self._on_problem(path, problem, is_named)

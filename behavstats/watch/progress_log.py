@@ -1,4 +1,4 @@
-"""Telling: the log says now and then what was taken of followed files."""
+"""The log of what was ingested from followed files, written now and then."""
 
 import logging
 import time
@@ -6,43 +6,43 @@ from collections import Counter
 
 from behavstats.ingest.report import Report
 
-_SECONDS = 10.0  # between two lines of the log
+_INTERVAL = 10.0  # seconds between two lines of the log
 
 _log = logging.getLogger(__name__)
 
 
 class ProgressLog:
-    """Says what was taken since the last time: at once, and then every ten seconds at most."""
+    """Logs what was ingested since the last time: at once, and then every ten seconds at most."""
 
     def __init__(self) -> None:
         self._lines = Counter[str]()
-        self._told = (0, 0, 0)
+        self._logged = (0, 0, 0)
         self._due = 0.0
 
     def add(self, name: str, lines: int) -> None:
-        """Take note that lines of a file were taken."""
+        """Note that lines of a file were read."""
         self._lines[name] += lines
 
     def write(self, report: Report) -> None:
-        """Say what is new in the report of all that was taken, if it is time to."""
+        """Log what is new in the report of all that was ingested, if it is time to."""
         counts = (report.added, report.duplicates, report.rejected.total())
-        if counts == self._told or not self._lines or time.monotonic() < self._due:
+        if counts == self._logged or not self._lines or time.monotonic() < self._due:
             return
-        added, duplicates, rejected = map(int.__sub__, counts, self._told)
+        added, duplicates, rejected = map(int.__sub__, counts, self._logged)
         _log.info(
             "took %s lines of %s: %s page views added, %s duplicates, %s rejected",
             f"{self._lines.total():,}",
-            self._files(),
+            self._names(),
             f"{added:,}",
             f"{duplicates:,}",
             f"{rejected:,}",
         )
         self._lines.clear()
-        self._told = counts
-        self._due = time.monotonic() + _SECONDS
+        self._logged = counts
+        self._due = time.monotonic() + _INTERVAL
 
-    def _files(self) -> str:
-        """Name the file of which most was taken, and count the others."""
+    def _names(self) -> str:
+        """Name the file of which most lines were read, and count the others."""
         ((most, _),) = self._lines.most_common(1)
         others = len(self._lines) - 1
         if not others:
@@ -51,7 +51,7 @@ class ProgressLog:
 
 
 def summary(report: Report, rejects_command: str = "behavstats rejects") -> str:
-    """Return in words what was taken in all."""
+    """Return one sentence that says what was ingested in all."""
     rejected = report.rejected.total()
     listed = f" ({rejects_command} lists them)" if rejected else ""
     left_out = f", {report.left_out:,} of erased users left out" if report.left_out else ""

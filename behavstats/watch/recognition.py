@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -34,18 +34,15 @@ class Recognized(NamedTuple):
 class FileRecognizer:
     """Decides from where a file is read. What it decides is in the round, or in the store."""
 
-    def __init__(  # noqa: PLR0913, PLR0917  what the tailer remembers
+    def __init__(
         self,
         store: Store,
-        clock: Callable[[], int],
         states: FileStates,
         locations: FileLocations,
         named: NamedFiles,
         restarted: RestartedFiles,
     ) -> None:
-        """`clock` returns ms since the epoch."""
         self._offsets = store.offsets
-        self._clock = clock
         self._states = states
         self._locations = locations
         self._named = named
@@ -79,7 +76,7 @@ class FileRecognizer:
         else:
             sample = file.match(offset.checkpoint)
         if sample is None:
-            _log.info("%s: holds something else than before", file.name)
+            _log.info("%s: its content was replaced", file.name)
             self._locations.note_replaced(offset, file.name)
             self._offsets.move(offset, None)
             return None
@@ -126,13 +123,12 @@ class FileRecognizer:
         previous = replaced or current.names.latest(file.name)
         tracked.is_again = previous is not None or current.names.has_folder_of(file.name)
         if previous is not None:
-            tracked.anew = self._clock()
-            self._restarted.expect_copy(file.id, file.name, previous)
+            tracked.anew = self._restarted.expect_copy(file.id, file.name, previous)
         return tracked
 
     def _continue(self, current: Round, file: TailedFile, offset: SourceOffset) -> TrackedFile:
         """Continue in a copy from the offset of its original; if that is still there, in both."""
-        _log.info("%s: goes on with what was in %s", file.name, offset.name)
+        _log.info("%s: continues what was read from %s", file.name, offset.name)
         tracked = TrackedFile.resume(file, offset)
         self._restarted.note_continued(offset)
         if self._locations.path_of(offset) is not None:

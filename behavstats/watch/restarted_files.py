@@ -6,6 +6,7 @@ lost, which is logged.
 
 import logging
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 from behavstats.store import SourceOffset, Store
@@ -32,8 +33,10 @@ class _Pending(NamedTuple):
 class RestartedFiles:
     """Finds out of which files the former content is lost, and logs it."""
 
-    def __init__(self, store: Store, locations: FileLocations) -> None:
+    def __init__(self, store: Store, clock: Callable[[], int], locations: FileLocations) -> None:
+        """`clock` returns ms since the epoch."""
         self._store = store
+        self._clock = clock
         self._locations = locations
         self._pending: dict[FileId, _Pending] = {}
         self._continued: set[int] = set()  # keys of source offsets
@@ -44,9 +47,13 @@ class RestartedFiles:
             self._continued.clear()
         self._continued.add(offset.id)
 
-    def expect_copy(self, file: FileId, name: str, former: SourceOffset) -> None:
-        """Log a warning later, unless a copy of what a file held before is found soon."""
+    def expect_copy(self, file: FileId, name: str, former: SourceOffset) -> int:
+        """Log a warning later, unless a copy of what a file held before is found soon.
+
+        Return the current time in ms since the epoch.
+        """
         self._pending[file] = _Pending(name, former.id, time.monotonic() + _GRACE)
+        return self._clock()
 
     def log_restarts(self, *, at_once: bool) -> None:
         """Log of which files the former content is lost; forget those that were rotated.
@@ -64,10 +71,10 @@ class RestartedFiles:
                 self._store.offsets.mark_rotated(*file)
             elif at_once or time.monotonic() > pending.deadline:
                 _log.warning(
-                    "%s: what was taken of it is not there any more, nor is a copy of that: it is "
-                    "TAKEN ANEW from its beginning. What it held and was not taken yet is lost; "
-                    "page views are not counted twice; those of users who were erased, from "
-                    "before that, are left out",
+                    "%s: its former content is gone, and no copy of it was found: the file is "
+                    "TAKEN ANEW from its beginning. Lines of the former content that were not "
+                    "taken yet are lost. No page view is counted twice, and what erased users did "
+                    "before they were erased is left out",
                     pending.name,
                 )
             else:

@@ -55,10 +55,8 @@ class Tailer:
         self._states = FileStates(clock)
         self._named = NamedFiles(store, clock)
         locations = FileLocations(self._states.path_of)
-        self._restarted = RestartedFiles(store, locations)
-        recognizer = FileRecognizer(
-            store, clock, self._states, locations, self._named, self._restarted
-        )
+        self._restarted = RestartedFiles(store, clock, locations)
+        recognizer = FileRecognizer(store, self._states, locations, self._named, self._restarted)
         self._reader = RoundReader(recognizer, self._states, is_stopped, self._note_turn)
 
     def follow_names(self, paths: Iterable[str]) -> None:
@@ -89,9 +87,7 @@ class Tailer:
 
     def _run(self, current: Round, found: Sequence[DiscoveredFile], scan: Scan) -> None:
         """Read, decode and store what is new."""
-        writer = BatchWriter(
-            current, self._store, self._clock, self.report, self._on_lines, self._on_stored
-        )
+        writer = BatchWriter(current, self._store, self._clock, self.report, self._on_lines)
         with (
             closing(self._reader.blocks(current, found, scan)) as blocks,
             DecodeProcess() as second,
@@ -99,10 +95,11 @@ class Tailer:
             decoded = Prefetcher(blocks, self._clock, second)
             for part, position in decoded:
                 writer.add(part, position)
-                if writer.is_full:
-                    writer.store(decoded.pump)
+                if writer.is_full and writer.store(decoded.pump):
+                    self._on_stored()
                     self._store.refresh_rollups()
-            writer.store(decoded.pump)
+            if writer.store(decoded.pump):
+                self._on_stored()
 
     def finish(self) -> None:
         """Log at once which files were read again, instead of waiting for copies of them.

@@ -1,4 +1,4 @@
-"""Watching: files and folders are followed until told to stop, each line taken exactly once."""
+"""Following files and folders until told to stop; each line is ingested exactly once."""
 
 import logging
 import math
@@ -17,20 +17,20 @@ from behavstats.watch.progress_log import ProgressLog, summary
 from behavstats.watch.tailer import Tailer
 from behavstats.watch.tracked_file import TrackedFile
 
-_POLL = 1.0  # seconds between two scans of all: not of every change there is a word
-_SHARE_OF_SCANS = 0.1  # of the time
-_TRIMMING = 0.05  # seconds for which rejected lines beyond the bounds go, each time
-_PAUSE = 0.1  # seconds for another process, that follows the same file
 LOCK_TIMEOUT = 2.0
-"""Seconds to wait for a store, when it is tried again anyway: a signal is looked for in between."""
+"""Seconds to wait for the store's lock. It is short so that a signal is noticed before a retry."""
 
-_AGAIN = 1.0  # seconds after which a store that was of no use is tried again
+_POLL = 1.0  # seconds between two scans, because not every change is reported
+_SCAN_SHARE = 0.1  # the part of the time that scans may take
+_TRIM_SECONDS = 0.05  # for which surplus rejected lines are deleted, each time
+_CONFLICT_PAUSE = 0.1  # seconds that leave the file to the process that reads it as well
+_RETRY_SECONDS = 1.0  # after which a store that could not be used is tried again
 
 _log = logging.getLogger(__name__)
 
 
 class Watcher:
-    """Follows files and folders into a store."""
+    """Follows files and folders, and ingests their new lines into a store."""
 
     def __init__(
         self,
@@ -40,16 +40,16 @@ class Watcher:
         stop: Stop,
         include: Sequence[str] = (),
     ) -> None:
-        """`clock` returns ms since the epoch; in folders, `include` says which names count.
+        """`clock` returns ms since the epoch; in folders, only names that `include` fits count.
 
-        Raises SourceError if none of the paths is there, nor a folder into which it may come.
+        Raises SourceError if none of the paths is there, and no folder where one may appear.
         """
-        self.on_taken: Callable[[Report], None] = lambda _: None
-        """Is given the report of all that was taken, whenever more of it was stored."""
+        self.on_stored: Callable[[Report], None] = lambda _: None
+        """Called with the report of all that was ingested, whenever more of it was stored."""
         self.on_lines: Callable[[TrackedFile, int], None] = lambda *_: None
-        """Is given each file of which lines were read, and how many."""
+        """Called with each file of which lines were read, and their number."""
         self.on_found: Callable[[int], None] = lambda _: None
-        """Is given how many files are followed, whenever that was looked for."""
+        """Called after each scan with the number of files that are followed."""
         self.rejects_command = "behavstats rejects"
         """The command that lists the rejected lines, as the log names it."""
         self._paths = paths
@@ -57,26 +57,26 @@ class Watcher:
         self._clock = clock
         self._stop = stop
         self._progress_log = ProgressLog()
-        self._tailer = Tailer(store, clock, stop.is_set, self._note_lines, self._note_taken)
+        self._tailer = Tailer(store, clock, stop.is_set, self._note_lines, self._note_stored)
         self._scanner = FileScanner(paths, store.path, self._tailer.note_problem, include)
         self._scanner.check(waits=True)
-        self._here: dict[FileId, str] = {}
+        self._present: dict[FileId, str] = {}
         self._trouble = ""
 
     @property
     def report(self) -> Report:
-        """What was taken so far."""
+        """What was ingested so far."""
         return self._tailer.report
 
     def run(self, *, once: bool) -> Report:
-        """Follow until told to stop, or `once`, as far as there is something now.
+        """Follow until told to stop, or ingest `once` what is there now.
 
-        Says in the log when it begins and stops. Raises SourceError if it is to be `once` and none
-        of the paths is there, and StoreError where the store will not do.
+        Start and stop are logged. Raises SourceError with `once` if none of the paths is there, and
+        StoreError if the store cannot be used.
         """
         if once:
             self._scanner.check(waits=False)
-        with suppress(StoreBusy, StoreUnavailable):  # what they mean is dealt with below
+        with suppress(StoreBusy, StoreUnavailable):  # then the first scan meets them again
             self.begin()
         _log.info("follows %s into %s", ", ".join(self._paths), self._store.path)
         try:
@@ -90,90 +90,90 @@ class Watcher:
         return self.report
 
     def begin(self) -> None:
-        """Note from when on the files count that are followed by their names. Raises StoreError."""
+        """Note since when files are followed by their names. Raises StoreError."""
         self._tailer.follow_names(self._scanner.names())
 
     def drain(self) -> None:
-        """Take what is there. Raises StoreError."""
+        """Ingest what is there. Raises StoreError."""
         is_behind = True
         while is_behind and not self._stop.is_set():
             try:
-                self._take_all()
+                self._read_all()
                 is_behind = self._tailer.is_behind
             except OffsetConflict as error:
                 _log.warning("%s; looking again", error)
-                self._stop.wait(_PAUSE)
+                self._stop.wait(_CONFLICT_PAUSE)
         self._tailer.finish()
         self._store.refresh_rollups()
         self._store.rejected.trim(self._clock(), seconds=math.inf)
 
     def follow(self) -> None:
-        """Take what is there and what comes, until told to stop.
+        """Ingest what is there and what comes, until told to stop.
 
-        A store that is busy, or has no room, is tried again. Raises StoreError if it never will do.
+        A store that is busy or has no room is tried again. Raises StoreError if that cannot help.
         """
         while not self._stop.is_set():
             try:
                 self._store.look_after_files()
-                self._take_all()
+                self._read_all()
                 self._follow_changes()
             except OffsetConflict as error:
                 _log.warning("%s; looking again", error)
-                self._stop.wait(_PAUSE)
+                self._stop.wait(_CONFLICT_PAUSE)
             except (StoreBusy, StoreUnavailable) as error:
                 self._note_trouble(str(error))
-                self._stop.wait(_AGAIN)
+                self._stop.wait(_RETRY_SECONDS)
         with suppress(StoreBusy, StoreUnavailable):
             self._tailer.finish()
 
     def _follow_changes(self) -> None:
-        """Take what changes, until a folder comes or goes."""
+        """Ingest what changes, until a folder comes or goes."""
         folders = self._scanner.folders
-        due = 0.0  # something may have come before the waiting began
+        due = 0.0  # at once: a change before the waiting began is not reported
         for changed in changes(folders, self._scanner.is_wanted, self._stop, _POLL):
             is_due = changed is None or self._tailer.is_behind or time.monotonic() >= due
             found = None if is_due else self._scanner.files_at(changed or ())
             if found is None:
-                took = self._take_all()
-                due = time.monotonic() + max(_POLL, took / _SHARE_OF_SCANS)
+                seconds = self._read_all()
+                due = time.monotonic() + max(_POLL, seconds / _SCAN_SHARE)
             elif found:
                 self._tailer.read_new(found, self._scanner.files)
             self._store.refresh_rollups(seconds=0)
-            self._store.rejected.trim(self._clock(), seconds=_TRIMMING)
+            self._store.rejected.trim(self._clock(), seconds=_TRIM_SECONDS)
             self._note_trouble("")
             self._progress_log.write(self.report)
             if self._scanner.folders != folders:
                 return
 
-    def _take_all(self) -> float:
-        """Take what is new anywhere; return how many seconds the scan took."""
+    def _read_all(self) -> float:
+        """Ingest what is new anywhere; return how many seconds the scan took."""
         self._tailer.is_behind = False
         start = time.monotonic()
         found = self._scanner.files()
-        took = time.monotonic() - start
+        seconds = time.monotonic() - start
         self.on_found(sum(file.beside is None for file in found))
         self._tailer.follow_names(self._scanner.names())
-        here = {file.id: file.path for file in found}
-        for file, path in self._here.items():
-            if file not in here:
+        present = {file.id: file.path for file in found}
+        for file, path in self._present.items():
+            if file not in present:
                 self._tailer.forget(file)
                 _log.info("%s: is gone", path)
-        self._here = here
+        self._present = present
         self._tailer.read_new(found, self._scanner.files)
-        return took
+        return seconds
 
     def _note_lines(self, file: TrackedFile, lines: int) -> None:
         self._progress_log.add(file.name, lines)
         self.on_lines(file, lines)
 
-    def _note_taken(self) -> None:
+    def _note_stored(self) -> None:
         self._progress_log.write(self.report)
-        self.on_taken(self.report)
+        self.on_stored(self.report)
 
     def _note_trouble(self, trouble: str) -> None:
-        """Say once what keeps the store from being used, and once that it is over."""
+        """Log once what keeps the store from being used, and once that it is over."""
         if trouble and not self._trouble:
-            _log.error("%s; trying again until it goes on", trouble)
+            _log.error("%s; trying again until it works", trouble)
         elif self._trouble and not trouble:
             _log.info("the store can be written to again")
         self._trouble = trouble

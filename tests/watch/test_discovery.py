@@ -1,4 +1,4 @@
-"""Which files are found at the paths that are to be followed, and when one looks for them."""
+"""Discovery: which files are found at the paths to follow, and when a scan finds them."""
 
 import gzip
 import threading
@@ -14,15 +14,15 @@ from tests.support.edge import wait_until
 from tests.support.followed import drain, following, lines, users
 
 
-def test_an_empty_path_is_none(store):
-    """It would be the folder that happens to be the current one."""
+def test_an_empty_path_is_refused(store):
+    """It would mean the current folder."""
     with pytest.raises(InvalidInput, match="empty"):
         Watcher(["a", ""], store, system_clock, Stop())
 
 
 @pytest.mark.parametrize("link", [False, True])
-def test_the_store_is_not_followed_into_itself_though_it_was_named(store, folder, caplog, link):
-    """As by `*` in its own folder; the rest goes on."""
+def test_the_store_is_not_followed_into_itself_even_if_it_is_named(store, folder, caplog, link):
+    """As with `*` in its own folder; the other files are read."""
     (folder / "a").write_bytes(lines(1))
     store.add([])
     named = [path for path in files_of(store.path) if path.exists()]
@@ -38,7 +38,9 @@ def test_the_store_is_not_followed_into_itself_though_it_was_named(store, folder
         drain(store, *named)
 
 
-def test_what_nobody_tells_of_is_found_however_much_else_changes(store, folder, tmp_path):
+def test_changes_that_are_not_reported_are_found_while_other_changes_keep_coming(
+    store, folder, tmp_path
+):
     """A file behind a link changes elsewhere; hidden files beside the link change all the time."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.write_bytes(lines(1))
@@ -62,8 +64,8 @@ def test_what_nobody_tells_of_is_found_however_much_else_changes(store, folder, 
         changing.join()
 
 
-def test_of_a_folder_only_those_files_are_taken_whose_names_are_included(store, folder):
-    """Also where they are rotated or compressed; a file that is named needs no pattern."""
+def test_only_included_names_of_a_folder_are_read(store, folder):
+    """Also after rotation or compression; a file that is named needs no pattern."""
     (folder / "sub").mkdir()
     names = ["a.jsonl", "sub/b.ndjson", "a.1.jsonl", "a.jsonl.2", "a.jsonl.3.gz", "sub/c.jsonl.gz"]
     others = ["d.csv", "a.jsonl.bak", "sub/e.csv.1", "named.log"]

@@ -1,4 +1,4 @@
-"""Files that are taken anew: who was erased since does not come back, and it is said."""
+"""Files that are read again: erased users do not return, and a warning is logged."""
 
 import gzip
 import logging
@@ -15,23 +15,23 @@ from tests.support.followed import BAD, drain, following, lines, users
 from tests.support.histories import AS_OF, line
 
 
-def write_over(path, data):
-    """As an editor does that keeps the file."""
+def overwrite(path, data):
+    """Replace the content, as some editors do."""
     path.write_bytes(data)
 
 
-def put_in_its_place(path, data):
-    """As `sed -i` and `grep -v > new; mv new file` do."""
+def replace_file(path, data):
+    """Replace the file, as `sed -i` and `grep -v > new; mv new file` do."""
     new = path.with_name(".new")
     new.write_bytes(data)
     new.rename(path)
 
 
-HOW = [write_over, put_in_its_place]
+WAYS_TO_REPLACE = [overwrite, replace_file]
 
 
 def of(user, *numbers):
-    """Lines of a user, long enough to be told from others."""
+    """Lines of a user, each with a page of its own."""
     return b"".join(line(PageView(user, AS_OF + number, f"/{number}")) for number in numbers)
 
 
@@ -42,13 +42,13 @@ def views(store, user):
         return 0
 
 
-@pytest.mark.parametrize("replace", HOW)
+@pytest.mark.parametrize("replace", WAYS_TO_REPLACE)
 @pytest.mark.parametrize("watched", ["folder", "file"])
 @pytest.mark.parametrize("size", [1, 40])
-def test_a_log_from_which_a_user_was_removed_brings_no_other_back(
+def test_a_log_from_which_a_user_was_removed_brings_no_other_user_back(
     store, folder, caplog, replace, watched, size
 ):
-    """A and B are erased, and A is removed from the log: B stays away, and C counts once."""
+    """Anna and Bert are erased, and Anna is removed from the log; only Cleo is left."""
     log = folder / "ev.jsonl"
     path = folder if watched == "folder" else log
     a, b, c = (of(user, *range(size)) for user in ("anna", "bert", "cleo"))
@@ -60,19 +60,21 @@ def test_a_log_from_which_a_user_was_removed_brings_no_other_back(
     report = drain(store, path)
     assert (views(store, "anna"), views(store, "bert"), views(store, "cleo")) == (0, 0, size)
     assert (report.added, report.duplicates, report.left_out) == (0, size, size)
-    said = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert any("TAKEN ANEW" in record.getMessage() for record in said)
-    assert any(f"{size} lines of users who were erased" in record.getMessage() for record in said)
+    warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert any("TAKEN ANEW" in record.getMessage() for record in warnings)
+    assert any(
+        f"{size} lines of users who were erased" in record.getMessage() for record in warnings
+    )
     assert any(source.anew for source in store.offsets.all())
 
 
-def test_it_stays_so_across_a_restart_and_for_what_is_appended(store, folder):
-    """But what the user does after being erased counts."""
+def test_lines_appended_after_a_restart_do_not_bring_an_erased_user_back(store, folder):
+    """But what the user does after the erasure counts."""
     log = folder / "ev.jsonl"
     log.write_bytes(of("bert", 1, 2))
     drain(store, log)
     store.forget("bert")
-    write_over(log, of("cleo", 1) + of("bert", 1))
+    overwrite(log, of("cleo", 1) + of("bert", 1))
     drain(store, log)
     with log.open("ab") as file:
         file.write(of("bert", 2))
@@ -86,10 +88,10 @@ def test_it_stays_so_across_a_restart_and_for_what_is_appended(store, folder):
 
 
 @pytest.mark.parametrize("is_gone", [True, False])
-def test_a_rotated_file_that_is_packed_anew_without_some_lines_brings_nobody_back(
+def test_a_rotated_file_that_is_compressed_without_some_lines_brings_no_user_back(
     store, folder, is_gone
 ):
-    """It has another inode, and another name than that under which it was taken."""
+    """Its inode and its name differ from those of the file that was read."""
     log = folder / "ev.jsonl"
     log.write_bytes(of("anna", 1) + of("bert", 1) + of("cleo", *range(40)))
     drain(store, folder)
@@ -103,8 +105,8 @@ def test_a_rotated_file_that_is_packed_anew_without_some_lines_brings_nobody_bac
     assert (views(store, "bert"), views(store, "cleo")) == (0, 40)
 
 
-def test_a_file_that_is_yet_to_take_the_place_of_a_cleaned_one_brings_nobody_back(store, folder):
-    """As `sed -i` makes one in the folder, by a name of its own."""
+def test_a_file_that_will_replace_another_one_brings_no_user_back(store, folder):
+    """For example the temporary file of `sed -i`."""
     (folder / "ev.jsonl").write_bytes(of("anna", 1) + of("bert", 1))
     drain(store, folder)
     store.forget("anna")
@@ -116,9 +118,9 @@ def test_a_file_that_is_yet_to_take_the_place_of_a_cleaned_one_brings_nobody_bac
     assert (views(store, "bert"), views(store, "cleo")) == (0, 1)
 
 
-@pytest.mark.parametrize("replace", HOW)
-def test_rejected_lines_that_name_an_erased_user_do_not_come_back(store, folder, replace):
-    """As a string of JSON, escaped or not, or as a word; others are kept."""
+@pytest.mark.parametrize("replace", WAYS_TO_REPLACE)
+def test_rejected_lines_that_name_an_erased_user_do_not_return(store, folder, replace):
+    """As a JSON string, escaped or not, or as a word; other rejected lines are kept."""
     log = folder / "ev.jsonl"
     bad = b'{"user_id": "bert"}\n{"u": "b\\u0065rt"}\nuser=bert;\n'
     log.write_bytes(of("anna", 1) + of("bert", 1) + bad + BAD)
@@ -132,8 +134,8 @@ def test_rejected_lines_that_name_an_erased_user_do_not_come_back(store, folder,
 
 
 @pytest.mark.parametrize("key", ["userId", "anonymousId"])
-def test_a_rejected_line_that_has_an_erased_id_as_a_number_does_not_come_back(store, folder, key):
-    """As clients send it; a number that is no user's id is another thing."""
+def test_a_rejected_line_with_an_erased_id_as_a_number_does_not_return(store, folder, key):
+    """Some clients send numbers as ids; a number that is no id does not count."""
     log = folder / "ev.jsonl"
     bad = b'{"type": "page", "%s": 42, "timestamp": "?"}\n' % key.encode()
     other = b'{"type": "page", "userId": "x", "price": 42, "timestamp": "?"}\n'
@@ -141,28 +143,28 @@ def test_a_rejected_line_that_has_an_erased_id_as_a_number_does_not_come_back(st
     drain(store, folder)
     store.forget("anna")
     assert store.forget("42").rejected_lines == 1
-    write_over(log, of("42", 1) + bad + other)
+    overwrite(log, of("42", 1) + bad + other)
     assert drain(store, folder).left_out == 2
     assert {rejection.text for rejection in store.rejections()} == {other.strip()}
 
 
-def test_of_what_was_left_out_no_byte_is_stored(db, folder):
-    """Neither the id nor the names of pages that nobody else viewed."""
+def test_lines_left_out_leave_no_byte_in_the_store(db, folder):
+    """Neither the id nor the names of pages that no other user viewed."""
     with Store.create(db, lock_timeout=10) as store:
         log = folder / "ev.jsonl"
         secret = line(PageView("8f14e45f-ceea", AS_OF, "/secret-page"))
         log.write_bytes(of("anna", 1) + secret)
         drain(store, log)
         store.forget("8f14e45f-ceea")
-        write_over(log, secret + of("cleo", 1))
+        overwrite(log, secret + of("cleo", 1))
         drain(store, log)
     data = b"".join(path.read_bytes() for path in db.parent.glob(f"{db.name}*"))
     assert b"8f14e45f-ceea" not in data
     assert b"/secret-page" not in data
 
 
-def test_rotation_is_no_surprise(store, folder, caplog):
-    """Neither where a copy was truncated, nor where another file has the name."""
+def test_rotation_logs_no_warning(store, folder, caplog):
+    """Neither after truncation of a copied file nor after a rename."""
     log = folder / "log"
     log.write_bytes(lines(1, 2))
     drain(store, log)
@@ -181,10 +183,10 @@ def test_rotation_is_no_surprise(store, folder, caplog):
     assert {source.anew for source in store.offsets.all()} == {None}
 
 
-def test_a_log_that_is_cut_while_it_is_followed_is_taken_anew_and_that_is_said(
+def test_a_warning_is_logged_for_a_file_that_is_truncated_without_a_copy(
     store, folder, caplog, monkeypatch
 ):
-    """After some seconds: until then, a copy may appear."""
+    """After some seconds, because a copy may appear until then."""
     monkeypatch.setattr(restarted_files, "_GRACE", 0.1)
     log = folder / "log"
     log.write_bytes(lines(1))

@@ -54,10 +54,8 @@ OTHERS = {
 @pytest.mark.parametrize(
     ("name", "rotated"), [(name, one) for name, some in ROTATED.items() for one in some]
 )
-def test_a_number_or_a_date_behind_the_name_or_before_its_extension_is_a_rotated_file(
-    name, rotated
-):
-    """In the styles of logrotate, logback, log4j, loguru and Python; in its own folder only."""
+def test_a_name_with_a_number_or_a_date_is_that_of_a_rotated_file(name, rotated):
+    """In the styles of logrotate, logback, log4j, loguru and Python; only in the same folder."""
     assert is_rotated(f"/in/{rotated}", f"/in/{name}")
     assert not is_rotated(f"/in/{rotated}", f"/{name}")
     assert unrotated(f"/in/{rotated}") in {f"/in/{name}", f"/in/{name}.jsonl"}
@@ -66,14 +64,14 @@ def test_a_number_or_a_date_behind_the_name_or_before_its_extension_is_a_rotated
 @pytest.mark.parametrize(
     ("name", "other"), [(name, one) for name, some in OTHERS.items() for one in some]
 )
-def test_a_name_that_merely_begins_alike_is_another_files(name, other):
-    """As that of a second log, or of a copy that an editor leaves."""
+def test_a_name_that_only_begins_alike_is_that_of_another_file(name, other):
+    """For example, a second log, or a copy that an editor leaves."""
     assert not is_rotated(f"/in/{other}", f"/in/{name}")
 
 
 @pytest.mark.parametrize("how", ["folder", "file"])
-def test_a_renamed_file_goes_on_where_it_was(store, folder, how):
-    """Also what its writer, that has it open, appends later; and the new one begins."""
+def test_a_renamed_file_continues_from_its_offset(store, folder, how):
+    """Also with what its writer appends later; the new file is read from its beginning."""
     path = folder / "log"
     watched = folder if how == "folder" else path
     path.write_bytes(lines(1) + BAD)
@@ -91,10 +89,8 @@ def test_a_renamed_file_goes_on_where_it_was(store, folder, how):
 
 
 @pytest.mark.parametrize("name", ["ev.1.jsonl", "ev-2026-11-24.jsonl", "ev-old.jsonl"])
-def test_what_was_written_before_a_rename_is_taken_where_the_name_has_an_extension(
-    store, folder, name
-):
-    """While it is followed, and if it is rotated and followed anew; other logs do not count."""
+def test_lines_written_just_before_a_rename_are_read_from_the_renamed_file(store, folder, name):
+    """Whatever the new name; other logs beside it do not count."""
     log = folder / "ev.jsonl"
     log.write_bytes(lines(1) + BAD)
     (folder / "ev-errors.jsonl").write_bytes(lines(9))
@@ -110,8 +106,8 @@ def test_what_was_written_before_a_rename_is_taken_where_the_name_has_an_extensi
 
 
 @pytest.mark.parametrize("rotated", ["ev.jsonl.1", "ev.1.jsonl", "ev-20261124.jsonl.gz"])
-def test_what_was_rotated_before_anything_was_taken_is_taken(store, folder, rotated):
-    """A file that is named counts from the first start; what was rotated earlier does not."""
+def test_a_file_rotated_before_its_first_line_was_read_is_read(store, folder, rotated):
+    """A named file is followed from the first start; what was rotated earlier is not read."""
     log = folder / "ev.jsonl"
     (folder / "ev.9.jsonl").write_bytes(lines(9))
     os.utime(folder / "ev.9.jsonl", (1, 1))
@@ -126,16 +122,16 @@ def test_what_was_rotated_before_anything_was_taken_is_taken(store, folder, rota
     assert users(store) == {1, 2}
 
 
-def test_beside_a_file_that_is_followed_others_do_not_count(store, folder):
-    """Unless they hold what it held."""
+def test_files_beside_a_followed_file_are_not_read(store, folder):
+    """Unless they hold what that file held."""
     (folder / "log.2").write_bytes(lines(9))
     (folder / "log").write_bytes(lines(1))
     drain(store, folder / "log")
     assert users(store) == {1}
 
 
-def test_what_was_rotated_while_nobody_watched_is_taken(store, folder):
-    """Of a file that is followed by its name; other files of such names are not."""
+def test_files_rotated_between_two_runs_are_read(store, folder):
+    """If they were rotated from a followed file; others with similar names are not."""
     (folder / "log.1").write_bytes(lines(9))
     (folder / "log").write_bytes(lines(1))
     drain(store, folder / "log")
@@ -153,8 +149,10 @@ def test_what_was_rotated_while_nobody_watched_is_taken(store, folder):
 
 @pytest.mark.parametrize("how", ["folder", "file"])
 @pytest.mark.parametrize("grown", [0, 1, 5])
-def test_a_truncated_file_begins_anew_however_far_it_has_grown(store, folder, how, grown):
-    """And of the copy that was made before, what is new is taken."""
+def test_a_truncated_file_is_read_from_its_beginning_however_far_it_has_grown(
+    store, folder, how, grown
+):
+    """And the copy that was made before continues from the offset."""
     path = folder / "log"
     watched = folder if how == "folder" else path
     path.write_bytes(BAD + lines(1, 2))
@@ -169,8 +167,8 @@ def test_a_truncated_file_begins_anew_however_far_it_has_grown(store, folder, ho
     assert drain(store, watched).read == 0
 
 
-def test_a_copy_in_the_making_waits_for_what_becomes_of_its_original(store, folder):
-    """All its lines are that one's."""
+def test_an_unfinished_copy_is_not_read_while_its_original_is_there(store, folder):
+    """All its lines are read from the original."""
     many = lines(*range(100))
     (folder / "log").write_bytes(many + BAD)
     drain(store, folder)
@@ -182,8 +180,8 @@ def test_a_copy_in_the_making_waits_for_what_becomes_of_its_original(store, fold
     assert sources(store) == {"z": (len(many + BAD), 101, 1)}
 
 
-def test_another_file_with_the_inode_of_one_that_is_gone_is_another(store, folder):
-    """As file systems reuse them at once."""
+def test_a_new_file_with_the_inode_of_a_deleted_one_is_read_from_its_beginning(store, folder):
+    """File systems reuse inodes at once."""
     path = folder / "a"
     path.write_bytes(lines(1, 2, 3))
     drain(store, folder)
@@ -195,8 +193,8 @@ def test_another_file_with_the_inode_of_one_that_is_gone_is_another(store, folde
     assert users(store) == {1, 2, 3, 7, 8, 9, 10}
 
 
-def test_two_files_with_the_same_first_line_are_two(store, folder):
-    """Whichever is taken first."""
+def test_two_files_with_the_same_first_line_are_told_apart(store, folder):
+    """Whichever is read first."""
     (folder / "a").write_bytes(BAD + lines(1))
     drain(store, folder)
     (folder / "b").write_bytes(BAD + lines(2))
@@ -210,8 +208,8 @@ def test_two_files_with_the_same_first_line_are_two(store, folder):
 
 
 @pytest.mark.parametrize(("pack", "suffix"), [(gzip.compress, ".gz"), (zstd.compress, ".zst")])
-def test_a_rotated_file_that_is_compressed_is_not_taken_twice(store, folder, pack, suffix):
-    """Nor do the lines come back of who was forgotten; but what had not been taken is."""
+def test_a_rotated_file_that_is_compressed_is_not_read_twice(store, folder, pack, suffix):
+    """Erased users do not return with it, and lines that were not read before are read."""
     path = folder / "log"
     path.write_bytes(lines(1, 2) + BAD)
     drain(store, folder)
@@ -229,7 +227,7 @@ def test_a_rotated_file_that_is_compressed_is_not_taken_twice(store, folder, pac
 
 
 def test_a_compressed_file_waits_until_it_is_complete(store, folder, caplog):
-    """Then all of it is taken; what is wrong is said once."""
+    """Then all of it is read; the problem is logged once."""
     packed = gzip.compress(lines(1, 2, 3))
     (folder / "a.gz").write_bytes(packed[:-5])
     with following(store, folder) as watcher:

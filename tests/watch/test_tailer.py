@@ -1,4 +1,4 @@
-"""What is taken of files whose names tell little: erased ones, odd ones, and such as change."""
+"""Tailing files whose names were erased, are not UTF-8, or change while they are read."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from tests.support.histories import AS_OF, line
 
 
 def rotate(log, more):
-    """Copy a log, truncate it, and append: as logrotate does by `copytruncate`."""
+    """Copy a log, truncate it and append, as logrotate does with `copytruncate`."""
     shutil.copy(log, f"{log}.1")
     os.truncate(log, 0)
     with open(log, "ab") as file:
@@ -23,10 +23,10 @@ def rotate(log, more):
 
 @pytest.mark.parametrize("times", [1, 40])
 @pytest.mark.parametrize("is_at_once", [True, False])
-def test_who_was_forgotten_stays_so_where_the_name_of_the_file_went_along(
+def test_an_erased_user_does_not_return_with_a_copy_of_a_file_whose_name_was_erased(
     store, folder, is_at_once, times
 ):
-    """The name held the user's id; the file is the same, and what was copied of it is known."""
+    """The name held the user's id; the file and its copy are recognized without it."""
     log = folder / "events-2026-11-15.jsonl"
     log.write_bytes(line(PageView("15", AS_OF, "/")) * times + lines(1) + BAD)
     drain(store, folder)
@@ -36,7 +36,7 @@ def test_who_was_forgotten_stays_so_where_the_name_of_the_file_went_along(
     if not is_at_once:
         drain(store, folder)
     with log.open("ab") as file:
-        file.write(lines(2))  # which nobody sees before it is truncated
+        file.write(lines(2))  # never seen by a scan before the truncation
     log.write_bytes(lines(3))
     for _ in range(2):
         drain(store, folder)
@@ -46,8 +46,8 @@ def test_who_was_forgotten_stays_so_where_the_name_of_the_file_went_along(
     assert users(store) == {1, 3}
 
 
-def test_a_file_whose_name_is_not_utf_8_is_rotated_as_others_are(store, folder):
-    """While it is followed, and afterwards."""
+def test_a_file_whose_name_is_not_utf_8_can_be_rotated(store, folder):
+    """While it is followed, and between two runs."""
     log = os.path.join(os.fsencode(folder), b"log\xff").decode(errors="surrogateescape")
     with open(log, "wb") as file:
         file.write(lines(*range(40)) + BAD)
@@ -60,8 +60,8 @@ def test_a_file_whose_name_is_not_utf_8_is_rotated_as_others_are(store, folder):
     assert sorted(users(store)) == [*range(41)]
 
 
-def test_files_that_are_renamed_meanwhile_are_taken_by_their_new_names(store, folder, monkeypatch):
-    """Of what is there, nothing is left out, and nothing has failed."""
+def test_files_renamed_during_a_scan_are_read_under_their_new_names(store, folder, monkeypatch):
+    """No file is left out, and nothing counts as a failure."""
     for number in range(20):
         (folder / f"a{number}").write_bytes(lines(number))
     look, rounds = FileScanner.files, []

@@ -1,4 +1,4 @@
-"""Watching: what is taken of files and folders, from when to when."""
+"""Watching: which lines of files and folders are ingested, and when."""
 
 import logging
 import os
@@ -19,8 +19,8 @@ from tests.support.edge import wait_until
 from tests.support.followed import BAD, drain, following, good, lines, sources, users
 
 
-def test_what_is_there_is_taken_once(store, folder):
-    """Of a folder, with all that is below it."""
+def test_each_line_is_ingested_once(store, folder):
+    """From a folder and everything below it."""
     (folder / "a").write_bytes(lines(1, 2) + BAD)
     (folder / "2024/03").mkdir(parents=True)
     (folder / "2024/03/b").write_bytes(lines(3))
@@ -31,8 +31,8 @@ def test_what_is_there_is_taken_once(store, folder):
     assert drain(store, folder).read == 0
 
 
-def test_appended_lines_and_new_files_are_taken_soon(store, folder):
-    """Within a second, where the machine is not busy."""
+def test_appended_lines_and_new_files_are_ingested_soon(store, folder):
+    """Within a second, if the machine is not busy."""
     (folder / "a").write_bytes(lines(1))
     with following(store, folder):
         wait_until(lambda: users(store) == {1})
@@ -45,8 +45,8 @@ def test_appended_lines_and_new_files_are_taken_soon(store, folder):
         wait_until(lambda: users(store) == {1, 2, 3, 4})
 
 
-def test_a_line_without_its_newline_waits_also_across_a_restart(store, folder):
-    """It is no line yet."""
+def test_a_line_without_its_newline_waits_across_a_restart(store, folder):
+    """It is not a line yet, and counts as lag."""
     (folder / "a").write_bytes(lines(1) + good(2)[:-1])
     for _ in range(2):
         drain(store, folder)
@@ -59,15 +59,15 @@ def test_a_line_without_its_newline_waits_also_across_a_restart(store, folder):
     assert store.count_rejections() == 0
 
 
-def test_an_empty_file_is_not_known_by_anything(store, folder):
-    """It may become any."""
+def test_no_offset_is_stored_for_an_empty_file(store, folder):
+    """Nothing tells one empty file from another."""
     (folder / "a").touch()
     drain(store, folder)
     assert store.offsets.all() == []
 
 
-def test_what_cannot_be_followed_is_named_once_and_the_rest_goes_on(store, folder, caplog):
-    """Pipes, sockets, devices, links in a circle or to nothing; folders in a circle are no harm."""
+def test_paths_that_cannot_be_followed_are_logged_once_and_the_rest_is_read(store, folder, caplog):
+    """Pipes, sockets, devices, circular and broken links; circular folders do no harm."""
     os.mkfifo(folder / "pipe")
     (folder / "device").symlink_to("/dev/null")
     (folder / "nothing").symlink_to(folder / "missing")
@@ -87,8 +87,8 @@ def test_what_cannot_be_followed_is_named_once_and_the_rest_goes_on(store, folde
     assert str(folder / "again") not in named
 
 
-def test_hidden_files_and_those_of_the_store_are_not_taken(folder):
-    """A folder may hold both."""
+def test_hidden_files_and_those_of_the_store_are_not_read(folder):
+    """A followed folder may hold both."""
     with Store.create(folder / "store.db", lock_timeout=5) as store:
         (folder / ".a.swp").write_bytes(lines(1))
         (folder / ".git").mkdir()
@@ -102,7 +102,7 @@ def test_hidden_files_and_those_of_the_store_are_not_taken(folder):
 
 
 def test_a_folder_may_disappear_and_come_back(store, folder, caplog, monkeypatch):
-    """What was taken is not taken again."""
+    """Its lines are not ingested again."""
     monkeypatch.setattr(watcher, "_POLL", 0.2)
     caplog.set_level(logging.INFO)
     (folder / "a").write_bytes(lines(1) + BAD)
@@ -117,8 +117,8 @@ def test_a_folder_may_disappear_and_come_back(store, folder, caplog, monkeypatch
     assert sources(store)["a"][1:] == (2, 1)
 
 
-def test_without_any_of_its_paths_there_is_nothing_to_follow(store, tmp_path):
-    """Which is more likely a mistake than a plan; with one of them, the others may come."""
+def test_following_needs_one_of_the_paths(store, tmp_path):
+    """If all are missing, that is most likely a mistake; if one is there, others may appear."""
     with pytest.raises(SourceError, match="missing"):
         drain(store, tmp_path / "missing")
     (tmp_path / "a").write_bytes(lines(1))
@@ -126,8 +126,8 @@ def test_without_any_of_its_paths_there_is_nothing_to_follow(store, tmp_path):
     assert (report.read, len(report.failures)) == (1, 1)
 
 
-def test_a_file_is_followed_by_the_first_of_its_names(store, folder):
-    """Links, and a file that is named beside its folder."""
+def test_a_file_with_several_names_is_followed_by_the_first(store, folder):
+    """Through links, and if a file is named as well as its folder."""
     (folder / "a").write_bytes(lines(1) + BAD)
     os.link(folder / "a", folder / "b")
     (folder / "c").symlink_to(folder / "a")
@@ -138,8 +138,8 @@ def test_a_file_is_followed_by_the_first_of_its_names(store, folder):
     assert set(sources(store)) == {"a"}
 
 
-def test_a_line_of_many_mib_is_rejected_when_it_ends(store, folder):
-    """And is not searched for its end again and again."""
+def test_an_overlong_line_is_rejected_when_it_ends(store, folder):
+    """Until then, its bytes are not searched again and again."""
     with (folder / "a").open("ab", buffering=0) as file:
         file.write(lines(1) + b"x" * (3 * MAX_LINE_BYTES))
         watcher = Watcher([str(folder)], store, system_clock, Stop())
@@ -154,7 +154,7 @@ def test_a_line_of_many_mib_is_rejected_when_it_ends(store, folder):
 
 
 def test_thousands_of_files_are_followed(store, folder):
-    """Without a descriptor for each."""
+    """They are not kept open."""
     for number in range(1_000):
         (folder / f"{number}").write_bytes(good(number))
     report = drain(store, folder)
@@ -162,8 +162,8 @@ def test_thousands_of_files_are_followed(store, folder):
     assert drain(store, folder).read == 0
 
 
-def test_a_large_file_leaves_others_their_turn(store, folder, monkeypatch):
-    """Also those that come while it is taken."""
+def test_a_large_file_leaves_other_files_their_turn(store, folder, monkeypatch):
+    """Also files that appear while it is read."""
     monkeypatch.setattr(reader, "_SHARE_BYTES", 1_000)
     monkeypatch.setattr(reader, "_RESCAN_SECONDS", 0.0)
     monkeypatch.setattr("behavstats.sources.line_blocks._BLOCK_LINES", 10)
@@ -182,8 +182,8 @@ def test_a_large_file_leaves_others_their_turn(store, folder, monkeypatch):
     assert report.added == 501
 
 
-def test_a_store_without_room_is_tried_again_until_there_is(store, folder, caplog):
-    """Said once, and once when it goes on; nothing is lost."""
+def test_a_full_store_is_tried_again_until_there_is_room(store, folder, caplog):
+    """Logged once, and once when it works again; nothing is lost."""
     store.add([])
     pages = store._writer.execute("PRAGMA page_count").fetchone()[0]
     store._writer.execute(f"PRAGMA max_page_count = {pages}")
@@ -201,8 +201,8 @@ def test_a_store_without_room_is_tried_again_until_there_is(store, folder, caplo
     assert list(store.check()) == []
 
 
-def test_once_a_store_without_room_is_an_error(store, folder):
-    """For whoever runs it to see."""
+def test_a_full_store_is_an_error_with_once(store, folder):
+    """No offset is stored."""
     store.add([])
     pages = store._writer.execute("PRAGMA page_count").fetchone()[0]
     store._writer.execute(f"PRAGMA max_page_count = {pages}")
@@ -212,8 +212,8 @@ def test_once_a_store_without_room_is_an_error(store, folder):
     assert store.offsets.all() == []
 
 
-def test_two_that_follow_the_same_files_take_each_line_once(store, db, folder):
-    """One finds that the other was faster, and looks again."""
+def test_two_watchers_of_the_same_files_ingest_each_line_once(store, db, folder):
+    """The slower one finds that its offsets are out of date, and looks again."""
     with (
         Store.open(db, lock_timeout=10) as other,
         following(store, folder),
@@ -227,8 +227,8 @@ def test_two_that_follow_the_same_files_take_each_line_once(store, db, folder):
     assert sources(store)["a"][1:] == (120, 60)
 
 
-def test_a_source_that_is_forgotten_is_taken_anew(store, folder):
-    """Which adds nothing that is there."""
+def test_a_forgotten_source_is_read_again(store, folder):
+    """Nothing is added twice."""
     (folder / "a").write_bytes(lines(1) + BAD)
     drain(store, folder)
     store.offsets.forget(str(folder / "a"))
@@ -236,8 +236,8 @@ def test_a_source_that_is_forgotten_is_taken_anew(store, folder):
     assert store.count_rejections() == 1
 
 
-def test_where_no_changes_are_told_of_they_are_looked_for(store, folder, monkeypatch, caplog):
-    """As without any watches left."""
+def test_scans_find_changes_if_the_system_reports_none(store, folder, monkeypatch, caplog):
+    """For example, because the limit of watches is reached."""
 
     def refuse(*_, **__):
         raise OSError("OS file watch limit reached")
@@ -251,8 +251,8 @@ def test_where_no_changes_are_told_of_they_are_looked_for(store, folder, monkeyp
     assert "limit reached" in caplog.text
 
 
-def test_a_step_of_the_clock_does_no_harm(store, folder):
-    """Neither into the past nor into the future."""
+def test_a_jump_of_the_clock_does_no_harm(store, folder):
+    """Backwards or forwards."""
     now = [system_clock()]
     watcher = Watcher([str(folder)], store, lambda: now[0], Stop())
     for number, step in enumerate((0, -(10**9), 10**9, 0)):
@@ -265,8 +265,8 @@ def test_a_step_of_the_clock_does_no_harm(store, folder):
         store.forget("u99")
 
 
-def test_the_store_is_one_that_sqlite_has_no_objection_to(store, folder):
-    """After all sorts of changes to how far files were taken."""
+def test_the_store_passes_its_check_after_many_rotations(store, folder):
+    """The names of files that are gone were erased."""
     for number in range(5):
         (folder / f"log.{number}").write_bytes(lines(number))
         drain(store, folder)
