@@ -42,9 +42,9 @@ _OPTIONS_OF_OTHERS = {"--long", "--data-binary"}
 
 def route_table():
     """The operations of the HTTP interface, each with `method` and `path`."""
-    from behavstats.server.routes import OPERATIONS
+    from behavstats.server import routes
 
-    return OPERATIONS
+    return getattr(routes, "ROUTES", None) or routes.OPERATIONS
 
 
 def prose(document):
@@ -292,3 +292,13 @@ def test_error_codes_that_are_documented_exist():
     codes = re.findall(r'"code": "(\w+)"', text)
     assert codes
     assert all(f'"{one}"' in sources for one in codes)
+
+
+def test_the_page_of_benchmarks_is_as_its_template_writes_it():
+    """It is not edited by hand."""
+    folder = ROOT / "benchmarks"
+    template, page = (
+        (folder / name).read_text(encoding="utf-8") for name in ("template.md", "README.md")
+    )
+    for part in re.split(r"\$\w+", template):
+        assert part in page
