@@ -76,9 +76,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 
 def existing_store(settings: Settings) -> "Store":
     """Open the store that is there; StoreError if there is none, or none that can be used."""
-    from behavstats.store import Store
+    from behavstats.store import open_store
 
-    return Store.open(settings.db, settings.lock_timeout, say_that_it_waits)
+    return open_store(settings.db, settings.lock_timeout, say_that_it_waits)
 
 
 def say_that_it_waits() -> None:

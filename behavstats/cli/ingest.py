@@ -78,12 +78,12 @@ def ingest(
 def _ingest(files: list[str], settings: Settings, options: "Options", size: int | None) -> "Report":
     from behavstats.cli import render
     from behavstats.ingest.pipeline import ingest
-    from behavstats.store import Store
+    from behavstats.store import create_store
 
     bounds = bounds_of()
     with (
         options.second or nullcontext(),
-        Store.create(settings.db, settings.lock_timeout, say_that_it_waits, bounds) as store,
+        create_store(settings.db, settings.lock_timeout, say_that_it_waits, bounds) as store,
         render.IngestProgress(render.console(sys.stderr), size) as progress,
     ):
         report = ingest(files, store, settings.clock, progress.update, options)
@@ -145,7 +145,7 @@ def rejects(
     with existing_store(Settings(db)) as store:
         if clear:
             count = store.clear_rejections(chosen, up_to, whole=everything)
-            left = store.count_rejections()
+            left = store.rejected.totals().lines
             print(f"{count:,} rejected lines deleted, {left:,} left")
         elif jsonl:
             _print_rejected_lines(store, chosen, db)

@@ -36,14 +36,12 @@ def restore(
     that uses it goes on with the new one by itself. Users who were erased since the backup was made
     are in it again: erase them once more.
     """
-    from behavstats.store.sqlite.files import resolved
-    from behavstats.store.sqlite.lock import StoreLock
-    from behavstats.store.sqlite.restore import restore
+    from behavstats.store import restore_store
 
     settings = Settings(db)
-    path = resolved(settings.db)
-    lock = StoreLock(path, settings.lock_timeout, say_that_it_waits)
-    restored = restore(backup.absolute(), path, lock)
+    restored = restore_store(
+        backup.absolute(), settings.db, settings.lock_timeout, say_that_it_waits
+    )
     print(f"{db} is {backup} now: {restored.page_views:,} page views of {restored.users:,} users")
     if restored.kept is not None:
         print(f"what was there before is {restored.kept}: delete it when you do not need it")

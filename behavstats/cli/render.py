@@ -21,7 +21,7 @@ from behavstats.sources.files import Source
 from behavstats.store import Group, Receipt, SourceOffset, Totals
 
 if TYPE_CHECKING:
-    from behavstats.store.base import Statistics
+    from behavstats.store import Statistics
 
 _UNWRAPPED = 100_000  # columns of a console that is not a terminal
 _LONGEST_BAR = 30

@@ -46,15 +46,15 @@ def watch(
     stop.on_signals()  # before imports that take a while
     from behavstats.cli.live_view import live
     from behavstats.logs import log_to_standard_error
-    from behavstats.store import Store
+    from behavstats.store import create_store, open_store
     from behavstats.watch.watcher import LOCK_TIMEOUT, Watcher
 
     settings, bounds = Settings(db), bounds_of()
-    Store.create(settings.db, settings.lock_timeout, say_that_it_waits).close()
+    create_store(settings.db, settings.lock_timeout, say_that_it_waits).close()
     with (
-        Store.open(settings.db, settings.lock_timeout, say_that_it_waits, bounds)
+        open_store(settings.db, settings.lock_timeout, say_that_it_waits, bounds)
         if once
-        else Store.open(
+        else open_store(
             settings.db, LOCK_TIMEOUT, bounds=bounds
         )  # and says so itself, and tries again
     ) as store:

@@ -17,7 +17,7 @@ from behavstats.errors import BehavstatsError, InvalidInput, StoreBusy
 from behavstats.ingest.shared_counts import SharedCounts
 from behavstats.server.auth import Keys
 from behavstats.server.origins import Origins, is_loopback
-from behavstats.store import Store
+from behavstats.store import create_store, open_store
 
 _HANDLERS = {name: {"()": "behavstats.logs.Log"} for name in ("console", "access")}
 
@@ -45,9 +45,10 @@ def serve(settings: Settings, watched: Sequence[str] = ()) -> None:
         raise InvalidInput("keys_needed", _KEYS_NEEDED)
     # Busy, somebody else can write to it, at least.
     with (
-        Store.create(settings.db, settings.lock_timeout, bounds=bounds_of()) as store,
+        create_store(settings.db, settings.lock_timeout, bounds=bounds_of()) as store,
         suppress(StoreBusy),
     ):
+        files = store.files()
         store.check_writable()
     server = Server(
         "behavstats",
@@ -65,9 +66,9 @@ def serve(settings: Settings, watched: Sequence[str] = ()) -> None:
     )
     try:
         tally = SharedCounts()
-        with following(settings, watched, tally):
+        with following(settings, watched, files, tally):
             server.serve(target_loader=partial(load, settings, tally), wrap_loader=False)
     except SystemExit:
         raise BehavstatsError("the server's process ended unexpectedly") from None
-    with Store.open(settings.db, settings.lock_timeout) as store:
-        store.checkpoint()
+    with open_store(settings.db, settings.lock_timeout) as store:
+        store.maintain()

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from behavstats.config import Settings, bounds_of
@@ -26,15 +27,18 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def following(settings: Settings, paths: Sequence[str], tally: "SharedCounts") -> Iterator[None]:
+def following(
+    settings: Settings, paths: Sequence[str], store_files: Sequence[Path], tally: "SharedCounts"
+) -> Iterator[None]:
     """Have files and folders followed into the store while in `with`; what is taken is counted.
 
-    Raises SourceError if none of the paths is there, or could come.
+    The store's own files are not followed. Raises SourceError if none of the paths is there, or
+    could come.
     """
     if not paths:
         yield
         return
-    _check(settings, paths)
+    _check(paths, store_files)
     follower = _Follower(settings, paths, tally)
     try:
         yield
@@ -75,10 +79,10 @@ class _Follower:
         self._process.join()
 
 
-def _check(settings: Settings, paths: Sequence[str]) -> None:
+def _check(paths: Sequence[str], store_files: Sequence[Path]) -> None:
     from behavstats.watch.discovery import Scan
 
-    Scan(paths, settings.db, lambda *_: None).check(waits=True)
+    Scan(paths, store_files, lambda *_: None).check(waits=True)
 
 
 def _follow(settings: Settings, paths: Sequence[str], tally: "SharedCounts") -> None:
@@ -88,13 +92,13 @@ def _follow(settings: Settings, paths: Sequence[str], tally: "SharedCounts") -> 
     stop.on_signals()
     from behavstats.ingest.shared_counts import ReportCounter
     from behavstats.logs import log_to_standard_error
-    from behavstats.store import Store
+    from behavstats.store import open_store
     from behavstats.watch.watcher import LOCK_TIMEOUT, Watcher
 
     threading.Thread(target=end_with_parent, name="end-with-parent", daemon=True).start()
     log_to_standard_error()
     try:
-        with Store.open(settings.db, LOCK_TIMEOUT, bounds=bounds_of()) as store:
+        with open_store(settings.db, LOCK_TIMEOUT, bounds=bounds_of()) as store:
             watcher = Watcher(paths, store, settings.clock, stop)
             watcher.on_taken = ReportCounter(tally).update
             watcher.run(once=False)

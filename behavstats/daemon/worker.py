@@ -21,7 +21,7 @@ from behavstats.server.metrics import Metrics
 from behavstats.server.origins import Origins
 from behavstats.server.routes import is_slow
 from behavstats.shutdown import end_with_parent
-from behavstats.store import Store
+from behavstats.store import open_store
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def load(settings: Settings, tally: SharedCounts) -> Gateway:
     threading.Thread(target=end_with_parent, name="end-with-parent", daemon=True).start()
     if sys.platform == "linux":
         threading.Thread(target=time_out_readers, name="time-out", daemon=True).start()
-    store = Store.open(settings.db, settings.lock_timeout, bounds=bounds_of())
+    store = open_store(settings.db, settings.lock_timeout, bounds=bounds_of())
     # Neither is closed: when the process ends, all that was acknowledged is committed, and the
     # process that supervises it truncates the WAL.
     threading.Thread(

@@ -15,7 +15,7 @@ from behavstats.ingest.prefetch import Prefetcher
 from behavstats.ingest.report import Report
 from behavstats.model.line_block import Block
 from behavstats.sources.files import Source, open_source
-from behavstats.store import Store
+from behavstats.store import Store, is_among
 
 
 class Options(NamedTuple):
@@ -70,7 +70,7 @@ def ingest(
                     progress()
                     decoded.pump()
                 store.refresh_rollups()
-        store.checkpoint()
+        store.maintain()
     except KeyboardInterrupt:
         report.interrupted = True
         store.stop_waiting()  # another process may have it for long, and we only have to close it
@@ -107,10 +107,8 @@ def try_out(paths: Iterable[str], clock: Callable[[], int], options: Options = _
 def _apart_from(store: Store, paths: Iterable[str], report: Report) -> Iterator[str]:
     """Yield the paths that do not lead to the store's own files, noting the others."""
     for path in paths:
-        try:
-            store.check_not_of(path)
-        except SourceError as error:
-            report.failures.append(error)
+        if is_among(store.files(), path):
+            report.failures.append(SourceError(f"{path}: belongs to the store itself"))
         else:
             yield path
 

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from behavstats.errors import InvalidInput, SourceError
 from behavstats.sources.compression import unreadable
-from behavstats.store import files_of
 from behavstats.watch.rotation import begins_alike, is_rotated, unpacked, unrotated
 from behavstats.watch.tailed_file import check_regular
 
@@ -50,7 +49,7 @@ class Scan:
     def __init__(
         self,
         paths: Sequence[str],
-        store: Path,
+        store_files: Sequence[Path],
         on_problem: Callable[[str, SourceError, bool], None],
         include: Sequence[str] = (),
     ) -> None:
@@ -64,8 +63,7 @@ class Scan:
         if not all(paths):
             raise InvalidInput("invalid_path", "a path is empty")
         self._roots = [os.path.abspath(path) for path in dict.fromkeys(paths)]
-        self._store = store
-        self._names_of_store = {path.name for path in files_of(store)}
+        self._store_files = [*store_files]
         self._files_of_store: set[File] = set()
         self._on_problem = on_problem
         self._include = include
@@ -228,7 +226,7 @@ class Scan:
         return max(near, key=lambda name: (is_rotated(path, name), len(name), name), default=None)
 
     def _know_files_of_store(self) -> None:
-        statuses = map(_status, map(str, files_of(self._store)))
+        statuses = map(_status, map(str, self._store_files))
         self._files_of_store = {_file(status) for status in statuses if status}
 
     def _is_the_stores(self, path: str, status: os.stat_result | None = None) -> bool:
@@ -236,7 +234,7 @@ class Scan:
         if status is not None and _file(status) in self._files_of_store:
             return True
         folder, name = os.path.split(path)
-        return name in self._names_of_store and Path(os.path.realpath(folder)) == self._store.parent
+        return Path(os.path.realpath(folder), name) in self._store_files
 
 
 def _may_come(path: str, error: Exception) -> bool:

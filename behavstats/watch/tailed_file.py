@@ -37,7 +37,7 @@ FINGERPRINT_BYTES = 1024
 
 _ESCAPED = "\\x"  # in the name that the store has of a file whose own is not UTF-8
 
-START = Checkpoint(offset=0, lines=0, head=b"", tail=b"", tail_length=0)
+START = Checkpoint(offset=0, lines=0, prefix=b"", suffix=b"", suffix_length=0)
 """Where a file is taken from that is not known."""
 
 _KINDS = {
@@ -116,7 +116,7 @@ class Content:
         """Return the ends of what was taken up to a checkpoint; None if this is something else."""
         if not checkpoint.offset:
             return Ends(b"", b"")
-        length = checkpoint.tail_length
+        length = checkpoint.suffix_length
         head = self.read(self.nuls, max(0, min(checkpoint.offset - self.nuls, FINGERPRINT_BYTES)))
         tail = self.read(checkpoint.offset - length, length)
         known = Ends(head, tail)

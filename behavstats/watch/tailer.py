@@ -217,7 +217,7 @@ class Taker:
             for block, reached in content.lines(file.read, ends, is_ended=is_whole):
                 file.read = reached
                 self._reading.append((file, reached))
-                self._begun[reached.head] = file
+                self._begun[reached.prefix] = file
                 yield block
                 taken += block.length
                 if self._is_stopped() or (taken >= _SHARE and not content.is_compressed):

@@ -57,7 +57,7 @@ class Watcher:
         self._stop = stop
         self._telling = Telling()
         self._taker = Taker(store, clock, stop.is_set, self._note_lines, self._note_taken)
-        self._scan = Scan(paths, store.path, self._taker.note_problem, include)
+        self._scan = Scan(paths, store.files(), self._taker.note_problem, include)
         self._scan.check(waits=True)
         self._here: dict[File, str] = {}
         self._trouble = ""
@@ -77,7 +77,7 @@ class Watcher:
             self._scan.check(waits=False)
         with suppress(StoreBusy, StoreUnavailable):  # what they mean is dealt with below
             self.begin()
-        _log.info("follows %s into %s", ", ".join(self._paths), self._store.path)
+        _log.info("follows %s into %s", ", ".join(self._paths), self._store.address)
         try:
             if once:
                 self.drain()
@@ -113,7 +113,7 @@ class Watcher:
         """
         while not self._stop.is_set():
             try:
-                self._store.look_after_files()
+                self._store.ensure_available()
                 self._take_all()
                 self._follow_changes()
             except OffsetConflict as error:

@@ -17,12 +17,14 @@ from behavstats.model.page_view import PageView
 from behavstats.shutdown import Stop
 from behavstats.sources import line_blocks
 from behavstats.sources.compression import zstd
-from behavstats.store import Store
+from behavstats.store import create_store
 from behavstats.store.sqlite import store as store_module
+from behavstats.store.sqlite.database import Database
 from behavstats.watch import rotation, tailer
 from behavstats.watch import tailed_file as following
 from behavstats.watch.watcher import Watcher
 from tests.support.histories import AS_OF, line
+from tests.support.stores import rejections_of
 
 NAMES = ("a.jsonl", "b.jsonl", "sub/c")
 
@@ -51,7 +53,7 @@ class Folder:
 
     def open(self) -> None:
         """Begin to watch, as a new process would."""
-        self.store = Store.create(self.db, lock_timeout=10)
+        self.store = create_store(self.db, lock_timeout=10)
         paths = [*map(str, self.watched)]
         self.watcher = Watcher(paths, self.store, a_second_ago, Stop())
         self.watcher.begin()
@@ -89,7 +91,7 @@ class Folder:
 
 @contextmanager
 def dying(transaction, *, committed):
-    whole = Store._transaction
+    whole = Database.transaction
     left = [transaction]
 
     @contextmanager
@@ -103,7 +105,7 @@ def dying(transaction, *, committed):
             raise Killed
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Store, "_transaction", part)
+        patch.setattr(Database, "transaction", part)
         yield
 
 
@@ -293,7 +295,7 @@ def test_each_line_that_was_whole_at_a_scan_is_there_exactly_once(tmp_path_facto
 def check(folder):
     store = folder.store
     views = {view for user in users(store) for some in store.page_views(user) for view in some}
-    rejected = [rejection.text for rejection in store.rejections()]
+    rejected = [rejection.text for rejection in rejections_of(store)]
     assert len(rejected) == len(set(rejected))
     stored = {line(view).rstrip(b"\n") for view in views} | set(rejected)
     assert folder.visible <= stored <= folder.glimpsed
@@ -318,7 +320,7 @@ def is_good(text):
 
 
 def users(store):
-    with store._reading() as connection:
+    with store.database.reading() as connection:
         return [user for (user,) in connection.execute("SELECT user_id FROM user")]
 
 

@@ -8,11 +8,12 @@ import pytest
 
 from behavstats.errors import UnknownUser
 from behavstats.model.page_view import PageView
-from behavstats.store import Store
+from behavstats.store import create_store
 from behavstats.watch import restarted_files
 from tests.support.edge import wait_until
 from tests.support.followed import BAD, drain, following, lines, users
 from tests.support.histories import AS_OF, line
+from tests.support.stores import rejections_of
 
 
 def write_over(path, data):
@@ -127,7 +128,7 @@ def test_rejected_lines_that_name_an_erased_user_do_not_come_back(store, folder,
     store.forget("bert")
     replace(log, of("cleo", 1) + bad + BAD + b'{"user_id": "berta"}\n')
     assert drain(store, folder).left_out == 3
-    kept = {rejection.text for rejection in store.rejections()}
+    kept = {rejection.text for rejection in rejections_of(store)}
     assert kept == {BAD.strip(), b'{"user_id": "berta"}'}
 
 
@@ -143,12 +144,12 @@ def test_a_rejected_line_that_has_an_erased_id_as_a_number_does_not_come_back(st
     assert store.forget("42").rejected_lines == 1
     write_over(log, of("42", 1) + bad + other)
     assert drain(store, folder).left_out == 2
-    assert {rejection.text for rejection in store.rejections()} == {other.strip()}
+    assert {rejection.text for rejection in rejections_of(store)} == {other.strip()}
 
 
 def test_of_what_was_left_out_no_byte_is_stored(db, folder):
     """Neither the id nor the names of pages that nobody else viewed."""
-    with Store.create(db, lock_timeout=10) as store:
+    with create_store(db, lock_timeout=10) as store:
         log = folder / "ev.jsonl"
         secret = line(PageView("8f14e45f-ceea", AS_OF, "/secret-page"))
         log.write_bytes(of("anna", 1) + secret)

@@ -86,7 +86,7 @@ def test_a_renamed_file_goes_on_where_it_was(store, folder, how):
         writer.write(lines(3))
     report = drain(store, watched)
     assert (report.read, users(store)) == (1, {1, 2, 3, 10})
-    assert store.count_rejections() == 1
+    assert store.rejected.totals().lines == 1
     assert sources(store)["log.1"][1:] == (4, 1)
 
 
@@ -105,7 +105,7 @@ def test_what_was_written_before_a_rename_is_taken_where_the_name_has_an_extensi
     log.write_bytes(lines(3))
     drain(store, log)
     assert users(store) == {1, 2, 3}
-    assert store.count_rejections() == 1
+    assert store.rejected.totals().lines == 1
     assert sources(store)[name][1:] == (3, 1)
 
 
@@ -164,7 +164,7 @@ def test_a_truncated_file_begins_anew_however_far_it_has_grown(store, folder, ho
     report = drain(store, watched)
     assert report.read == 1 + grown
     assert users(store) == {1, 2, 3, *range(10, 10 + grown)}
-    assert store.count_rejections() == 1
+    assert store.rejected.totals().lines == 1
     assert sources(store)["log.1"][1:] == (4, 1)
     assert drain(store, watched).read == 0
 
@@ -205,7 +205,7 @@ def test_two_files_with_the_same_first_line_are_two(store, folder):
     (folder / "a").write_bytes(BAD + lines(1, 4))
     drain(store, folder)
     assert users(store) == {1, 2, 3, 4}
-    assert store.count_rejections() == 2
+    assert store.rejected.totals().lines == 2
     assert [lines for _, lines, _ in sources(store).values()] == [3, 3]
 
 
@@ -224,7 +224,7 @@ def test_a_rotated_file_that_is_compressed_is_not_taken_twice(store, folder, pac
     to.write_bytes(packed)
     report = drain(store, folder)
     assert (report.read, users(store)) == (1, {2, 3})
-    assert store.count_rejections() == 1
+    assert store.rejected.totals().lines == 1
     assert sources(store) == {to.name: (len(lines(1, 2, 3) + BAD), 4, 1)}
 
 

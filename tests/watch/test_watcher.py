@@ -12,11 +12,12 @@ from behavstats.clock import system_clock
 from behavstats.errors import SourceError, StoreUnavailable, UnknownUser
 from behavstats.model.line_block import MAX_LINE_BYTES
 from behavstats.shutdown import Stop
-from behavstats.store import Store
+from behavstats.store import create_store, open_store
 from behavstats.watch import tailer, watcher
 from behavstats.watch.watcher import Watcher
 from tests.support.edge import wait_until
 from tests.support.followed import BAD, drain, following, good, lines, sources, users
+from tests.support.stores import rejections_of
 
 
 def test_what_is_there_is_taken_once(store, folder):
@@ -56,7 +57,7 @@ def test_a_line_without_its_newline_waits_also_across_a_restart(store, folder):
         file.write(b"\n")
     drain(store, folder)
     assert users(store) == {1, 2}
-    assert store.count_rejections() == 0
+    assert store.rejected.totals().lines == 0
 
 
 def test_an_empty_file_is_not_known_by_anything(store, folder):
@@ -89,7 +90,7 @@ def test_what_cannot_be_followed_is_named_once_and_the_rest_goes_on(store, folde
 
 def test_hidden_files_and_those_of_the_store_are_not_taken(folder):
     """A folder may hold both."""
-    with Store.create(folder / "store.db", lock_timeout=5) as store:
+    with create_store(folder / "store.db", lock_timeout=5) as store:
         (folder / ".a.swp").write_bytes(lines(1))
         (folder / ".git").mkdir()
         (folder / ".git/b").write_bytes(lines(2))
@@ -113,7 +114,7 @@ def test_a_folder_may_disappear_and_come_back(store, folder, caplog, monkeypatch
         folder.with_name("away").rename(folder)
         (folder / "b").write_bytes(lines(2))
         wait_until(lambda: users(store) == {1, 2})
-    assert store.count_rejections() == 1
+    assert store.rejected.totals().lines == 1
     assert sources(store)["a"][1:] == (2, 1)
 
 
@@ -148,7 +149,7 @@ def test_a_line_of_many_mib_is_rejected_when_it_ends(store, folder):
         file.write(b"x\n" + lines(2))
     watcher.drain()
     assert users(store) == {1, 2}
-    (rejection,) = store.rejections()
+    (rejection,) = rejections_of(store)
     assert (rejection.line, rejection.length) == (2, 3 * MAX_LINE_BYTES + 1)
     assert sources(store)["a"][1:] == (3, 1)
 
@@ -185,27 +186,27 @@ def test_a_large_file_leaves_others_their_turn(store, folder, monkeypatch):
 def test_a_store_without_room_is_tried_again_until_there_is(store, folder, caplog):
     """Said once, and once when it goes on; nothing is lost."""
     store.add([])
-    pages = store._writer.execute("PRAGMA page_count").fetchone()[0]
-    store._writer.execute(f"PRAGMA max_page_count = {pages}")
+    pages = store.database.writer.execute("PRAGMA page_count").fetchone()[0]
+    store.database.writer.execute(f"PRAGMA max_page_count = {pages}")
     (folder / "a").write_bytes(lines(*range(3_000)) + BAD)
     caplog.set_level(logging.INFO)
     with following(store, folder):
         wait_until(lambda: "trying again" in caplog.text)
         time.sleep(1.2)
         assert users(store) == set()
-        store._writer.execute("PRAGMA max_page_count = 1000000")
+        store.database.writer.execute("PRAGMA max_page_count = 1000000")
         wait_until(lambda: len(users(store)) == 3_000)
         wait_until(lambda: "written to again" in caplog.text)
     assert caplog.text.count("trying again") == 1
-    assert store.count_rejections() == 1
+    assert store.rejected.totals().lines == 1
     assert list(store.check()) == []
 
 
 def test_once_a_store_without_room_is_an_error(store, folder):
     """For whoever runs it to see."""
     store.add([])
-    pages = store._writer.execute("PRAGMA page_count").fetchone()[0]
-    store._writer.execute(f"PRAGMA max_page_count = {pages}")
+    pages = store.database.writer.execute("PRAGMA page_count").fetchone()[0]
+    store.database.writer.execute(f"PRAGMA max_page_count = {pages}")
     (folder / "a").write_bytes(lines(*range(3_000)))
     with pytest.raises(StoreUnavailable, match="full"):
         drain(store, folder)
@@ -215,7 +216,7 @@ def test_once_a_store_without_room_is_an_error(store, folder):
 def test_two_that_follow_the_same_files_take_each_line_once(store, db, folder):
     """One finds that the other was faster, and looks again."""
     with (
-        Store.open(db, lock_timeout=10) as other,
+        open_store(db, lock_timeout=10) as other,
         following(store, folder),
         following(other, folder),
     ):
@@ -223,7 +224,7 @@ def test_two_that_follow_the_same_files_take_each_line_once(store, db, folder):
             with (folder / "a").open("ab") as file:
                 file.write(good(number) + b'{"bad": %d}\n' % number)
         wait_until(lambda: len(users(store)) == 60)
-        wait_until(lambda: store.count_rejections() == 60)
+        wait_until(lambda: store.rejected.totals().lines == 60)
     assert sources(store)["a"][1:] == (120, 60)
 
 
@@ -233,7 +234,7 @@ def test_a_source_that_is_forgotten_is_taken_anew(store, folder):
     drain(store, folder)
     store.offsets.forget(str(folder / "a"))
     assert drain(store, folder).read == 2
-    assert store.count_rejections() == 1
+    assert store.rejected.totals().lines == 1
 
 
 def test_where_no_changes_are_told_of_they_are_looked_for(store, folder, monkeypatch, caplog):

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from behavstats.errors import UnknownUser
-from behavstats.store import Store
-from tests.store.sqlite.conftest import check_profile, export
+from behavstats.store import create_store
 from tests.support.histories import USERS, as_ofs, batches
+from tests.support.stores import check_profile, export
 
 
 @settings(max_examples=150)
@@ -18,7 +18,7 @@ from tests.support.histories import USERS, as_ofs, batches
 def test_a_profile_from_the_store_is_what_the_oracle_says(tmp_path_factory, batches, as_ofs, days):
     """Whatever the history, however it was split and ordered, wherever the window lies."""
     views = [view for batch in batches for view in batch]
-    with Store.create(tmp_path_factory.mktemp("s") / "store.db", lock_timeout=10) as store:
+    with create_store(tmp_path_factory.mktemp("s") / "store.db", lock_timeout=10) as store:
         added = [store.add(batch) for batch in batches]
         assert sum(added) == len(set(views))
         for user_id in USERS:
@@ -33,8 +33,8 @@ def test_after_forget_it_is_as_if_the_user_had_never_been(tmp_path_factory, batc
     before, after = batches[:when], batches[when:]
     folder = tmp_path_factory.mktemp("s")
     with (
-        Store.create(folder / "forgetful.db", lock_timeout=10) as store,
-        Store.create(folder / "innocent.db", lock_timeout=10) as innocent,
+        create_store(folder / "forgetful.db", lock_timeout=10) as store,
+        create_store(folder / "innocent.db", lock_timeout=10) as innocent,
     ):
         for batch in before:
             store.add(batch)

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from behavstats.errors import StoreUnavailable, UnknownUser
 from behavstats.model.columns import PageViews
 from behavstats.model.page_view import PageView
-from behavstats.store import Store
-from tests.store.sqlite.conftest import columns, export, load
+from behavstats.store import create_store
+from behavstats.store.sqlite.store import SqliteStore
 from tests.support.histories import AS_OF, NAMES, USERS, listed
+from tests.support.stores import columns, export, load
 
 
 def dated(instant, message=b"m1", claimed_time=None, user="u", name="/"):
@@ -46,7 +47,7 @@ def test_what_was_stored_as_it_was_told_is_not_stored_again_with_another_time(st
     assert places(store) == [(AS_OF, "/"), (AS_OF + 600_000, "/other")]
 
 
-@pytest.mark.parametrize("add", [Store.add, load])
+@pytest.mark.parametrize("add", [SqliteStore.add, load])
 def test_what_was_stored_as_it_arrived_is_not_stored_again_as_it_was_told(store, add):
     """By a file, say, which knows of no arrival; of the same user and page alone."""
     assert store.add([dated(AS_OF + 600_000, claimed_time=AS_OF), dated(AS_OF + 1, user="v")]) == 2
@@ -67,20 +68,20 @@ def test_of_a_batch_in_which_it_stands_twice_it_is_stored_once(store, first):
 def test_it_is_remembered_by_the_file_and_not_by_the_process(db):
     """After a restart as before."""
     for add, new in ((AS_OF, 1), (AS_OF + 1, 0)):
-        with Store.create(db, lock_timeout=10) as store:
+        with create_store(db, lock_timeout=10) as store:
             assert store.add([dated(add)]) == new
 
 
 def test_a_transaction_that_fails_remembers_no_message(store):
     """Else its page view would be taken for stored when it comes again."""
     store.add([PageView("v", AS_OF, "/")])
-    store._writer.execute(
+    store.database.writer.execute(
         "CREATE TEMP TRIGGER refuse BEFORE INSERT ON main.page_view "
         "BEGIN SELECT raise(ABORT, 'refused'); END"
     )
     with pytest.raises((StoreUnavailable, sqlite3.Error)):
         store.add([dated(AS_OF)])
-    store._writer.execute("DROP TRIGGER refuse")
+    store.database.writer.execute("DROP TRIGGER refuse")
     assert store.add([dated(AS_OF + 1)]) == 1
 
 
@@ -133,7 +134,7 @@ def test_any_history_of_such_page_views_comes_to_what_a_plain_model_says(tmp_pat
     """Batches, page views in columns, and users who are forgotten in between."""
     views, messages = set(), set()
     path = tmp_path_factory.mktemp("s") / "store.db"
-    with Store.create(path, lock_timeout=10) as store:
+    with create_store(path, lock_timeout=10) as store:
         for step in steps:
             if isinstance(step, list):
                 assert store.add(step) == add_to_model(views, messages, step)

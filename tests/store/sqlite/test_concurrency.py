@@ -6,10 +6,10 @@ import pytest
 
 from behavstats.model.page_view import PageView
 from behavstats.model.profile import window
-from behavstats.store import Store
+from behavstats.store import create_store, open_store
 from behavstats.store.sqlite.lock import StoreLock
-from tests.store.sqlite.conftest import VIEW, export
 from tests.support.histories import AS_OF
+from tests.support.stores import VIEW, export
 
 
 def test_a_store_can_be_opened_at_any_moment_of_a_growing_ingest(store, db):
@@ -20,7 +20,7 @@ def test_a_store_can_be_opened_at_any_moment_of_a_growing_ingest(store, db):
     def reopen():
         while not stop.is_set():
             try:
-                Store.open(db, lock_timeout=30).close()
+                open_store(db, lock_timeout=30).close()
             except Exception as error:
                 errors.append(error)
 
@@ -28,7 +28,7 @@ def test_a_store_can_be_opened_at_any_moment_of_a_growing_ingest(store, db):
     opener.start()
     for start in range(0, 60_000, 2000):
         store.add([PageView(f"user{start + n}", AS_OF, f"/{start + n}") for n in range(2000)])
-        store.checkpoint()
+        store.maintain()
     stop.set()
     opener.join()
     assert errors == []
@@ -36,10 +36,10 @@ def test_a_store_can_be_opened_at_any_moment_of_a_growing_ingest(store, db):
 
 def test_a_store_used_again_after_its_close_knows_what_happened_meanwhile(db):
     """It opens a new connection, and has forgotten the keys of the old one."""
-    store = Store.create(db, lock_timeout=1)
+    store = create_store(db, lock_timeout=1)
     store.add([VIEW])
     store.close()
-    with Store.open(db, lock_timeout=1) as other:
+    with open_store(db, lock_timeout=1) as other:
         other.forget("u")
     store.add([VIEW])
     assert export(store, "u") == [VIEW]
@@ -48,11 +48,11 @@ def test_a_store_used_again_after_its_close_knows_what_happened_meanwhile(db):
 
 def test_closing_while_another_holds_the_store_is_no_error(db):
     """Everything is stored by then; the WAL is the other's to empty."""
-    store = Store.create(db, lock_timeout=0.05)
+    store = create_store(db, lock_timeout=0.05)
     store.add([VIEW])
     with StoreLock(db, lock_timeout=1).held():
         store.close()
-    with Store.open(db, lock_timeout=1) as again:
+    with open_store(db, lock_timeout=1) as again:
         assert export(again, "u") == [VIEW]
 
 
@@ -65,7 +65,7 @@ def test_many_makers_of_one_store_make_one(db, _round):
     def make():
         start.wait()
         try:
-            stores.append(Store.create(db, lock_timeout=60))
+            stores.append(create_store(db, lock_timeout=60))
         except Exception as error:
             errors.append(error)
 
@@ -104,7 +104,7 @@ def test_readers_in_threads_see_whole_batches(store):
 
 def test_a_forgotten_user_does_not_live_on_in_another_stores_memory(db):
     """Two stores on one file, each with its own memory of keys."""
-    with Store.create(db, lock_timeout=10) as one, Store.open(db, lock_timeout=10) as other:
+    with create_store(db, lock_timeout=10) as one, open_store(db, lock_timeout=10) as other:
         one.add([VIEW])
         other.add([VIEW])
         other.forget("u")

@@ -10,9 +10,10 @@ import pytest
 from behavstats.errors import StoreBusy, UnknownUser
 from behavstats.model.page_view import PageView, Rejection
 from behavstats.model.profile import window
-from behavstats.store import Receipt, Store
+from behavstats.store import Receipt, create_store, open_store
 from tests.conftest import files_of
 from tests.support.histories import AS_OF
+from tests.support.stores import rejections_of
 
 SECRET = "8f14e45f-ceea"
 
@@ -47,13 +48,13 @@ def test_a_receipt_counts_what_was_erased(store):
     with pytest.raises(UnknownUser):
         store.forget(SECRET)
     assert store.summary("other", window(AS_OF)).views == 1
-    assert [bad.text for bad in store.rejections()] == [b'{"user_id": "other"']
+    assert [bad.text for bad in rejections_of(store)] == [b'{"user_id": "other"']
 
 
 @pytest.mark.parametrize("large", [100_000, 10_000_000])
 def test_nothing_is_left_in_the_log_however_it_was_written_over(store, db, monkeypatch, large):
     """Neither in what it holds, nor behind that."""
-    monkeypatch.setattr("behavstats.store.sqlite.store._LARGE_WAL", large)
+    monkeypatch.setattr("behavstats.store.sqlite.database._LARGE_WAL", large)
     for number in range(200):
         store.add([PageView(f"{number:03}-{SECRET}", AS_OF, "/"), PageView(SECRET, number, "/")])
     assert found_in(db, SECRET)
@@ -72,11 +73,11 @@ def test_no_byte_of_a_forgotten_user_is_left_however_the_store_grew(db, seed, mo
     SQLite moves cells from page to page as its trees grow and shrink; copies of them stay in
     unused space, also with secure_delete. None of a forgotten user may.
     """
-    monkeypatch.setattr("behavstats.store.sqlite.store._LARGE_WAL_OF_MANY", 400_000)
+    monkeypatch.setattr("behavstats.store.sqlite.database._LARGE_WAL_OF_MANY", 400_000)
     rng = random.Random(seed)
     users = [f"{rng.getrandbits(64):016x}" for _ in range(5_000)]
     victims = rng.sample(users, 80)
-    with Store.create(db, lock_timeout=10) as store:
+    with create_store(db, lock_timeout=10) as store:
         for start in range(0, len(users), size := rng.choice([300, 800, 2000])):
             some = users[start : start + size]
             rng.shuffle(some)
@@ -109,7 +110,7 @@ def test_rejected_lines_that_name_the_user_go_however_they_do(store, db, text):
     """Broken, with bytes that are no text, or escaped."""
     store.add([PageView(SECRET, AS_OF, "/")], [rejection(text), rejection(b"innocent", line=2)])
     assert store.forget(SECRET) == Receipt(SECRET, 1, 1, 1)
-    assert [bad.text for bad in store.rejections()] == [b"innocent"]
+    assert [bad.text for bad in rejections_of(store)] == [b"innocent"]
     assert found_in(db, SECRET, text.decode(errors="replace")) == []
 
 
@@ -117,7 +118,7 @@ def test_of_a_file_whose_name_names_the_user_the_name_goes_and_the_lines_stay(st
     """A file for each user is not unheard of."""
     store.add([PageView(SECRET, AS_OF, "/")], [rejection(b"{", source=f"/of/{SECRET}.jsonl")])
     assert store.forget(SECRET).rejected_lines == 0
-    assert list(store.rejections()) == [rejection(b"{", source="")]
+    assert list(rejections_of(store)) == [rejection(b"{", source="")]
     assert found_in(db, SECRET) == []
 
 
@@ -144,7 +145,7 @@ def test_a_line_may_give_a_user_in_many_ways(store, text, user_id):
     """As it is or escaped, in JSON or in what was meant to be JSON."""
     store.add([], [rejection(text.encode()), rejection(b"x", line=2)])
     assert store.forget(user_id) == Receipt(user_id, 0, 0, 1)
-    assert [bad.text for bad in store.rejections()] == [b"x"]
+    assert [bad.text for bad in rejections_of(store)] == [b"x"]
 
 
 @pytest.mark.parametrize("text", ["joanna", "anna7", '{"user_id": "joanna"}', "x_anna", ""])
@@ -152,7 +153,7 @@ def test_a_line_in_which_the_id_is_part_of_a_longer_word_stays(store, text):
     """What others sent is not erased with it."""
     store.add([PageView("anna", AS_OF, "/")], [rejection(text.encode())])
     assert store.forget("anna").rejected_lines == 0
-    assert store.count_rejections() == 1
+    assert store.rejected.totals().lines == 1
 
 
 @pytest.mark.parametrize(
@@ -168,7 +169,7 @@ def test_a_mistyped_id_that_is_some_other_word_is_unknown_and_erases_nothing(sto
     store.add([PageView("anna", AS_OF, "/")], lines)
     with pytest.raises(UnknownUser):
         store.forget(mistyped)
-    assert list(store.rejections()) == lines
+    assert list(rejections_of(store)) == lines
 
 
 def test_long_ids_names_and_lines_are_overwritten_too(store, db):
@@ -205,7 +206,7 @@ def test_a_reader_in_the_way_is_reported(store, db, monkeypatch, by_asking):
     if by_asking:
         assert store.forget(SECRET) == Receipt(SECRET, 1, 0, 0)
     else:
-        with Store.open(db, lock_timeout=1) as another_process:
+        with open_store(db, lock_timeout=1) as another_process:
             another_process.add([PageView("other", AS_OF + 1, "/")])
             assert found_in(db, SECRET) == []
     assert found_in(db, SECRET) == []

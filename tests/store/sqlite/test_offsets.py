@@ -7,12 +7,12 @@ import pytest
 
 from behavstats.errors import OffsetConflict, UnknownSource
 from behavstats.model.page_view import PageView, Rejection
-from behavstats.store import Checkpoint, OffsetUpdate, Store
+from behavstats.store import Checkpoint, OffsetUpdate, create_store
 from behavstats.store.sqlite import offset_queries as progress_module
 from behavstats.store.sqlite import store as store_module
 from tests.conftest import files_of
-from tests.store.sqlite.conftest import VIEW, columns, export
 from tests.support.histories import AS_OF
+from tests.support.stores import VIEW, columns, export, rejections_of
 
 BAD = Rejection("/a", 2, 80, 1, "invalid_json", "broken", b"{")
 
@@ -35,7 +35,7 @@ def test_a_batch_is_stored_with_how_far_its_file_was_taken(store):
     assert (source.size, source.lag, source.rejected, source.taken) == (120, 20, 1, AS_OF)
     assert store.offsets.of(1, 7) == source
     assert store.offsets.of(1, 8) is None
-    assert [*store.rejections()] == [BAD]
+    assert [*rejections_of(store)] == [BAD]
 
 
 def test_a_large_batch_has_it_in_its_last_transaction(store, monkeypatch):
@@ -46,9 +46,9 @@ def test_a_large_batch_has_it_in_its_last_transaction(store, monkeypatch):
     for _ in range(2):
         next(parts)
         assert store.offsets.all() == []
-        assert store.count_rejections() == 0
+        assert store.rejected.totals().lines == 0
     assert next(parts) == (2, 2)
-    assert len(store.offsets.all()) == store.count_rejections() == 1
+    assert len(store.offsets.all()) == store.rejected.totals().lines == 1
 
 
 def test_it_may_be_all_that_there_is_to_store(store):
@@ -64,7 +64,7 @@ def test_where_another_process_was_faster_nothing_of_a_batch_counts(store, expec
     take(store, [], [], [step()])
     with pytest.raises(OffsetConflict, match="/a"):
         take(store, [VIEW], [BAD], [step(offset=200, expected=expected)])
-    assert store.count_rejections() == 0
+    assert store.rejected.totals().lines == 0
     assert export(store, "u") is None
     assert store.offsets.all()[0].checkpoint.offset == 100
 
@@ -104,7 +104,7 @@ def test_a_source_is_forgotten_by_its_name(store):
 def test_the_name_of_a_file_that_names_a_forgotten_user_goes_and_does_not_come_back(db):
     """From every byte; how far the file was taken stays."""
     secret, names = "8f14e45f-ceea", [f"/of/{number}.jsonl" for number in range(300)]
-    with Store.create(db, lock_timeout=10) as store:
+    with create_store(db, lock_timeout=10) as store:
         steps = [step(name, inode=number) for number, name in enumerate(names)]
         take(store, [], [], [*steps, step(f"/of/{secret}.jsonl", inode=999)])
         for number, name in enumerate(names):  # rows grow, and move
@@ -115,7 +115,7 @@ def test_the_name_of_a_file_that_names_a_forgotten_user_goes_and_does_not_come_b
         assert store.offsets.of(1, 999).name is None
         take(store, [], [], [step(f"/of/{secret}.2", 300, 200, 999)])
         assert store.offsets.of(1, 999).checkpoint.offset == 300
-        store.checkpoint()
+        store.maintain()
         assert [name for name, data in files_of(db).items() if secret.encode() in data] == []
 
 

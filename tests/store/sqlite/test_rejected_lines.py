@@ -2,8 +2,8 @@
 
 from behavstats.model.page_view import Rejection
 from behavstats.store import Group, Selection
-from tests.store.sqlite.conftest import VIEW
 from tests.support.histories import AS_OF
+from tests.support.stores import VIEW, rejections_of
 
 REJECTION = Rejection("events.jsonl", 7, 100, 3, "invalid_json", "it is broken", b"bad")
 
@@ -12,8 +12,8 @@ def test_rejected_lines_are_kept_in_order_each_once(store):
     """With all that is known of them."""
     other = REJECTION._replace(line=3, text=b"\xff" * 100, arrived=AS_OF, sender=7)
     store.add([], [REJECTION, REJECTION, other])
-    assert list(store.rejections()) == [REJECTION, other]
-    assert store.count_rejections() == 2
+    assert list(rejections_of(store)) == [REJECTION, other]
+    assert store.rejected.totals().lines == 2
 
 
 def test_a_line_that_is_rejected_again_is_kept_once_behind_the_others(store):
@@ -23,9 +23,9 @@ def test_a_line_that_is_rejected_again_is_kept_once_behind_the_others(store):
     store.add([], [first, other])
     *_, (exported, _) = store.rejected.read(Selection())
     store.add([], [first._replace(arrived=AS_OF + 5)])
-    assert list(store.rejections()) == [other, first]
+    assert list(rejections_of(store)) == [other, first]
     assert store.clear_rejections(up_to=exported) == 1
-    assert list(store.rejections()) == [first]
+    assert list(rejections_of(store)) == [first]
     assert store.rejected.totals()[:4] == (1, 3, 0, 0)
 
 
@@ -33,17 +33,17 @@ def test_many_rejected_lines_are_read_in_chunks(store):
     """None is left out or read twice."""
     many = [REJECTION._replace(line=number) for number in range(200)]
     store.add([], many)
-    assert list(store.rejections()) == many
+    assert list(rejections_of(store)) == many
 
 
 def test_cleared_rejected_lines_are_gone_from_every_byte(store, db):
     """And counted."""
     store.add([VIEW], [REJECTION._replace(text=b"a very special text")])
     assert store.clear_rejections() == 1
-    assert list(store.rejections()) == []
+    assert list(rejections_of(store)) == []
     assert all(b"special" not in path.read_bytes() for path in db.parent.glob("store.db*"))
     store.add([], [REJECTION])
-    assert list(store.rejections()) == [REJECTION]
+    assert list(rejections_of(store)) == [REJECTION]
 
 
 def test_only_what_was_exported_is_cleared(store):
@@ -54,10 +54,10 @@ def test_only_what_was_exported_is_cleared(store):
     later = REJECTION._replace(line=9)
     store.add([], [later])
     assert store.clear_rejections(up_to=exported, whole=False) == 1
-    assert list(store.rejections()) == [long, later]
+    assert list(rejections_of(store)) == [long, later]
     assert store.clear_rejections(whole=False) == 1
     assert store.clear_rejections() == 1
-    assert list(store.rejections()) == []
+    assert list(rejections_of(store)) == []
 
 
 def test_lines_are_selected_by_source_and_reason(store):
@@ -72,4 +72,4 @@ def test_lines_are_selected_by_source_and_reason(store):
     assert store.rejected.groups(chosen) == [Group("a", "x", 2, AS_OF, AS_OF + 3)]
     assert len(store.rejected.groups(Selection())) == 3
     assert store.clear_rejections(chosen) == 2
-    assert list(store.rejections()) == lines[1:3]
+    assert list(rejections_of(store)) == lines[1:3]

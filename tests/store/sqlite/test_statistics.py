@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from behavstats.model.page_view import PageView, Rejection
-from behavstats.store import Store
+from behavstats.store import open_store
 from behavstats.store.sqlite import statistics
 from tests.conftest import files_of
 from tests.support.histories import AS_OF
@@ -72,9 +72,9 @@ def test_who_was_forgotten_is_not_counted(filled):
 
 def test_they_are_read_while_another_writes(filled, db):
     """They wait for no lock, and keep nobody from emptying the log."""
-    with Store.open(db, lock_timeout=0) as other, other._lock.held():
+    with open_store(db, lock_timeout=0) as other, other.database.lock.held():
         check(filled.statistics(), VIEWS)
-    reads = statistics._chunks(filled._reading().__enter__())
+    reads = statistics._chunks(filled.database.reading().__enter__())
     next(reads)
     filled.forget("user0")
     assert b"user0" not in db.with_name("store.db-wal").read_bytes()
