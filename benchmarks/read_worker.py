@@ -12,13 +12,13 @@ from datasets import AS_OF
 
 from behavstats.model.profile import profile, window
 from behavstats.model.timestamps import parse_instant
-from behavstats.store import Store
+from behavstats.store import open_store
 
 
 def main(db: str, views: str, calls: str, *users: str) -> None:
     """Read the users by turns: first to warm up and to see that they are right, then timed."""
     as_of = parse_instant(AS_OF)
-    with Store.open(Path(db), lock_timeout=5) as store:
+    with open_store(Path(db), lock_timeout=5) as store:
         for user in users * 2:
             found = store.summary(user, window(as_of, 7)).views
             if found != int(views):

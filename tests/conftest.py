@@ -15,7 +15,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import HealthCheck, settings
 
-from behavstats.store import Store
+from behavstats.store import create_store
 from tests.support.ports import free_port
 
 # A property that takes long on a busy machine is no less true; and what fails there fails anywhere.
@@ -45,7 +45,7 @@ def db(tmp_path):
 
 @pytest.fixture
 def store(db):
-    with Store.create(db, lock_timeout=10) as store:
+    with create_store(db, lock_timeout=10) as store:
         yield store
 
 

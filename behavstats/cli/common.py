@@ -87,16 +87,16 @@ def store_options(db: Path, lock_timeout: float = 60.0) -> StoreOptions:
 
 def existing_store(options: StoreOptions) -> "Store":
     """Open an existing store; StoreError if there is none, or if it cannot be used."""
-    from behavstats.store import Store
+    from behavstats.store import open_store
 
-    return Store.open(options.path, options.lock_timeout, print_waiting, options.bounds)
+    return open_store(options.path, options.lock_timeout, print_waiting, options.bounds)
 
 
 def created_store(options: StoreOptions) -> "Store":
     """Open a store, and create it first if it does not exist; StoreError if that fails."""
-    from behavstats.store import Store
+    from behavstats.store import create_store
 
-    return Store.create(options.path, options.lock_timeout, print_waiting, options.bounds)
+    return create_store(options.path, options.lock_timeout, print_waiting, options.bounds)
 
 
 def db_option(db: Path) -> list[str]:

@@ -48,14 +48,10 @@ def restore(backup: _Backup, db: Database = DEFAULT_DB) -> None:
     switches to the new one by itself. Users who were erased after the backup was made are back:
     erase them again.
     """
-    from behavstats.store.sqlite.files import resolved
-    from behavstats.store.sqlite.lock import StoreLock
-    from behavstats.store.sqlite.restore import restore
+    from behavstats.store import restore_store
 
     options = StoreOptions(db)
-    path = resolved(options.path)
-    lock = StoreLock(path, options.lock_timeout, print_waiting)
-    restored = restore(backup.absolute(), path, lock)
+    restored = restore_store(backup.absolute(), options.path, options.lock_timeout, print_waiting)
     views, users = counted(restored.page_views, "page view"), counted(restored.users, "user")
     print(f"restored {db} from {backup}: {views} of {users}")
     if restored.kept is not None:

@@ -74,7 +74,7 @@ def rejects(
     with existing_store(options) as store:
         if clear:
             count = store.clear_rejections(selection, up_to, whole=everything)
-            left = store.count_rejections()
+            left = store.rejected.totals().lines
             print(f"{counted(count, 'rejected line')} deleted, {left:,} left")
         elif jsonl:
             _print_rejected_lines(store, selection, db)

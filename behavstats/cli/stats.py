@@ -7,7 +7,7 @@ from behavstats.cli.common import DEFAULT_DB, Database, Json, app, existing_stor
 from behavstats.config import StoreOptions
 
 if TYPE_CHECKING:
-    from behavstats.store.base import Statistics
+    from behavstats.store import Statistics
 
 
 @app.command(epilog="Example: behavstats stats --json")

@@ -19,12 +19,12 @@ def look_after(store: Store, clock: Callable[[], int]) -> None:
     The rejected lines are kept within their bounds, too, beyond which time alone may lead. What is
     wrong is said once, and again where it is something else.
     """
-    import behavstats.store.sqlite.rollups  # noqa: F401  NumPy, now, and not while others wait
+    import behavstats.model.summary_vectorized  # noqa: F401  NumPy, now, and not while others wait
 
     trouble = ""
     while True:
         try:
-            store.look_after_files()
+            store.ensure_available()
             store.refresh_rollups(seconds=0)
             store.rejected.trim(clock(), seconds=_TRIMMING)
         except StoreBusy as error:

@@ -18,7 +18,7 @@ from behavstats.daemon.worker import load
 from behavstats.errors import BehavstatsError, InvalidInput, StoreBusy
 from behavstats.ingest.shared_counts import SharedCounts
 from behavstats.server.origins import is_loopback
-from behavstats.store import Store
+from behavstats.store import create_store, open_store
 
 _HANDLERS = {name: {"()": "behavstats.logs.Log"} for name in ("console", "access")}
 
@@ -46,7 +46,8 @@ def serve(
         raise InvalidInput("keys_needed", _KEYS_NEEDED)
     # A busy store passes: if another process is writing to it, it is writable.
     path, lock_timeout, bounds = store_options
-    with Store.create(path, lock_timeout, bounds=bounds) as store, suppress(StoreBusy):
+    with create_store(path, lock_timeout, bounds=bounds) as store, suppress(StoreBusy):
+        store_files = store.files()
         store.check_writable()
     server = Server(
         "behavstats",
@@ -65,9 +66,9 @@ def serve(
     try:
         tally = SharedCounts()
         load_worker = partial(load, store_options, options, clock, tally)
-        with following(store_options, options.watched, clock, tally):
+        with following(store_options, options.watched, store_files, clock, tally):
             server.serve(target_loader=load_worker, wrap_loader=False)
     except SystemExit:
         raise BehavstatsError("the server's process ended unexpectedly") from None
-    with Store.open(path, lock_timeout) as store:
-        store.checkpoint()
+    with open_store(path, lock_timeout) as store:
+        store.maintain()

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from behavstats.config import StoreOptions
@@ -27,17 +28,21 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def following(
-    options: StoreOptions, paths: Sequence[str], clock: Callable[[], int], tally: "SharedCounts"
+    options: StoreOptions,
+    paths: Sequence[str],
+    store_files: Sequence[Path],
+    clock: Callable[[], int],
+    tally: "SharedCounts",
 ) -> Iterator[None]:
-    """Have files and folders followed into the store while in `with`; what is taken is counted.
+    """Follow files and folders in a process of its own while in `with`, and count what is stored.
 
-    `clock` returns ms since the epoch. Raises SourceError if none of the paths is there, or could
-    come.
+    The store's own files are not followed. `clock` returns ms since the epoch. Raises SourceError
+    if none of the paths is there, and no folder where one may appear.
     """
     if not paths:
         yield
         return
-    _check(options, paths)
+    _check(paths, store_files)
     follower = _Follower(options, paths, clock, tally)
     try:
         yield
@@ -84,10 +89,10 @@ class _Follower:
         self._process.join()
 
 
-def _check(options: StoreOptions, paths: Sequence[str]) -> None:
+def _check(paths: Sequence[str], store_files: Sequence[Path]) -> None:
     from behavstats.watch.discovery import FileScanner
 
-    FileScanner(paths, options.path, lambda *_: None).check(waits=True)
+    FileScanner(paths, store_files, lambda *_: None).check(waits=True)
 
 
 def _follow(
@@ -99,13 +104,13 @@ def _follow(
     stop.on_signals()
     from behavstats.ingest.shared_counts import ReportCounter
     from behavstats.logs import log_to_standard_error
-    from behavstats.store import Store
+    from behavstats.store import open_store
     from behavstats.watch.watcher import LOCK_TIMEOUT, Watcher
 
     threading.Thread(target=end_with_parent, name="end-with-parent", daemon=True).start()
     log_to_standard_error()
     try:
-        with Store.open(options.path, LOCK_TIMEOUT, bounds=options.bounds) as store:
+        with open_store(options.path, LOCK_TIMEOUT, bounds=options.bounds) as store:
             watcher = Watcher(paths, store, clock, stop)
             watcher.on_stored = ReportCounter(tally).update
             watcher.run(once=False)

@@ -21,7 +21,7 @@ from behavstats.server.handlers import Answers
 from behavstats.server.metrics import Metrics
 from behavstats.server.routes import is_slow
 from behavstats.shutdown import end_with_parent
-from behavstats.store import Store
+from behavstats.store import open_store
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def load(
     if sys.platform == "linux":
         threading.Thread(target=time_out_readers, name="time-out", daemon=True).start()
     path, lock_timeout, bounds = store_options
-    store = Store.open(path, lock_timeout, bounds=bounds)
+    store = open_store(path, lock_timeout, bounds=bounds)
     # Neither is closed: when the process ends, all that was acknowledged is committed, and the
     # process that supervises it truncates the WAL.
     threading.Thread(

@@ -14,7 +14,7 @@ from behavstats.ingest.prefetch import Prefetcher
 from behavstats.ingest.report import Report
 from behavstats.model.line_block import Block
 from behavstats.sources.files import Source, open_source
-from behavstats.store import Store
+from behavstats.store import Store, is_among
 
 
 class Options(NamedTuple):
@@ -62,13 +62,13 @@ def ingest(
                     progress.update()
                     decoded.pump()
                 store.refresh_rollups()
-        store.checkpoint()
+        store.maintain()
     except KeyboardInterrupt:
         report.interrupted = True
-        store.stop_waiting()  # for a lock that another process may hold for long; we only close
+        store.wait_at_most(0)  # for a lock that another process may hold for long; we only close
     except StoreError as error:
         report.failures.append(detached(error))
-        store.stop_waiting()
+        store.wait_at_most(0)
     progress.measure()
     return report
 
@@ -120,10 +120,8 @@ class _Progress:
 def _without_own_files(store: Store, paths: Iterable[str], report: Report) -> Iterator[str]:
     """Yield the paths that are not the store's own files; the others are failures."""
     for path in paths:
-        try:
-            store.check_not_of(path)
-        except SourceError as error:
-            report.failures.append(error)
+        if is_among(store.files(), path):
+            report.failures.append(SourceError(f"{path}: belongs to the store itself"))
         else:
             yield path
 

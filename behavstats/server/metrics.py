@@ -6,7 +6,6 @@ from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
-from pathlib import Path
 
 from prometheus_client import (
     CollectorRegistry,
@@ -168,9 +167,7 @@ class _StoreCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield what the store is like now."""
-        path = self._store.path
-        for name, file in (("store", path), ("wal", Path(f"{path}-wal"))):
-            size = file.stat().st_size if file.exists() else 0
+        for name, size in self._store.sizes().items():
             yield GaugeMetricFamily(f"behavstats_{name}_bytes", f"Size of the {name}.", size)
         with suppress(StoreError):
             newest = self._newest.instant()

@@ -47,7 +47,7 @@ class FileScanner:
     def __init__(
         self,
         paths: Sequence[str],
-        store: Path,
+        store_files: Sequence[Path],
         on_problem: Callable[[str, SourceError, bool], None],
         include: Sequence[str] = (),
     ) -> None:
@@ -61,7 +61,7 @@ class FileScanner:
         if not all(paths):
             raise InvalidInput("invalid_path", "a path is empty")
         self._roots = [os.path.abspath(path) for path in dict.fromkeys(paths)]
-        self._store_files = StoreFiles(store)
+        self._store_files = StoreFiles(store_files)
         self._on_problem = on_problem
         self._include = include
         self._waits = False

@@ -84,7 +84,7 @@ class RoundReader:
             length = 0
             for block, checkpoint in file.lines(tracked.read, sample, is_complete=is_complete):
                 tracked.read = checkpoint
-                current.by_prefix[checkpoint.head] = tracked
+                current.by_prefix[checkpoint.prefix] = tracked
                 yield block, Position(tracked, checkpoint)
                 length += block.length
                 if self._is_stopped() or (length >= _SHARE_BYTES and not file.is_compressed):

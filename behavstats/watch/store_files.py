@@ -1,23 +1,23 @@
 """The store's own files, which are not followed."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
-from behavstats.store import files_of
 from behavstats.watch.file_id import FileId, id_of, status_of
 
 
 class StoreFiles:
     """Recognizes the files of a store, by their names or through links."""
 
-    def __init__(self, store: Path) -> None:
-        self._store = store
-        self._names = {path.name for path in files_of(store)}
+    def __init__(self, paths: Sequence[Path]) -> None:
+        """`paths` are the store's files, links resolved; some of them may not exist yet."""
+        self._paths = {*paths}
         self._ids: set[FileId] = set()
 
     def refresh(self) -> None:
         """Look which files of the store are there."""
-        statuses = map(status_of, map(str, files_of(self._store)))
+        statuses = map(status_of, map(str, self._paths))
         self._ids = {id_of(status) for status in statuses if status}
 
     def include(self, path: str, status: os.stat_result | None = None) -> bool:
@@ -28,4 +28,4 @@ class StoreFiles:
         if status is not None and id_of(status) in self._ids:
             return True
         folder, name = os.path.split(path)
-        return name in self._names and Path(os.path.realpath(folder)) == self._store.parent
+        return Path(os.path.realpath(folder), name) in self._paths

@@ -104,7 +104,7 @@ class TailedFile:
         """Return the sample of a checkpoint, or None if the content differs from it."""
         if not checkpoint.offset:
             return NO_SAMPLE
-        length = checkpoint.tail_length
+        length = checkpoint.suffix_length
         content_length = max(0, checkpoint.offset - self.nuls)
         prefix = self.read(self.nuls, min(content_length, fingerprint.SAMPLE_BYTES))
         sample = Sample(prefix, self.read(checkpoint.offset - length, length))

@@ -58,7 +58,7 @@ class Watcher:
         self._stop = stop
         self._progress_log = ProgressLog()
         self._tailer = Tailer(store, clock, stop.is_set, self._note_lines, self._note_stored)
-        self._scanner = FileScanner(paths, store.path, self._tailer.note_problem, include)
+        self._scanner = FileScanner(paths, store.files(), self._tailer.note_problem, include)
         self._scanner.check(waits=True)
         self._present: dict[FileId, str] = {}
         self._trouble = ""
@@ -78,7 +78,7 @@ class Watcher:
             self._scanner.check(waits=False)
         with suppress(StoreBusy, StoreUnavailable):  # then the first scan meets them again
             self.begin()
-        _log.info("follows %s into %s", ", ".join(self._paths), self._store.path)
+        _log.info("follows %s into %s", ", ".join(self._paths), self._store.address)
         try:
             if once:
                 self.drain()
@@ -114,7 +114,7 @@ class Watcher:
         """
         while not self._stop.is_set():
             try:
-                self._store.look_after_files()
+                self._store.ensure_available()
                 self._read_all()
                 self._follow_changes()
             except OffsetConflict as error:

@@ -9,11 +9,11 @@ import pytest
 
 from behavstats.errors import BackupError
 from behavstats.model.page_view import PageView
-from behavstats.store import Store
+from behavstats.store import create_store, open_store
 from behavstats.store.sqlite import backup
 from tests.cli.conftest import LINES, one_line
-from tests.store.sqlite.conftest import VIEW, export
 from tests.support.histories import AS_OF
+from tests.support.stores import VIEW, export
 
 
 @pytest.fixture
@@ -47,9 +47,9 @@ def test_a_store_is_copied_while_others_write(store, copy):
     writer.start()
     try:
         for _ in range(3):
-            with Store.open(store.path, lock_timeout=10) as other:
+            with open_store(store.path, lock_timeout=10) as other:
                 other.back_up(copy, force=True)
-            with Store.open(copy, lock_timeout=10) as copied:
+            with open_store(copy, lock_timeout=10) as copied:
                 assert copied.counts()[0] % 50 == 0
                 assert list(copied.check()) == []
     finally:
@@ -59,14 +59,14 @@ def test_a_store_is_copied_while_others_write(store, copy):
 
 def test_nothing_is_overwritten_unless_forced(cli, db, copy):
     """Exit code 3, and one line."""
-    Store.create(db, lock_timeout=5).close()
+    create_store(db, lock_timeout=5).close()
     copy.write_bytes(b"precious")
     done = cli("backup", str(copy))
     assert done.returncode == 3
     assert "--force" in one_line(done)
     assert copy.read_bytes() == b"precious"
     assert cli("backup", str(copy), "--force").returncode == 0
-    Store.open(copy, lock_timeout=5).close()
+    open_store(copy, lock_timeout=5).close()
 
 
 @pytest.mark.parametrize(
@@ -130,6 +130,6 @@ def test_a_copy_of_what_is_still_in_the_log_is_whole(store, copy):
     store.back_up(copy, force=False)
     with closing(sqlite3.connect(copy)) as connection:
         assert connection.execute("SELECT count(*) FROM page_view").fetchone() == (1,)
-    with Store.open(copy, lock_timeout=5) as copied:
+    with open_store(copy, lock_timeout=5) as copied:
         assert export(copied, "u") == [VIEW]
         assert copied.add([VIEW]) == 0

@@ -7,7 +7,7 @@ import pytest
 
 from behavstats.model.page_view import PageView
 from behavstats.model.timestamps import DAY
-from behavstats.store import Store
+from behavstats.store import create_store
 from tests.cli.conftest import one_line
 from tests.support.histories import AS_OF
 
@@ -17,7 +17,7 @@ TODAY = AS_OF - AS_OF % DAY
 @pytest.fixture(autouse=True)
 def _store(db):
     """A store with a summary of an hour and one of a day."""
-    with Store.create(db, lock_timeout=10) as store:
+    with create_store(db, lock_timeout=10) as store:
         store.add([PageView("busy", TODAY + n, "/") for n in range(2000)])
         store.refresh_rollups()
 

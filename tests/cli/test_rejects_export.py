@@ -9,8 +9,8 @@ from behavstats.decode.segment import Arrival
 from behavstats.ingest.pipeline import ingest
 from behavstats.model.page_view import Rejection
 from behavstats.server.payload import take_in
-from tests.store.sqlite.conftest import export
 from tests.support.histories import AS_OF
+from tests.support.stores import export, rejections_of
 
 ARRIVED = '"receivedAt":"2024-03-01T10:30:00.000Z"}'
 
@@ -59,7 +59,7 @@ def test_a_message_without_a_time_is_repaired_to_what_it_would_have_been(store, 
     message = {"type": "page", "name": "/", "userId": 5.5, "messageId": "m1"}
     first = take_in("POST /v1/p", [json.dumps(message).encode()], Arrival(AS_OF))
     store.add(first.views, first.rejections)
-    (rejection,) = store.rejections()
+    (rejection,) = rejections_of(store)
     path = tmp_path / "bad.jsonl"
     path.write_bytes(exported(rejection).replace(b"5.5", b'"u"') + b"\n")
     for new in (1, 0):

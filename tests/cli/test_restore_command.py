@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from behavstats.errors import BackupError, StoreBusy, StoreUnavailable
-from behavstats.store import Store
+from behavstats.store import create_store, open_store
 from behavstats.store.sqlite import migrations, restore
 from behavstats.store.sqlite.lock import StoreLock
 from tests.cli.conftest import LINES, VIEWS, one_line
-from tests.store.sqlite.conftest import VIEW, export
+from tests.support.stores import VIEW, export
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def backup(db, tmp_path):
     """A backup of two page views; the store has one more since."""
     backup = tmp_path / "backups" / "monday.db"
     backup.parent.mkdir()
-    with Store.create(db, lock_timeout=5) as store:
+    with create_store(db, lock_timeout=5) as store:
         store.add(VIEWS)
         store.back_up(backup, force=False)
         store.add([VIEW])
@@ -31,7 +31,7 @@ def backup(db, tmp_path):
 
 def users(db):
     """The users of a store, which is sound."""
-    with Store.open(db, lock_timeout=5) as store:
+    with open_store(db, lock_timeout=5) as store:
         assert list(store.check()) == []
         return {user for user in ("ada-l", "u") if export(store, user)}
 
@@ -149,7 +149,7 @@ def test_a_backup_of_an_older_version_is_led_to_the_newest(db):
     old = Path(__file__).parents[1] / "store" / "sqlite" / "files" / "version-4.db.gz"
     db.with_name("old.db").write_bytes(gzip.decompress(old.read_bytes()))
     restore.restore(db.with_name("old.db"), db, StoreLock(db, 5))
-    with Store.open(db, lock_timeout=5) as store:
+    with open_store(db, lock_timeout=5) as store:
         assert export(store, "anna")
 
 
@@ -163,7 +163,7 @@ def test_cut_off_at_any_step_it_leaves_a_store_that_is_whole_or_refused(
 ):
     """Never the new file with the old log, nor the old one without; run again, it is done."""
     backup = tmp_path / "backup.db"
-    with Store.create(db, lock_timeout=5) as store:
+    with create_store(db, lock_timeout=5) as store:
         store.add(VIEWS)
         store.back_up(backup, force=False)
         store.add([VIEW])
@@ -194,11 +194,11 @@ def test_cut_off_at_any_step_it_leaves_a_store_that_is_whole_or_refused(
     is_new = step == "unlink" or (step, is_after) == ("rename", True)
     if is_refused:
         with pytest.raises(StoreUnavailable, match="behavstats restore BACKUP"):
-            Store.open(db, lock_timeout=5)
+            open_store(db, lock_timeout=5)
     else:
         assert users(db) == ({"ada-l"} if is_new else {"ada-l", "u"})
     assert restore.restore(backup, db, StoreLock(db, 5)).page_views == len(VIEWS)
-    with Store.open(db, lock_timeout=5) as store:
+    with open_store(db, lock_timeout=5) as store:
         assert store.counts()[0] == len(VIEWS)
         assert list(store.check()) == []
 

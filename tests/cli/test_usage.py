@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 import behavstats.cli
-from behavstats.store import Store
+from behavstats.store import create_store
 from tests.cli.conftest import LINES, one_line
 
 
@@ -51,7 +51,7 @@ def test_without_a_store_a_command_says_so_and_makes_none(cli, tmp_path, argumen
 def test_an_expected_failure_is_one_line_and_an_exit_code(cli, db, tmp_path, arguments, code):
     """1 unknown user, 2 wrong usage, 3 a store or a file that cannot be used."""
     (tmp_path / "text").write_text("no store " * 1000)
-    Store.create(db, lock_timeout=1).close()
+    create_store(db, lock_timeout=1).close()
     done = cli(*arguments)
     assert done.returncode == code
     assert one_line(done)

@@ -15,13 +15,14 @@ import pytest
 from behavstats.clock import system_clock
 from behavstats.model.page_view import PageView
 from behavstats.shutdown import Stop
-from behavstats.store import Store
+from behavstats.store import open_store
 from behavstats.store.sqlite.lock import StoreLock
 from behavstats.watch.watcher import Watcher
 from tests.cli.conftest import one_line
 from tests.conftest import BEHAVSTATS
 from tests.support.edge import is_waited_for, wait_until
 from tests.support.histories import AS_OF, line
+from tests.support.stores import rejections_of
 
 BAD = b'{"bad": 1}\n'
 
@@ -56,7 +57,7 @@ def watch(cli, tmp_path):
 def page_views(db):
     if not db.exists():
         return 0
-    with Store.open(db, lock_timeout=10) as store:
+    with open_store(db, lock_timeout=10) as store:
         return store.counts()[0]
 
 
@@ -132,11 +133,11 @@ def test_told_to_stop_it_stores_what_it_has_and_leaves(db, folder, watch, number
     wait_until(lambda: page_views(db))
     process.send_signal(number)
     assert process.wait(timeout=60) == 0
-    with Store.open(db, lock_timeout=10) as store:
+    with open_store(db, lock_timeout=10) as store:
         (source,) = store.offsets.all()
         assert source.checkpoint.offset == len(lines(0, source.checkpoint.lines))
         assert source.checkpoint.lines == store.counts()[0]
-    with Store.open(db, lock_timeout=10) as store:
+    with open_store(db, lock_timeout=10) as store:
         Watcher([str(folder)], store, system_clock, Stop()).drain()
         assert store.counts()[0] == 60_000
 
@@ -165,9 +166,9 @@ def test_killed_at_any_instant_it_loses_and_doubles_nothing(db, folder, watch):
     writer.join()
     process = watch(str(folder), "--once")
     assert process.wait(timeout=60) in {0, 1}
-    with Store.open(db, lock_timeout=10) as store:
+    with open_store(db, lock_timeout=10) as store:
         assert store.counts()[0] == 15_000
-        rejected = sorted(bad.text for bad in store.rejections())
+        rejected = sorted(bad.text for bad in rejections_of(store))
         assert rejected == sorted(b'{"bad": %d}' % part for part in written)
         assert sum(source.checkpoint.lines for source in store.offsets.all()) == 15_030
         assert sum(source.rejected for source in store.offsets.all()) == 30

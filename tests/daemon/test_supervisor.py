@@ -20,7 +20,7 @@ from behavstats.errors import UnknownUser
 from behavstats.model.page_view import PageView
 from behavstats.model.profile import window
 from behavstats.model.timestamps import format_instant
-from behavstats.store import Store
+from behavstats.store import open_store
 from behavstats.store.sqlite.lock import StoreLock
 from tests.cli.conftest import WAITS
 from tests.conftest import BEHAVSTATS, files_of, user_path
@@ -56,7 +56,7 @@ def start_posting(server, users):
 
 
 def stored(db, users):
-    with Store.open(db, lock_timeout=10) as store:
+    with open_store(db, lock_timeout=10) as store:
         return {view for user in users for views in store.page_views(user) for view in views}
 
 
@@ -230,7 +230,7 @@ def test_forget_and_posts_of_the_same_user_in_two_processes_do_not_mix(serve, db
     threads = [threading.Thread(target=post, args=(user,)) for user in ("u", "v", "w")]
     for thread in threads:
         thread.start()
-    with Store.open(db, lock_timeout=10) as other_process:
+    with open_store(db, lock_timeout=10) as other_process:
         while any(thread.is_alive() for thread in threads):
             old = answered
             with suppress(UnknownUser):
@@ -296,7 +296,7 @@ def test_what_is_not_settled_is_settled_by_a_server_without_any_post(serve, db):
     db.write_bytes(gzip.decompress(old.read_bytes()))
     server = serve()
     assert server.get("heavy", "?as_of=2024-03-01T00:00:00Z")[0] == 200
-    with Store.open(db, lock_timeout=10) as store:
+    with open_store(db, lock_timeout=10) as store:
         wait_until(lambda: store.counts()[1] > 0)
         assert list(store.check()) == []
     status, body = server.get("heavy", "?as_of=2024-03-01T00:00:00Z")

@@ -5,7 +5,7 @@ import signal
 import time
 
 from behavstats.model.page_view import PageView
-from behavstats.store import Store
+from behavstats.store import open_store
 from tests.cli.conftest import one_line
 from tests.support.edge import wait_until
 from tests.support.histories import AS_OF, line
@@ -30,7 +30,7 @@ def test_what_is_written_to_a_watched_folder_is_served(serve, tmp_path, db):
     assert "Traceback" not in server.stderr
     (tmp_path / "in" / "b").write_bytes(line(PageView("x", AS_OF, "/")))
     time.sleep(1)
-    with Store.open(db, lock_timeout=5) as store:
+    with open_store(db, lock_timeout=5) as store:
         assert store.counts()[0] == 3
         assert list(store.check()) == []
 

@@ -6,7 +6,7 @@ from contextlib import closing
 from behavstats.errors import NoStore
 from behavstats.model.page_view import PageView
 from behavstats.model.profile import profile, window
-from behavstats.store import Store
+from behavstats.store import open_store
 from tests.conftest import files_of
 from tests.support import oracle
 from tests.support.histories import triples
@@ -39,7 +39,7 @@ def keeps_its_promise(db, acknowledged, sent):
     Returns all its page views. Where its making was cut off there is none, and none was reported.
     """
     try:
-        with Store.open(db, lock_timeout=30) as store:
+        with open_store(db, lock_timeout=30) as store:
             assert list(store.check()) == []
     except NoStore:
         assert not acknowledged
@@ -56,7 +56,7 @@ def agrees_with_the_oracle(db, views, as_ofs):
     by_user = {}
     for view in views:
         by_user.setdefault(view.user_id, []).append(view)
-    with Store.open(db, lock_timeout=30) as store:
+    with open_store(db, lock_timeout=30) as store:
         for user_id, theirs in by_user.items():
             for as_of in as_ofs:
                 wanted = window(as_of)

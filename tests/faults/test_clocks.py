@@ -162,6 +162,6 @@ def test_an_ingest_goes_by_the_clock_of_each_block_and_the_next_takes_what_was_t
     report = ingest(map(str, files), store, lambda: next(clock))
     assert keeps_its_promise(store.path, expected, expected) == expected
     assert report.rejected == {"invalid_timestamp": len(everything - expected)}
-    assert store.count_rejections() == len(everything - expected)
+    assert store.rejected.totals().lines == len(everything - expected)
     ingest(map(str, files), store, lambda: NOON + 10 * DAY)
     assert keeps_its_promise(store.path, everything, everything) == everything

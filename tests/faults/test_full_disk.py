@@ -9,13 +9,13 @@ import pytest
 from behavstats.errors import StoreUnavailable, UnknownUser
 from behavstats.model.page_view import PageView, Rejection
 from behavstats.model.timestamps import DAY, format_instant
-from behavstats.store import Store
+from behavstats.store import create_store
 from tests.cli.conftest import counts, one_line
 from tests.faults.disks import fill
 from tests.faults.load import Load
 from tests.faults.promise import Ledger, agrees_with_the_oracle, keeps_its_promise, stored
-from tests.store.sqlite.conftest import columns
 from tests.support.histories import AS_OF, line
+from tests.support.stores import columns
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_a_command_on_a_disk_without_any_room_says_so(db, cli, tmp_path, command
     A command that only reads needs room for SQLite's file beside the store.
     """
     views = views_of(0, 5_000)
-    with Store.create(db, lock_timeout=5) as store:
+    with create_store(db, lock_timeout=5) as store:
         store.add([*views])
     before = db.read_bytes()
     fill(db.parent)
@@ -186,7 +186,7 @@ def test_wherever_the_file_is_full_nothing_is_half_done(tmp_path, more_pages):
     junk = [
         Rejection("file", n, 0, 900, "invalid_json", "it is none", b"-" * 900) for n in range(9)
     ]
-    with Store.create(path, lock_timeout=5) as store:
+    with create_store(path, lock_timeout=5) as store:
         store.add(views)
         verbs = {
             "add": (lambda: store.add(more[:500], junk), views + more[:500]),
@@ -198,13 +198,13 @@ def test_wherever_the_file_is_full_nothing_is_half_done(tmp_path, more_pages):
         }
         for verb, (do, after) in verbs.items():
             before = stored(path)
-            (pages,) = store._writer.execute("PRAGMA page_count").fetchone()
-            store._writer.execute(f"PRAGMA max_page_count = {pages + more_pages}")
+            (pages,) = store.database.writer.execute("PRAGMA page_count").fetchone()
+            store.database.writer.execute(f"PRAGMA max_page_count = {pages + more_pages}")
             if is_refused(do):
                 added = stored(path) - before if verb == "load" else set()  # by transactions
                 assert stored(path) == before | (added & set(more)), verb
             assert list(store.check()) == [], verb
-            store._writer.execute("PRAGMA max_page_count = 1000000")
+            store.database.writer.execute("PRAGMA max_page_count = 1000000")
             with suppress(UnknownUser):
                 do()
             assert stored(path) == set(after), verb

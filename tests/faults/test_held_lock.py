@@ -8,7 +8,7 @@ import pytest
 
 from behavstats.model.page_view import PageView
 from behavstats.model.timestamps import DAY, format_instant
-from behavstats.store import Store
+from behavstats.store import create_store
 from tests.cli.conftest import WAITS, one_line
 from tests.faults.load import Load
 from tests.faults.promise import Ledger, agrees_with_the_oracle, stored
@@ -85,7 +85,7 @@ def test_a_watcher_waits_for_its_turn(db, start, hold, tmp_path):
     """It says so, and then takes what is there."""
     view = PageView("u", AS_OF, "/")
     (tmp_path / "events.jsonl").write_bytes(line(view))
-    Store.create(db, lock_timeout=5).close()
+    create_store(db, lock_timeout=5).close()
     holder = hold()
     watcher = start("watch", "--once", "events.jsonl")
     assert watcher.stderr.readline() == WAITS

@@ -73,7 +73,7 @@ def test_an_interrupted_ingest_is_finished_by_the_next(cli, db, number):
 @pytest.mark.parametrize("number", STOPPING)
 def test_an_ingest_that_waits_for_its_turn_ends_when_it_is_told_to(store, db, number):
     """At once, with its report, though the other process keeps the store."""
-    with store._lock.held():
+    with store.database.lock.held():
         ingest = subprocess.Popen(
             [BEHAVSTATS, "ingest", "-", "--db", str(db)],
             stdin=subprocess.PIPE,

@@ -9,7 +9,7 @@ import pytest
 
 from behavstats.errors import UnknownUser
 from behavstats.model.page_view import PageView
-from behavstats.store import Store
+from behavstats.store import create_store, open_store
 from tests.conftest import files_of
 from tests.support.histories import AS_OF
 
@@ -20,7 +20,7 @@ SECRET = "8f14e45f-ceea"
 
 def write_store(db):
     """Make a store in which a user has many page views, each second of a page of its own."""
-    with Store.create(db, lock_timeout=30) as store:
+    with create_store(db, lock_timeout=30) as store:
         for start in range(0, VIEWS, 5_000):
             numbers = range(start, start + 5_000)
             names = [f"/{SECRET}/{n}" if n % 2 else f"/{n % 999}" for n in numbers]
@@ -50,7 +50,7 @@ class Poster:
         assert not self._thread.is_alive()
 
     def _post(self):
-        with Store.open(self._db, lock_timeout=60) as store:
+        with open_store(self._db, lock_timeout=60) as store:
             while not self._stop.is_set():
                 view = PageView("poster", AS_OF + len(self.posted), f"/{len(self.posted) % 999}")
                 store.add([view])
@@ -85,7 +85,7 @@ def test_a_killed_erasure_leaves_nobody_half_erased_and_is_finished_by_the_next(
             time.sleep(seconds * chance.uniform(0.1, 1.1))
             erasing.kill()
             erasing.communicate()
-        with Store.open(db, lock_timeout=30) as store:
+        with open_store(db, lock_timeout=30) as store:
             assert len(views_of(store, SECRET)) in {0, VIEWS}
             assert list(store.check()) == []
             with suppress(UnknownUser):  # as it is, if the receipt was given already

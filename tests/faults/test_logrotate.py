@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from behavstats.store import Store
+from behavstats.store import open_store
 from tests.faults.promise import keeps_its_promise
 from tests.faults.waiting import wait_until
 from tests.faults.writer import BAD, line_of, view
@@ -181,7 +181,7 @@ def each_line_is_there_once(start, db, paths, count):
         rejected = [text for (text,) in connection.execute("SELECT text FROM rejected_line")]
     junk = [line_of(number).strip() for number in numbers if number % BAD == 0]
     assert sorted(rejected) == sorted(junk)
-    with Store.open(db, lock_timeout=60) as store:
+    with open_store(db, lock_timeout=60) as store:
         there = [source for source in store.offsets.all() if source.device is not None]
     assert sum(source.checkpoint.lines for source in there) == count
 

@@ -9,7 +9,7 @@ import pytest
 
 from behavstats.model.page_view import PageView
 from behavstats.model.timestamps import format_instant
-from behavstats.store import Store
+from behavstats.store import create_store
 from tests.conftest import user_path
 from tests.faults.power import Acknowledgements, Disk, images, operations, some_of
 from tests.faults.promise import keeps_its_promise, stored
@@ -91,7 +91,7 @@ def test_what_was_acknowledged_under_load_survives(
         known = {views[number] for number in disk.acknowledged if number}
         known |= set(ingested) if 0 in disk.acknowledged else set()
         assert keeps_its_promise(image, known, sent) or not known
-        with Store.create(image, lock_timeout=5) as store:
+        with create_store(image, lock_timeout=5) as store:
             assert store.add([PageView("after", AS_OF, "/")]) == 1
             assert list(store.check()) == []
 
@@ -111,7 +111,7 @@ def test_a_store_that_is_being_made_is_made_or_not(db, start, chance, recorded, 
     every = 3 * [*range(sum(1 for _ in operations(record)))]
     for disk, image in images(Disk(db), record, every, chance, tmp_path):
         keeps_its_promise(image, views if disk.acknowledged else (), views)
-        with Store.create(image, lock_timeout=5) as store:
+        with create_store(image, lock_timeout=5) as store:
             store.add([*views])
         assert stored(image) == views
 
@@ -150,5 +150,5 @@ def test_who_was_erased_stays_erased(db, start_server, chance, recorded, tmp_pat
     for disk, image in images(Disk(db), record, at, chance, tmp_path):
         whole = b"".join(path.read_bytes() for path in image.parent.iterdir())
         assert not [n for n in disk.acknowledged if b"%03d-secret" % n in whole]
-        with Store.create(image, lock_timeout=5) as store:
+        with create_store(image, lock_timeout=5) as store:
             assert list(store.check()) == []

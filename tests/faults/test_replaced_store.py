@@ -15,7 +15,7 @@ import pytest
 
 from behavstats.model.page_view import PageView
 from behavstats.model.timestamps import format_instant
-from behavstats.store import Store
+from behavstats.store import create_store, open_store
 from tests.faults.load import Load
 from tests.faults.promise import Ledger, keeps_its_promise, stored
 from tests.faults.waiting import wait_until
@@ -29,7 +29,7 @@ def backup(db, tmp_path):
     """A backup of the store, with one page view in it."""
     backup = tmp_path / "backups" / "monday.db"
     backup.parent.mkdir()
-    with Store.create(db, lock_timeout=10) as store:
+    with create_store(db, lock_timeout=10) as store:
         store.add([OLD])
         store.back_up(backup, force=False)
     return backup
@@ -123,7 +123,7 @@ def test_a_server_goes_on_with_a_store_that_is_restored(db, backup, cli, start_s
     in_both = keeps_its_promise(db, {OLD}, ledger.sent | stored(db)) | stored(kept)
     assert in_both >= ledger.acknowledged
     assert {view.name for view in in_both} >= ledger.acknowledged_undated
-    with Store.open(kept, lock_timeout=10) as store:
+    with open_store(kept, lock_timeout=10) as store:
         assert list(store.check()) == []
 
 

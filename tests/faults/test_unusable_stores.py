@@ -13,7 +13,7 @@ import pytest
 from behavstats.clock import system_clock
 from behavstats.model.page_view import PageView
 from behavstats.shutdown import Stop
-from behavstats.store import Store
+from behavstats.store import create_store
 from behavstats.store.sqlite import migrations
 from behavstats.watch.watcher import Watcher
 from tests.cli.conftest import LINES, counts, one_line
@@ -81,7 +81,7 @@ def state_of(folder):
 @pytest.fixture
 def filled(db):
     """A store of some pages, closed."""
-    with Store.create(db, lock_timeout=5) as store:
+    with create_store(db, lock_timeout=5) as store:
         store.add([PageView("u", AS_OF + n, f"/{n}") for n in range(5_000)])
         store.add([PageView(f"u{n}", AS_OF, "/") for n in range(2_000)])
         Path("followed.jsonl").write_bytes(LINES)

@@ -10,9 +10,11 @@ from behavstats.model.page_view import PageView
 from behavstats.model.profile import profile, window
 from behavstats.sources import line_blocks
 from behavstats.sources.compression import zstd
-from behavstats.store import Store
+from behavstats.store import create_store
+from behavstats.store.sqlite.store import SqliteStore
 from tests.support import oracle
 from tests.support.histories import AS_OF, USERS, as_ofs, histories, line, triples
+from tests.support.stores import rejections_of
 
 
 def clock():
@@ -32,7 +34,7 @@ def test_a_profile_of_ingested_lines_is_what_the_oracle_says(tmp_path_factory, v
     for number, part in enumerate((views[:cut], views[cut:])):
         paths.append(str(folder / f"{number}"))
         (folder / f"{number}").write_bytes(pack(b"".join(map(line, part))))
-    with Store.create(folder / "store.db", lock_timeout=10) as store:
+    with create_store(folder / "store.db", lock_timeout=10) as store:
         report = ingest(paths, store, clock)
         distinct = len(set(views))
         assert (report.read, report.added) == (len(views), distinct)
@@ -59,7 +61,7 @@ def test_every_line_is_counted_as_added_duplicate_or_rejected(store, tmp_path):
         (5, "not_an_object"),
     ]
     assert len(report.examples) == 5
-    assert len(list(store.rejections())) == 10
+    assert len(list(rejections_of(store))) == 10
 
 
 def test_rejected_lines_are_kept_once_however_often_a_file_is_ingested(store, tmp_path):
@@ -67,13 +69,13 @@ def test_rejected_lines_are_kept_once_however_often_a_file_is_ingested(store, tm
     path = tmp_path / "events.jsonl"
     path.write_bytes(b"{\n{\n")
     ingest([str(path)] * 2, store, clock)
-    assert [(bad.source, bad.line, bad.text) for bad in store.rejections()] == [
+    assert [(bad.source, bad.line, bad.text) for bad in rejections_of(store)] == [
         (str(path), 1, b"{"),
         (str(path), 2, b"{"),
     ]
     path.write_bytes(b"[\n{\n")
     ingest([str(path)], store, clock)
-    assert store.count_rejections() == 3
+    assert store.rejected.totals().lines == 3
 
 
 def test_a_source_that_cannot_be_read_does_not_stop_the_next(store, tmp_path):
@@ -109,14 +111,14 @@ def test_a_store_that_is_full_is_noted_and_what_was_stored_is_counted(store, tmp
     views = [PageView(f"user{n % 97}", AS_OF - n, f"/{n % 31}") for n in range(120_000)]
     path = tmp_path / "events.jsonl"
     path.write_bytes(b"".join(map(line, views)))
-    store.checkpoint()  # opens the connection that writes
-    store._writer.execute("PRAGMA max_page_count = 800")
+    store.maintain()  # opens the connection that writes
+    store.database.writer.execute("PRAGMA max_page_count = 800")
     report = ingest([str(path)], store, clock)
     assert [str(failure).partition("used: ")[2] for failure in report.failures] == [
         "database or disk is full"
     ]
     assert 0 < report.read == report.added == store.counts()[0] < len(views)
-    store._writer.execute("PRAGMA max_page_count = 1000000")
+    store.database.writer.execute("PRAGMA max_page_count = 1000000")
     again = ingest([str(path)], store, clock)
     assert (again.added, again.failures) == (len(views) - report.added, [])
 
@@ -148,13 +150,13 @@ def test_the_clock_is_asked_again_for_each_block(store, tmp_path):
 def test_very_many_bad_lines_are_stored_in_parts(store, tmp_path, monkeypatch):
     """So that they are not all held at once."""
     added = []
-    load = Store.load
+    load = SqliteStore.load
 
     def spy(store, views, rejections=(), steps=()):
         added.append(len(rejections))
         return load(store, views, rejections, steps)
 
-    monkeypatch.setattr(Store, "load", spy)
+    monkeypatch.setattr(SqliteStore, "load", spy)
     monkeypatch.setattr(line_blocks, "_BLOCK_LINES", 5_000)
     path = tmp_path / "events.jsonl"
     path.write_bytes(b"x\n" * 60_000)
@@ -173,7 +175,7 @@ def test_a_source_whose_first_thousand_lines_are_all_bad_is_stopped(store, tmp_p
     (failure,) = report.failures
     assert str(failure).startswith(f"{csv}: the first 1,000 lines were all rejected")
     assert "--force" in str(failure)
-    assert store.count_rejections() == 1_000
+    assert store.rejected.totals().lines == 1_000
     report = ingest([str(csv)], store, clock, options=Options(force=True))
     assert (report.read, report.failures) == (5_001, [])
 
@@ -193,7 +195,7 @@ def test_an_ingest_stops_after_as_many_rejected_lines_as_it_may_have(store, tmp_
     report = ingest([str(path)] * 2, store, clock, options=Options(most_rejects=20))
     assert (report.added, report.rejected) == (1, {"invalid_json": 20})
     assert "stopped after 20 rejected lines" in str(report.failures[0])
-    assert store.count_rejections() == 20
+    assert store.rejected.totals().lines == 20
     assert not ingest([str(path)], store, clock, options=Options(most_rejects=51)).failures
 
 

@@ -10,10 +10,10 @@ from behavstats.ingest.pipeline import ingest
 from behavstats.model.page_view import PageView
 from behavstats.model.timestamps import HOUR, MINUTE, format_instant
 from behavstats.server.payload import open_batch, take_in
-from behavstats.store import Store
-from tests.store.sqlite.conftest import export
+from behavstats.store import create_store
 from tests.support.followed import drain
 from tests.support.histories import AS_OF
+from tests.support.stores import export
 
 USERS = ("u", "v")
 
@@ -34,7 +34,7 @@ class Routes:
     """The ways into one store; the clock there is `now`."""
 
     def __init__(self, folder):
-        self.store = Store.create(folder / "store.db", lock_timeout=10)
+        self.store = create_store(folder / "store.db", lock_timeout=10)
         self.now = AS_OF
         self._folder = folder
         self._files = 0

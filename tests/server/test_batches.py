@@ -7,9 +7,10 @@ import threading
 
 import pytest
 
-from behavstats.store import Store
+from behavstats.store import open_store
 from tests.conftest import ServerProcess
 from tests.support.edge import MIB, batch, ours, page, peak_of, worker_of
+from tests.support.stores import rejections_of
 
 DEEP = b"[" * 10_000 + b"]" * 10_000
 MANY = b",".join([b"0"] * MIB)
@@ -81,9 +82,9 @@ def test_lines_that_are_all_bad_are_refused_if_it_is_told_that_they_are_lines(se
     status, _, answer = server.request("POST", "/v1/batch", body, told)
     assert (status, answer["code"]) == (400, "invalid_json")
     assert server.request("POST", "/v1/batch", body)[2]["code"] == "invalid_batch"
-    with Store.open(server.db, lock_timeout=10) as store:
+    with open_store(server.db, lock_timeout=10) as store:
         kept = [
-            (bad.line, bad.text) for bad in store.rejections() if bad.text in {b"{", b"}", b"7"}
+            (bad.line, bad.text) for bad in rejections_of(store) if bad.text in {b"{", b"}", b"7"}
         ]
     assert {(1, b"{"), (3, b"}"), (4, b"7")} <= {*kept}
 
@@ -125,7 +126,7 @@ def test_what_is_rejected_is_listed_and_can_be_ingested_once_repaired(serve, cli
         b"\n".join(lines).replace(b"null", b'"v"').replace(b'"now"', b'"2026-11-15T10:00:00Z"')
     )
     assert b"added" in cli("ingest", "-", stdin=repaired).stdout
-    with Store.open(db, lock_timeout=10) as store:
+    with open_store(db, lock_timeout=10) as store:
         assert [view.name for views in store.page_views("v") for view in views] == ["/1"]
 
 

@@ -12,7 +12,7 @@ from behavstats.clock import system_clock
 from behavstats.model.page_view import PageView
 from behavstats.model.timestamps import HOUR
 from behavstats.server.routes import OPERATIONS
-from behavstats.store import Store
+from behavstats.store import open_store
 from behavstats.store.sqlite.lock import StoreLock
 from tests.support.edge import batch, ours, page
 
@@ -85,7 +85,7 @@ def test_what_others_stored_shows_in_the_age_of_the_newest(serve, db):
     server = serve()
     assert math.isnan(samples_of(server)["newest_page_view_age_seconds",])
     assert server.stop() == 0
-    with Store.open(db, lock_timeout=10) as store:
+    with open_store(db, lock_timeout=10) as store:
         store.add([PageView("u", system_clock() - HOUR, "/")])
     age = samples_of(serve())["newest_page_view_age_seconds",]
     assert HOUR / 1000 - 1 < age < HOUR / 1000 + 600

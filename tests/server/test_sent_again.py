@@ -14,7 +14,7 @@ import pytest
 from behavstats.clock import system_clock
 from behavstats.errors import UnknownUser
 from behavstats.model.timestamps import HOUR, MINUTE, SECOND, format_instant, parse_instant
-from behavstats.store import Store
+from behavstats.store import open_store
 from tests.support.edge import batch, page, wait_until, worker_of
 
 SIZE = 300
@@ -32,7 +32,7 @@ def a_batch(user, number):
 def stored(db, user):
     """How many page views of each batch are stored."""
     counts = {}
-    with Store.open(db, lock_timeout=10) as store:
+    with open_store(db, lock_timeout=10) as store:
         try:
             for views in store.page_views(user):
                 for view in views:
@@ -94,7 +94,7 @@ def test_killed_at_any_instant_each_batch_is_there_wholly_or_not_at_all(serve, d
 
 
 def instants_of(db, user):
-    with Store.open(db, lock_timeout=10) as store:
+    with open_store(db, lock_timeout=10) as store:
         return [view.instant for views in store.page_views(user) for view in views]
 
 

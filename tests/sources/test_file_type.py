@@ -15,9 +15,9 @@ from behavstats.errors import SourceError
 from behavstats.ingest.pipeline import ingest
 from behavstats.sources.compression import zstd
 from behavstats.sources.file_type import NoText, kind_of, only_text
-from tests.store.sqlite.conftest import VIEW
 from tests.support.followed import drain
 from tests.support.histories import AS_OF, line
+from tests.support.stores import VIEW
 
 LINES = line(VIEW) * 3
 
@@ -76,7 +76,7 @@ def test_a_file_that_is_no_text_is_named_and_not_taken_line_by_line(
     assert [*map(str, report.failures)] == [f"{path}: is {kind}, not JSON lines"]
     report = drain(store, folder)
     assert [*map(str, report.failures)] == [f"{path}: is {kind}, not JSON lines"]
-    assert (report.read, store.count_rejections(), store.offsets.all()) == (0, 0, [])
+    assert (report.read, store.rejected.totals().lines, store.offsets.all()) == (0, 0, [])
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def drain(store, *paths):
 
 
 def users(store):
-    with store._reading() as connection:
+    with store.database.reading() as connection:
         rows = connection.execute("SELECT user_id FROM user WHERE user_id IS NOT NULL ORDER BY id")
         return {int(user.removeprefix("u")) for (user,) in rows}
 

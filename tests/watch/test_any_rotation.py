@@ -17,7 +17,7 @@ from behavstats.model.page_view import PageView
 from behavstats.shutdown import Stop
 from behavstats.sources import line_blocks
 from behavstats.sources.compression import zstd
-from behavstats.store import Store
+from behavstats.store import Store, create_store
 from behavstats.store.sqlite import store as store_module
 from behavstats.watch import file_state, fingerprint
 from behavstats.watch.watcher import Watcher
@@ -50,7 +50,7 @@ class Folder:
 
     def open(self) -> None:
         """Begin to watch, as a new process would."""
-        self.store = Store.create(self.db, lock_timeout=10)
+        self.store = create_store(self.db, lock_timeout=10)
         paths = [*map(str, self.watched)]
         self.watcher = Watcher(paths, self.store, a_second_ago, Stop())
         self.watcher.begin()

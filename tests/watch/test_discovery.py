@@ -8,7 +8,6 @@ import pytest
 from behavstats.clock import system_clock
 from behavstats.errors import InvalidInput, SourceError
 from behavstats.shutdown import Stop
-from behavstats.store import files_of
 from behavstats.watch.watcher import Watcher
 from tests.support.edge import wait_until
 from tests.support.followed import drain, following, lines, users
@@ -25,7 +24,7 @@ def test_the_store_is_not_followed_into_itself_even_if_it_is_named(store, folder
     """As with `*` in its own folder; the other files are read."""
     (folder / "a").write_bytes(lines(1))
     store.add([])
-    named = [path for path in files_of(store.path) if path.exists()]
+    named = [path for path in store.files() if path.exists()]
     assert len(named) > 2
     if link:
         (folder / "link").symlink_to(store.path)

@@ -8,7 +8,7 @@ import pytest
 
 from behavstats.errors import UnknownUser
 from behavstats.model.page_view import PageView
-from behavstats.store import Store
+from behavstats.store import create_store
 from behavstats.watch import restarted_files
 from tests.support.edge import wait_until
 from tests.support.followed import BAD, drain, following, lines, users
@@ -150,7 +150,7 @@ def test_a_rejected_line_with_an_erased_id_as_a_number_does_not_return(store, fo
 
 def test_lines_left_out_leave_no_byte_in_the_store(db, folder):
     """Neither the id nor the names of pages that no other user viewed."""
-    with Store.create(db, lock_timeout=10) as store:
+    with create_store(db, lock_timeout=10) as store:
         log = folder / "ev.jsonl"
         secret = line(PageView("8f14e45f-ceea", AS_OF, "/secret-page"))
         log.write_bytes(of("anna", 1) + secret)

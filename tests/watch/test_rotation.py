@@ -84,7 +84,7 @@ def test_a_renamed_file_continues_from_its_offset(store, folder, how):
         writer.write(lines(3))
     report = drain(store, watched)
     assert (report.read, users(store)) == (1, {1, 2, 3, 10})
-    assert store.count_rejections() == 1
+    assert store.rejected.totals().lines == 1
     assert sources(store)["log.1"][1:] == (4, 1)
 
 
@@ -101,7 +101,7 @@ def test_lines_written_just_before_a_rename_are_read_from_the_renamed_file(store
     log.write_bytes(lines(3))
     drain(store, log)
     assert users(store) == {1, 2, 3}
-    assert store.count_rejections() == 1
+    assert store.rejected.totals().lines == 1
     assert sources(store)[name][1:] == (3, 1)
 
 
@@ -162,7 +162,7 @@ def test_a_truncated_file_is_read_from_its_beginning_however_far_it_has_grown(
     report = drain(store, watched)
     assert report.read == 1 + grown
     assert users(store) == {1, 2, 3, *range(10, 10 + grown)}
-    assert store.count_rejections() == 1
+    assert store.rejected.totals().lines == 1
     assert sources(store)["log.1"][1:] == (4, 1)
     assert drain(store, watched).read == 0
 
@@ -203,7 +203,7 @@ def test_two_files_with_the_same_first_line_are_told_apart(store, folder):
     (folder / "a").write_bytes(BAD + lines(1, 4))
     drain(store, folder)
     assert users(store) == {1, 2, 3, 4}
-    assert store.count_rejections() == 2
+    assert store.rejected.totals().lines == 2
     assert [lines for _, lines, _ in sources(store).values()] == [3, 3]
 
 
@@ -222,7 +222,7 @@ def test_a_rotated_file_that_is_compressed_is_not_read_twice(store, folder, pack
     to.write_bytes(packed)
     report = drain(store, folder)
     assert (report.read, users(store)) == (1, {2, 3})
-    assert store.count_rejections() == 1
+    assert store.rejected.totals().lines == 1
     assert sources(store) == {to.name: (len(lines(1, 2, 3) + BAD), 4, 1)}
 
 

@@ -12,7 +12,7 @@ from behavstats.clock import system_clock
 from behavstats.errors import SourceError, StoreUnavailable, UnknownUser
 from behavstats.model.line_block import MAX_LINE_BYTES
 from behavstats.shutdown import Stop
-from behavstats.store import Store
+from behavstats.store import create_store, open_store
 from behavstats.watch import reader, watcher
 from behavstats.watch.watcher import Watcher
 from tests.support.edge import wait_until
@@ -89,7 +89,7 @@ def test_paths_that_cannot_be_followed_are_logged_once_and_the_rest_is_read(stor
 
 def test_hidden_files_and_those_of_the_store_are_not_read(folder):
     """A followed folder may hold both."""
-    with Store.create(folder / "store.db", lock_timeout=5) as store:
+    with create_store(folder / "store.db", lock_timeout=5) as store:
         (folder / ".a.swp").write_bytes(lines(1))
         (folder / ".git").mkdir()
         (folder / ".git/b").write_bytes(lines(2))
@@ -215,7 +215,7 @@ def test_a_full_store_is_an_error_with_once(store, folder):
 def test_two_watchers_of_the_same_files_ingest_each_line_once(store, db, folder):
     """The slower one finds that its offsets are out of date, and looks again."""
     with (
-        Store.open(db, lock_timeout=10) as other,
+        open_store(db, lock_timeout=10) as other,
         following(store, folder),
         following(other, folder),
     ):

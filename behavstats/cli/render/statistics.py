@@ -10,7 +10,7 @@ from behavstats.logs import printable
 from behavstats.model.timestamps import format_instant
 
 if TYPE_CHECKING:
-    from behavstats.store.base import Statistics
+    from behavstats.store import Statistics
 
 
 def statistics_tables(statistics: "Statistics") -> RenderableType:

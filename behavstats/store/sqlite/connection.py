@@ -1,11 +1,11 @@
 """The SQLite file: opening it, its connections, and what its errors mean."""
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -93,18 +93,20 @@ def json_array(values: Iterable[str] | Iterable[int]) -> str:
     return msgspec.json.encode([*values]).decode()
 
 
-class Access(NamedTuple):
-    """How work that takes many short transactions reads and writes the store.
+class Access(Protocol):
+    """How work that takes many short transactions reads and writes the store."""
 
-    `writing` lends a connection within a transaction and the store's lock; `forget_keys`, to be
-    called there, has the store drop what it remembers of keys. `overwrite` leaves nothing of what
-    was deleted, as it is called in a message, in the WAL; StoreBusy if others are in the way.
-    """
+    def reading(self) -> AbstractContextManager[Connection]:
+        """Lend a connection that can only read."""
 
-    reading: Callable[[], AbstractContextManager[Connection]]
-    writing: Callable[[], AbstractContextManager[Connection]]
-    forget_keys: Callable[[], None]
-    overwrite: Callable[[str], None]
+    def writing(self) -> AbstractContextManager[Connection]:
+        """Hold the store's lock and lend a connection within a transaction."""
+
+    def forget_keys(self) -> None:
+        """Drop all cached keys; to be called within `writing`."""
+
+    def overwrite(self, deleted: str) -> None:
+        """Remove what was `deleted` from the WAL. Raise StoreBusy if readers are in the way."""
 
 
 @contextmanager

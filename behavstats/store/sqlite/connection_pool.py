@@ -77,16 +77,16 @@ class Connections:
             self._note_files_of(self.writer)
         return self.writer
 
-    def note_anew(self, connection: Connection) -> None:
+    def note_again(self, connection: Connection) -> None:
         """Take the files of a connection, which is the only one, for those that are open."""
         self.guard = Guard(self.path)
-        self.wal.let_go()
+        self.wal.close()
         self._note_files_of(connection)
 
-    def empty_log(self, connection: Connection) -> None:
+    def checkpoint(self, connection: Connection) -> None:
         """Copy the log into the store and empty it, under the lock; StoreError if it is lost."""
         self.guard.check_content(connection)
-        self.wal.empty(connection)
+        self.wal.checkpoint(connection)
 
     def explain(self, error: BaseException) -> None:
         """Raise StoreError if it is lost files that an error comes from."""
@@ -141,7 +141,7 @@ class Connections:
             raise error  # one of them would share its memory of the log with new connections
         if self.writer is not None:
             self.guard.compare(self.writer)
-            self.wal.empty(self.writer)
+            self.wal.checkpoint(self.writer)
             if self.wal.is_due:
                 raise error
 
@@ -168,7 +168,7 @@ class Connections:
     def _close_all(self) -> None:
         self.close_idle()
         self.idle, self._readers = [], []  # those that are lent are closed as they come back
-        self.wal.let_go()
+        self.wal.close()
         if self.writer is not None:
             self.writer.close()
             self.writer = None

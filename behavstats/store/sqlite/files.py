@@ -2,10 +2,11 @@
 
 import os
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 from behavstats.errors import NoStore, NotAStore, StoreUnavailable
+from behavstats.store.base import is_among
 from behavstats.store.sqlite import log_chain
 from behavstats.store.sqlite.connection import translated
 from behavstats.store.sqlite.lock import StoreLock
@@ -30,9 +31,7 @@ def is_of(path: Path, other: str | Path) -> bool:
 
     To open and close one of them ourselves would take SQLite's locks in this process with it.
     """
-    with suppress(OSError, ValueError):
-        return any(own.exists() and os.path.samefile(own, other) for own in files_of(path))
-    return False
+    return is_among(files_of(path), other)
 
 
 def check_log(path: Path, lock: StoreLock) -> None:

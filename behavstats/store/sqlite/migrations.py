@@ -320,7 +320,7 @@ def migrate(connection: sqlite3.Connection, version: int) -> None:
 _BYTES_OF_A_PAGE = 2048
 
 
-def make(path: Path) -> None:
+def create(path: Path) -> None:
     """Make an empty file a store, under the store's lock."""
     with closing(connect(path, "rwc")) as connection:
         if check_version(connection, path):
@@ -332,12 +332,13 @@ def make(path: Path) -> None:
         connection.execute("COMMIT")
 
 
-def migrate_alone(
+def migrate_exclusively(
     connection: sqlite3.Connection, path: Path, version: int, lock_timeout: float
 ) -> None:
-    """Lead a store from an older version to the newest, under its lock and alone.
+    """Migrate the store to the newest schema, under its lock.
 
-    StoreBusy if others do not close it within `lock_timeout` seconds.
+    Takes exclusive access; raises StoreBusy if other processes keep the store open longer than
+    `lock_timeout` seconds.
     """
     _wait_until_alone(connection, path, lock_timeout)
     connection.execute("BEGIN IMMEDIATE")

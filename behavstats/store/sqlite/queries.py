@@ -37,6 +37,9 @@ ORDER BY page_view.ts, page_view.page
 LIMIT 10000
 """
 
+_COUNTS = "SELECT (SELECT count(*) FROM page_view), (SELECT count(*) FROM summary)"
+_NEWEST = "SELECT coalesce(max(ts), 0) FROM page_view"
+
 
 def read_summary(connection: Connection, user_id: str, window: Window) -> Summary:
     """Return the summary of a user's page views in the window.
@@ -95,3 +98,15 @@ def read_page_views(connection: Connection, user_id: str) -> Iterator[list[PageV
         yield [PageView(user_id, instant, name) for instant, _, name in rows]
         instant, page, _ = rows[-1]
         rows = connection.execute(_CHUNK, (hashed, user_id, instant, page)).fetchall()
+
+
+def read_counts(connection: Connection) -> tuple[int, int]:
+    """Return the number of page views and the number of rollups."""
+    page_views, rollups = connection.execute(_COUNTS).fetchone()
+    return page_views, rollups
+
+
+def read_newest(connection: Connection) -> int:
+    """Return the time of the newest page view in ms, or 0; reads all page views."""
+    (instant,) = connection.execute(_NEWEST).fetchone()
+    return int(instant)

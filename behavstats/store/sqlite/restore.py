@@ -8,27 +8,20 @@ from contextlib import closing, suppress
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
 
 from behavstats.errors import BackupError, BehavstatsError
+from behavstats.model.retention import Bounds
+from behavstats.store.base import Restored
 from behavstats.store.sqlite import files, log_chain
 from behavstats.store.sqlite.backup import sync
 from behavstats.store.sqlite.connection import connect_writer
 from behavstats.store.sqlite.lock import StoreLock
-from behavstats.store.sqlite.store import Store
+from behavstats.store.sqlite.opening import open_store
 from behavstats.store.sqlite.wal import Wal
 
 _LOCK_TIMEOUT = 5.0  # seconds for the copy's own lock, which nobody else wants
 
 _USERS = "SELECT count(DISTINCT user) FROM page_view"
-
-
-class Restored(NamedTuple):
-    """What a store holds now, and the file that keeps what was there before, if anything was."""
-
-    users: int
-    page_views: int
-    kept: Path | None
 
 
 def restore(backup: Path, path: Path, lock: StoreLock) -> Restored:
@@ -76,7 +69,7 @@ def _check_alone(backup: Path, path: Path) -> None:
 def _made_ready(copy: Path, backup: Path) -> tuple[int, int]:
     """Check a copy of a backup, and make it a store of its own; return its users and page views."""
     try:
-        with Store.open(copy, _LOCK_TIMEOUT) as store:
+        with open_store(copy, _LOCK_TIMEOUT, lambda: None, Bounds()) as store:
             for difference in store.check():
                 raise _failed(backup, f"it is not sound: {difference}")
             page_views, _ = store.counts()
@@ -136,4 +129,4 @@ def _empty_log(path: Path) -> None:
     files.check_file(path)
     log_chain.check_log(path)
     with closing(connect_writer(path)) as connection:
-        Wal(path).empty(connection)
+        Wal(path).checkpoint(connection)

@@ -22,7 +22,7 @@ _AGAIN = 0.02  # seconds without it
 _HEADER, _FRAME_HEADER = 32, 24  # bytes
 
 
-Turn = AbstractContextManager[sqlite3.Connection]
+Locked = AbstractContextManager[sqlite3.Connection]
 
 
 class Wal:
@@ -34,7 +34,9 @@ class Wal:
         self.is_due = False
         self._file: int | None = None
 
-    def empty(self, connection: sqlite3.Connection, wait: float = 0.0, *, cut: bool = True) -> None:
+    def checkpoint(
+        self, connection: sqlite3.Connection, wait: float = 0.0, *, truncate: bool = True
+    ) -> None:
         """Copy it into the database and empty it, or else note that this is due.
 
         If it is not `cut`, its bytes stay until they are written over: to commit to a file that has
@@ -46,28 +48,28 @@ class Wal:
         # Readers are reported in the row, other obstacles (a full disk) as an error; what was
         # committed is durable all the same.
         with suppress(sqlite3.OperationalError):
-            mode = "TRUNCATE" if cut else "RESTART"
+            mode = "TRUNCATE" if truncate else "RESTART"
             busy, _, _ = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
             self.is_due = bool(busy)
         connection.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT * 1000)}")
 
-    def empty_if_longer(self, connection: sqlite3.Connection, length: int) -> None:
+    def checkpoint_if_longer(self, connection: sqlite3.Connection, length: int) -> None:
         """Empty it if that is due, or if a commit has just filled more than `length` bytes."""
         if self.is_due:
-            self.empty(connection)
+            self.checkpoint(connection)
         elif self._is_longer(length):
             # One that became far longer, for what others do, does not stay so.
-            self.empty(connection, cut=os.path.getsize(self._path) > 2 * length)
+            self.checkpoint(connection, truncate=os.path.getsize(self._path) > 2 * length)
 
-    def overwrite(self, turn: Callable[[], Turn], deleted: str) -> None:
+    def overwrite(self, locked: Callable[[], Locked], deleted: str) -> None:
         """Leave nothing in it of what was `deleted`, not even after a power cut.
 
         Readers in the way are waited for without the lock. StoreBusy if that takes too long.
         """
         deadline = time.monotonic() + READERS_TIMEOUT
         while True:
-            with turn() as connection:
-                self.empty(connection, _WAIT)
+            with locked() as connection:
+                self.checkpoint(connection, _WAIT)
                 if not self.is_due:
                     self._sync()
                     return
@@ -86,7 +88,7 @@ class Wal:
         finally:
             os.close(wal)
 
-    def let_go(self) -> None:
+    def close(self) -> None:
         """Close the file, as there may be another one now."""
         if self._file is not None:
             os.close(self._file)

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from behavstats.errors import UnknownUser
 from behavstats.model.page_view import PageView
-from behavstats.store import Store
+from behavstats.store import create_store
 from behavstats.store.sqlite import store as store_module
-from tests.store.sqlite.conftest import columns, export, load
 from tests.support.histories import AS_OF, USERS, batches, histories
+from tests.support.stores import columns, export, load
 
 
 @settings(max_examples=60)
@@ -21,8 +21,8 @@ def test_loading_in_columns_is_adding_one_by_one(tmp_path_factory, batches, at_o
     folder = tmp_path_factory.mktemp("s")
     with (
         pytest.MonkeyPatch.context() as monkeypatch,
-        Store.create(folder / "columns.db", lock_timeout=10) as store,
-        Store.create(folder / "list.db", lock_timeout=10) as other,
+        create_store(folder / "columns.db", lock_timeout=10) as store,
+        create_store(folder / "list.db", lock_timeout=10) as other,
     ):
         monkeypatch.setattr(store_module, "_LOADED_AT_ONCE", at_once)
         for batch in batches:
@@ -80,8 +80,8 @@ def loading_by_five(path):
     """Two open stores on one file, where transactions take five page views."""
     with (
         pytest.MonkeyPatch.context() as monkeypatch,
-        Store.create(path, lock_timeout=10) as store,
-        Store.create(path, lock_timeout=10) as other,
+        create_store(path, lock_timeout=10) as store,
+        create_store(path, lock_timeout=10) as other,
     ):
         monkeypatch.setattr(store_module, "_LOADED_AT_ONCE", 5)
         yield store, other
@@ -99,9 +99,9 @@ def test_a_load_takes_a_number_of_statements_that_does_not_grow_with_its_users(s
         views = [PageView(f"user-{count}-{n}", AS_OF, "/") for n in range(count)]
         executed = []
         store.add([PageView("first", AS_OF, "/")])  # which opens the connection that writes
-        store._writer.set_trace_callback(executed.append)
+        store.database.writer.set_trace_callback(executed.append)
         assert load(store, views) == count
-        store._writer.set_trace_callback(None)
+        store.database.writer.set_trace_callback(None)
         return [text.split("VALUES")[0] for text in executed]
 
     many = statements(6_000)
@@ -115,7 +115,7 @@ def test_a_batch_goes_into_the_store_user_by_user(store):
     load(store, views)
     again = columns(views)
     executed = []
-    with store._turn() as connection:
+    with store.database.locked() as connection:
         connection.execute("DELETE FROM page_view")
         connection.set_trace_callback(executed.append)
     for _ in store.load(again):

@@ -11,11 +11,14 @@ from hypothesis import strategies as st
 from behavstats.errors import StoreBusy, UnknownUser
 from behavstats.model.page_view import PageView
 from behavstats.model.profile import window
-from behavstats.store import Receipt, Store
+from behavstats.store import Receipt, create_store, open_store
 from behavstats.store.sqlite import deletion
+from behavstats.store.sqlite.database import Database
+from behavstats.store.sqlite.store import SqliteStore
 from tests.conftest import files_of
-from tests.store.sqlite.conftest import columns, export, few_are_many
+from tests.store.sqlite.conftest import few_are_many
 from tests.support.histories import AS_OF, USERS
+from tests.support.stores import columns, export
 
 SECRET = "8f14e45f-ceea"
 ROWS = 3
@@ -35,7 +38,7 @@ def small_steps(monkeypatch):
 
 def between_steps(monkeypatch, act):
     """Have something done after each transaction of an erasure, when the lock is free."""
-    writing = Store._writing
+    writing = Database.writing
     step = 0
 
     @contextmanager
@@ -46,7 +49,7 @@ def between_steps(monkeypatch, act):
         step += 1
         act(step)
 
-    monkeypatch.setattr(Store, "_writing", counted)
+    monkeypatch.setattr(Database, "writing", counted)
 
 
 def cut_after(monkeypatch, steps):
@@ -78,14 +81,14 @@ def test_no_transaction_of_an_erasure_holds_more_than_so_many_rows(store, db, mo
     views = 2_500
     a_heavy_user(store, views)
     store.refresh_rollups()
-    changes, total = [], store._writer.total_changes
+    changes, total = [], store.database.writer.total_changes
 
     def act(_):
         nonlocal total
-        with Store.open(db, lock_timeout=10) as other:  # for this, the lock is free
+        with open_store(db, lock_timeout=10) as other:  # for this, the lock is free
             other.check_writable()
-        changes.append(store._writer.total_changes - total)
-        total = store._writer.total_changes
+        changes.append(store.database.writer.total_changes - total)
+        total = store.database.writer.total_changes
 
     between_steps(monkeypatch, act)
     assert store.forget(SECRET) == Receipt(SECRET, views, views, 0)
@@ -104,7 +107,7 @@ def test_others_post_between_the_steps_of_an_erasure(store, db, monkeypatch):
     def act(step):
         with pytest.raises(UnknownUser):
             store.summary(SECRET, window(AS_OF))
-        with Store.open(db, lock_timeout=10) as other:
+        with open_store(db, lock_timeout=10) as other:
             for poster in (store, other):
                 view = PageView("other", AS_OF + len(posted), f"/{SECRET}/{step % 10}")
                 if view.name in names(db):
@@ -145,7 +148,7 @@ def test_two_users_who_are_erased_at_once_leave_no_name_that_only_they_viewed(
 
     def act(step):
         if step == 2:
-            with Store.open(db, lock_timeout=10) as other:
+            with open_store(db, lock_timeout=10) as other:
                 receipts.append(other.forget("b"))
 
     between_steps(monkeypatch, act)
@@ -168,7 +171,7 @@ def test_an_erasure_that_was_cut_off_is_finished_when_it_is_asked_for_again(
         cut_after(cutting, steps)
         with pytest.raises(Cut):
             store.forget(SECRET)
-    with Store.open(db, lock_timeout=10) as other:
+    with open_store(db, lock_timeout=10) as other:
         with pytest.raises(UnknownUser):
             other.summary(SECRET, window(AS_OF))
         assert list(other.check()) == []
@@ -180,7 +183,7 @@ def test_an_erasure_that_was_cut_off_is_finished_when_it_is_asked_for_again(
 
 
 @pytest.mark.usefixtures("small_steps")
-@pytest.mark.parametrize("finish", [Store.refresh_rollups, lambda store: [*store.check()]])
+@pytest.mark.parametrize("finish", [SqliteStore.refresh_rollups, lambda store: [*store.check()]])
 def test_an_erasure_that_was_cut_off_is_finished_by_whoever_settles_or_checks(
     store, db, monkeypatch, finish
 ):
@@ -211,7 +214,7 @@ def test_the_lock_is_free_while_an_erasure_waits_for_a_reader(store, db, monkeyp
         reader.execute("SELECT count(*) FROM page_view").fetchone()
         erasing = threading.Thread(target=lambda: receipts.append(store.forget(SECRET)))
         erasing.start()
-        with Store.open(db, lock_timeout=60) as other:
+        with open_store(db, lock_timeout=60) as other:
             for number in range(30):
                 other.add([PageView("other", AS_OF + number, "/")])
         assert receipts == []
@@ -259,7 +262,7 @@ def test_whatever_happens_between_the_steps_names_go_with_the_last_who_viewed_th
 ):
     """Posts and loads in between, and erasures that are cut off and go on later."""
     path = tmp_path_factory.mktemp("s") / "store.db"
-    with Store.create(path, lock_timeout=10) as store, Store.create(path, lock_timeout=10) as other:
+    with create_store(path, lock_timeout=10) as store, create_store(path, lock_timeout=10) as other:
         for what, views, user, at in steps:
             with pytest.MonkeyPatch.context() as patched:
                 few_are_many(patched)
@@ -304,7 +307,7 @@ def forget(store, user):
 
 
 def is_being_erased(store, user):
-    with store._reading() as connection:
+    with store.database.reading() as connection:
         digest = connection.hasher.digest(user)
         asked = "SELECT 1 FROM erasure WHERE digest = ?"
         return connection.execute(asked, (digest,)).fetchone() is not None

@@ -9,8 +9,8 @@ from behavstats.model.page_view import PageView
 from behavstats.store import Checkpoint, OffsetUpdate
 from behavstats.store.sqlite import deletion as deleting
 from behavstats.store.sqlite import erased_users
-from tests.store.sqlite.conftest import columns
 from tests.support.histories import AS_OF, listed
+from tests.support.stores import columns
 
 NOW = AS_OF + 1_000_000
 

@@ -8,10 +8,10 @@ import pytest
 
 from behavstats.model.page_view import Rejection
 from behavstats.model.retention import Bounds
-from behavstats.store import Selection, Store
+from behavstats.store import Selection, create_store
 from tests.conftest import files_of
-from tests.store.sqlite.conftest import VIEW
 from tests.support.histories import AS_OF
+from tests.support.stores import VIEW
 
 ROOMY = Bounds(1 << 40, 1 << 50, 1 << 50)
 FILES, ALICE, BOB = 0, 12, 13
@@ -25,7 +25,7 @@ def lines(count, sender=FILES, size=3, start=0, arrived=AS_OF):
 
 
 def opened(db, **bounds):
-    return Store.create(db, 10, bounds=ROOMY._replace(**bounds))
+    return create_store(db, 10, bounds=ROOMY._replace(**bounds))
 
 
 def kept(store):
@@ -135,13 +135,13 @@ def test_a_store_that_holds_far_too_much_comes_within_its_bounds_in_short_steps(
         for start in range(0, 6_000, 1_000):
             store.add([], lines(1_000, start=start, size=300))
     with opened(db, lines=100) as store:
-        before = store.count_rejections()
+        before = store.rejected.totals().lines
         store.add([], lines(10, start=6_000))
-        after = store.count_rejections()
+        after = store.rejected.totals().lines
         assert before - 3_000 <= after < before  # no step is long, and each leads on
         while store.rejected.trim(AS_OF, seconds=0):
-            assert store.count_rejections() < after or after == 100
-            after = store.count_rejections()
+            assert store.rejected.totals().lines < after or after == 100
+            after = store.rejected.totals().lines
         assert len(kept(store)[FILES]) == 100
         assert rows(db) < 100 + 3 * 2048
 

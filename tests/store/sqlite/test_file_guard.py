@@ -13,12 +13,12 @@ import pytest
 from behavstats.errors import StoreAbandoned, StoreUnavailable
 from behavstats.model.page_view import PageView
 from behavstats.model.profile import window
-from behavstats.store import Store
+from behavstats.store import create_store, open_store
 from behavstats.store.sqlite.lock import StoreLock
 from behavstats.store.sqlite.restore import restore
 from tests.conftest import files_of
-from tests.store.sqlite.conftest import VIEW, export
 from tests.support.histories import AS_OF
+from tests.support.stores import VIEW, export
 
 LATER = PageView("u", AS_OF, "/later")
 EPOCH = "SELECT epoch, state, follows FROM store"
@@ -43,8 +43,8 @@ def crashed(db, *views, before=""):
     """Add page views in a process that is killed: those after the first are in the log alone."""
     code = (
         "import os, sys; from pathlib import Path\n"
-        "from behavstats.decode.event import PageView; from behavstats.store import Store\n"
-        f"store = Store.create(Path({str(db)!r}), 10); store.add([PageView('first', 1, '/')])\n"
+        "from behavstats.decode.event import PageView; from behavstats.store import create_store\n"
+        f"store = create_store(Path({str(db)!r}), 10); store.add([PageView('first', 1, '/')])\n"
         f"{before}\n"
         f"for view in {[(view.user_id, view.instant, view.name) for view in views]!r}:\n"
         "    store.add([PageView(*view)])\n"
@@ -69,10 +69,10 @@ def row(path):
 def test_a_log_that_a_killed_process_left_is_its_stores_own(db, checkpoints):
     """However often it was begun anew; also of a store that was never checkpointed."""
     before = "\n".join(
-        f"store.add([PageView('u', {n}, '/')]); store.checkpoint()" for n in range(checkpoints)
+        f"store.add([PageView('u', {n}, '/')]); store.maintain()" for n in range(checkpoints)
     )
     crashed(db, VIEW, LATER, before=before)
-    with Store.open(db, lock_timeout=10) as store:
+    with open_store(db, lock_timeout=10) as store:
         assert store.counts()[0] == 3 + checkpoints
         assert list(store.check()) == []
 
@@ -84,33 +84,33 @@ def test_a_checkpoint_of_part_of_a_log_leaves_it_the_stores_own(store, db):
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM page_view").fetchone()
         store.add([LATER])
-        store.checkpoint()
+        store.maintain()
         store.add([PageView("v", AS_OF, "/")])
-        store.checkpoint()
+        store.maintain()
         store.add([PageView("w", AS_OF, "/")])
         copies = {name: data for name, data in files_of(db).items() if not name.endswith("-shm")}
     for name, data in copies.items():
         db.with_name(name.replace("store", "copy")).write_bytes(data)
-    with Store.open(db.with_name("copy.db"), lock_timeout=10) as copy:
+    with open_store(db.with_name("copy.db"), lock_timeout=10) as copy:
         assert copy.counts()[0] == 4
 
 
-@pytest.mark.parametrize("command", ["open", "create"])
-def test_a_backup_copied_over_a_crashed_store_is_refused_with_the_way_out(db, tmp_path, command):
+@pytest.mark.parametrize("opening", [open_store, create_store])
+def test_a_backup_copied_over_a_crashed_store_is_refused_with_the_way_out(db, tmp_path, opening):
     """The old log is not replayed over it; nothing is changed; and the way out leads out."""
     backup = tmp_path / "backup.db"
-    with Store.create(db, lock_timeout=10) as store:
+    with create_store(db, lock_timeout=10) as store:
         store.add([VIEW])
         store.back_up(backup, force=False)
     crashed(db, LATER)
     shutil.copy(backup, db)
     before = files_of(db)
     with pytest.raises(StoreUnavailable, match="behavstats restore BACKUP"):
-        getattr(Store, command)(db, lock_timeout=10)
+        opening(db, lock_timeout=10)
     after = files_of(db)
     assert {name: after[name] for name in before} == before
     assert restore(backup, db, StoreLock(db, 10)).page_views == 1
-    with Store.open(db, lock_timeout=10) as store:
+    with open_store(db, lock_timeout=10) as store:
         assert export(store, "u") == [VIEW]
 
 
@@ -119,9 +119,9 @@ def test_a_log_without_its_store_is_not_thrown_away(db):
     crashed(db, VIEW)
     db.rename(db.with_name("moved.db"))
     with pytest.raises(StoreUnavailable, match="without its store"):
-        Store.create(db, lock_timeout=10)
+        create_store(db, lock_timeout=10)
     db.with_name("moved.db").rename(db)
-    with Store.open(db, lock_timeout=10) as store:
+    with open_store(db, lock_timeout=10) as store:
         assert export(store, "u") == [VIEW]
 
 
@@ -135,7 +135,7 @@ def test_a_log_that_another_program_wrote_to_is_taken(store, db):
     )
     subprocess.run([sys.executable, "-c", code, db], check=False)
     assert Path(f"{db}-wal").stat().st_size
-    with Store.open(db, lock_timeout=10) as opened:
+    with open_store(db, lock_timeout=10) as opened:
         assert export(opened, "u") == [PageView("u", AS_OF, "/other")]
 
 
@@ -154,17 +154,17 @@ def test_a_restored_store_is_gone_on_with(store, backup):
     store.add([PageView("new", AS_OF, "/new")])
     answer = restored(backup, store)
     assert (answer.users, answer.page_views) == (1, 1)
-    store._connections.look_at = 0
+    store.database.connections.look_at = 0
     with pytest.raises(StoreUnavailable, match="was replaced"):
         store.check_readable()
-    store.look_after_files()
+    store.ensure_available()
     assert export(store, "u") == [VIEW]
     assert store.add([PageView("new", AS_OF, "/new"), LATER]) == 2
     assert list(store.check()) == []
     store.close()
-    with Store.open(store.path, lock_timeout=10) as again:
+    with open_store(store.path, lock_timeout=10) as again:
         assert again.counts()[0] == 3
-    with Store.open(answer.kept, lock_timeout=10) as kept:
+    with open_store(answer.kept, lock_timeout=10) as kept:
         assert kept.counts()[0] == 3
 
 
@@ -172,14 +172,14 @@ def test_what_was_committed_to_a_file_that_is_replaced_meanwhile_is_not_acknowle
     store, backup, monkeypatch
 ):
     """It is in the old file, which nobody looks into."""
-    seal = store._connections.guard.seal
+    seal = store.database.connections.guard.seal
 
     def and_then_replace(connection):
         seal(connection)
         shutil.copy(backup, backup.with_name("copy.db"))
         os.replace(backup.with_name("copy.db"), store.path)
 
-    monkeypatch.setattr(store._connections.guard, "seal", and_then_replace)
+    monkeypatch.setattr(store.database.connections.guard, "seal", and_then_replace)
     with pytest.raises(StoreUnavailable, match="was replaced"):
         store.add([PageView("v", AS_OF, "/")])
 
@@ -192,7 +192,7 @@ def test_a_store_that_is_removed_takes_nothing(store, backup, suffixes):
     for _ in range(2):
         with pytest.raises(StoreUnavailable, match="moved or removed"):
             store.add([VIEW])
-    store._connections.look_at = 0
+    store.database.connections.look_at = 0
     with pytest.raises(StoreUnavailable, match="moved or removed"):
         store.summary("u", window(AS_OF))
     restored(backup, store)
@@ -220,7 +220,7 @@ def test_what_is_in_a_log_that_was_removed_is_saved(store, suffix):
     refused(store, "was removed")
     assert store.add([LATER]) == 1
     store.close()
-    with Store.open(store.path, lock_timeout=10) as again:
+    with open_store(store.path, lock_timeout=10) as again:
         assert export(again, "u") == [VIEW, LATER]
         assert list(again.check()) == []
 
@@ -229,7 +229,7 @@ def test_what_is_in_a_log_that_was_removed_is_saved(store, suffix):
 def test_a_log_that_another_process_began_anew_is_left_to_it(store, cli, suffix):
     """This one cannot join it, nor may it close what it has: it says so, and is to be ended."""
     store.add([VIEW])
-    store.checkpoint()
+    store.maintain()
     os.unlink(f"{store.path}{suffix}")
     line = b'{"user_id":"v","name":"/","timestamp":"2024-01-01T00:00:00Z"}'
     assert cli("ingest", "-", stdin=line).returncode == 0
@@ -238,7 +238,7 @@ def test_a_log_that_another_process_began_anew_is_left_to_it(store, cli, suffix)
     with pytest.raises(StoreAbandoned, match="start them again"):
         store.add([LATER])
     store.close()
-    with Store.open(store.path, lock_timeout=10) as again:
+    with open_store(store.path, lock_timeout=10) as again:
         assert again.counts()[0] == 2
         assert list(again.check()) == []
 
@@ -252,7 +252,7 @@ def test_a_backup_copied_over_a_store_in_use_stops_it(store, backup):
             store.add([LATER])
     with pytest.raises(StoreUnavailable, match="was overwritten"):
         store.check_writable()
-    store._connections.look_at = 0
+    store.database.connections.look_at = 0
     with pytest.raises(StoreUnavailable, match="was overwritten"):
         store.summary("u", window(AS_OF))
     assert store.path.read_bytes() == before
@@ -266,8 +266,8 @@ def test_a_process_that_ends_leaves_a_file_alone_that_was_copied_over_its_own(db
     backup = tmp_path / "backup.db"
     code = (
         "import shutil, sys; from pathlib import Path\n"
-        "from behavstats.decode.event import PageView; from behavstats.store import Store\n"
-        f"store = Store.create(Path({str(db)!r}), 10); store.add([PageView('u', 1, '/')])\n"
+        "from behavstats.decode.event import PageView; from behavstats.store import create_store\n"
+        f"store = create_store(Path({str(db)!r}), 10); store.add([PageView('u', 1, '/')])\n"
         f"store.back_up(Path({str(backup)!r}), force=True); store.add([PageView('u', 2, '/')])\n"
         f"shutil.copy({str(backup)!r}, {str(db)!r})\n"
         "try: store.add([PageView('u', 3, '/')])\n"
@@ -289,12 +289,12 @@ def test_a_store_moved_over_one_in_use_is_gone_on_with_where_no_old_log_is_in_th
     """With one in the way it is refused, by the process that runs and by the next."""
     other = backup.with_name("other.db")
     shutil.copy(backup, other)
-    store.checkpoint()
+    store.maintain()
     os.replace(other, store.path)
     refused(store, "was replaced")
     assert store.add([PageView("v", AS_OF, "/")]) == 1
     assert export(store, "u") == [VIEW]
-    store.checkpoint()
+    store.maintain()
     assert store.add([PageView("w", AS_OF, "/")]) == 1
     shutil.copy(backup, other)
     os.replace(other, store.path)
@@ -303,6 +303,6 @@ def test_a_store_moved_over_one_in_use_is_gone_on_with_where_no_old_log_is_in_th
         with pytest.raises(StoreUnavailable, match="belongs to another file"):
             store.add([LATER])
     with pytest.raises(StoreUnavailable, match="belongs to another file"):
-        Store.open(store.path, lock_timeout=10)
+        open_store(store.path, lock_timeout=10)
     restored(backup, store)
     assert store.add([LATER]) == 1

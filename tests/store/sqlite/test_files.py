@@ -11,27 +11,27 @@ import pytest
 from behavstats.errors import NoStore, NotAStore, StoreUnavailable
 from behavstats.model.page_view import PageView
 from behavstats.model.profile import window
-from behavstats.store import Store
+from behavstats.store import create_store, open_store
 from behavstats.store.sqlite.migrations import VERSION
-from tests.store.sqlite.conftest import VIEW, export
 from tests.support.histories import AS_OF
+from tests.support.stores import VIEW, export
 
 
 def test_opening_where_there_is_no_store_makes_none(db):
     """An empty file is none either."""
     with pytest.raises(NoStore):
-        Store.open(db, lock_timeout=1)
+        open_store(db, lock_timeout=1)
     assert list(db.parent.iterdir()) == []
     db.touch()
     with pytest.raises(NoStore):
-        Store.open(db, lock_timeout=1)
-    with Store.create(db, lock_timeout=1) as store:
+        open_store(db, lock_timeout=1)
+    with create_store(db, lock_timeout=1) as store:
         assert store.add([VIEW]) == 1
 
 
 def test_a_new_store_has_small_pages(db):
     """Page views in the order in which they come change almost a page each."""
-    Store.create(db, lock_timeout=1).close()
+    create_store(db, lock_timeout=1).close()
     with closing(sqlite3.connect(db)) as connection:
         assert connection.execute("PRAGMA page_size").fetchone() == (2048,)
 
@@ -43,7 +43,7 @@ def _another_programs_database(path):
 
 
 def _newer_store(path):
-    Store.create(path, lock_timeout=1).close()
+    create_store(path, lock_timeout=1).close()
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"PRAGMA user_version = {VERSION + 1}")
     Path(f"{path}-lock").unlink()
@@ -60,7 +60,7 @@ def _newer_store(path):
         (_newer_store, "newer"),
     ],
 )
-@pytest.mark.parametrize("opening", [Store.open, Store.create])
+@pytest.mark.parametrize("opening", [open_store, create_store])
 def test_what_is_no_store_of_ours_is_refused_and_left_as_it_is(db, make, message, opening):
     """Its bytes are not touched, and nothing is put beside it."""
     make(db)
@@ -77,7 +77,7 @@ def test_a_store_cut_short_is_an_error_not_a_traceback(store, db):
     store.close()
     with db.open("r+b") as file:
         file.truncate(8192)
-    with pytest.raises(StoreUnavailable), Store.open(db, lock_timeout=1) as cut:
+    with pytest.raises(StoreUnavailable), open_store(db, lock_timeout=1) as cut:
         cut.summary("u1", window(AS_OF))
 
 
@@ -88,22 +88,22 @@ def test_a_store_cut_short_within_its_last_page_is_refused(store, db):
     with db.open("r+b") as file:
         file.truncate(db.stat().st_size - 1)
     with pytest.raises(StoreUnavailable, match="cut short"):
-        Store.open(db, lock_timeout=1)
+        open_store(db, lock_timeout=1)
 
 
 def test_a_store_in_a_folder_that_is_not_there_is_not_made(tmp_path):
     """The message names the folder."""
     with pytest.raises(StoreUnavailable, match="missing"):
-        Store.create(tmp_path / "missing" / "store.db", lock_timeout=1)
+        create_store(tmp_path / "missing" / "store.db", lock_timeout=1)
 
 
 @pytest.mark.parametrize("name", ["a b", "50%", "what?", "#1", "ü☕", "a'b", 'a"b', "x;y&z=1"])
 def test_a_store_may_have_any_name(tmp_path, name):
     """Although SQLite is given it as a URI."""
-    with Store.create(tmp_path / name, lock_timeout=1) as store:
+    with create_store(tmp_path / name, lock_timeout=1) as store:
         store.add([VIEW])
         assert store.path.exists()
-    with Store.open(tmp_path / name, lock_timeout=1) as store:
+    with open_store(tmp_path / name, lock_timeout=1) as store:
         assert export(store, "u") == [VIEW]
 
 
@@ -111,7 +111,7 @@ def test_a_store_reached_by_a_link_is_the_same_store_with_the_same_lock(store, d
     """Two names with a lock each would be two writers at once."""
     link = db.with_name("link.db")
     link.symlink_to(db)
-    with Store.create(link, lock_timeout=1) as linked:
+    with create_store(link, lock_timeout=1) as linked:
         assert linked.path == store.path
         linked.add([VIEW])
         store.add([VIEW])
@@ -120,7 +120,7 @@ def test_a_store_reached_by_a_link_is_the_same_store_with_the_same_lock(store, d
 
 def test_a_store_whose_making_was_killed_is_opened_all_the_same(db):
     """SQLite's journal of it is there yet; connections that only read cannot undo it."""
-    Store.create(db, lock_timeout=5).close()
+    create_store(db, lock_timeout=5).close()
     code = (
         "import os, sqlite3, sys\n"
         "connection = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
@@ -134,7 +134,7 @@ def test_a_store_whose_making_was_killed_is_opened_all_the_same(db):
     )
     subprocess.run([sys.executable, "-c", code, str(db)], check=False)
     assert db.with_name(db.name + "-journal").exists()
-    with Store.open(db, lock_timeout=5) as store:
+    with open_store(db, lock_timeout=5) as store:
         store.add([VIEW])
         assert list(store.check()) == []
     with closing(sqlite3.connect(db)) as connection:

@@ -7,29 +7,8 @@ import pytest
 
 from behavstats.errors import StoreUnavailable
 from behavstats.model.page_view import PageView
-from tests.store.sqlite.conftest import VIEW, export
 from tests.support.histories import AS_OF
-
-
-def test_an_added_page_view_is_there_and_a_repeat_changes_nothing(store):
-    """`add` returns what is new."""
-    other = PageView("u", AS_OF + 1, "/")
-    assert store.add([VIEW, VIEW]) == 1
-    assert store.add([VIEW, other]) == 1
-    assert export(store, "u") == [VIEW, other]
-
-
-def test_an_empty_batch_is_fine(store):
-    """As a block of blank lines makes it."""
-    assert store.add([]) == 0
-
-
-def test_a_large_batch_is_stored_whole(store):
-    """More than one statement's rows, more than one chunk's of an export."""
-    views = [PageView("u", AS_OF + number, f"/{number % 7}") for number in range(25_033)]
-    assert store.add(views) == len(views)
-    assert export(store, "u") == views
-    assert store.add(list(reversed(views))) == 0
+from tests.support.stores import VIEW, export
 
 
 def test_more_texts_than_are_remembered_keep_their_keys(store, monkeypatch):
@@ -45,14 +24,14 @@ def test_more_texts_than_are_remembered_keep_their_keys(store, monkeypatch):
 def test_a_failed_transaction_leaves_nothing(store):
     """Not a page view, not a key that is remembered for nobody: here, of a disk that is full."""
     store.add([VIEW])
-    (pages,) = store._writer.execute("PRAGMA page_count").fetchone()
-    store._writer.execute(f"PRAGMA max_page_count = {pages}")
+    (pages,) = store.database.writer.execute("PRAGMA page_count").fetchone()
+    store.database.writer.execute(f"PRAGMA max_page_count = {pages}")
     many = [PageView("w", AS_OF + number, "/w") for number in range(10_000)]
     with pytest.raises(StoreUnavailable, match="full"):
         store.add(many)
     assert export(store, "w") is None
     assert store.add([PageView("v", AS_OF, "/")]) == 1
-    store._writer.execute("PRAGMA max_page_count = 100000")
+    store.database.writer.execute("PRAGMA max_page_count = 100000")
     assert store.add(many) == len(many)
     assert export(store, "w") == many
 

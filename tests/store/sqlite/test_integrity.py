@@ -11,9 +11,11 @@ from behavstats.errors import UnknownUser
 from behavstats.model.page_view import PageView
 from behavstats.model.profile import window
 from behavstats.model.timestamps import DAY, HOUR, MINUTE
-from behavstats.store import Store
-from tests.store.sqlite.conftest import export, few_are_many, load
+from behavstats.store import create_store, open_store
+from behavstats.store.sqlite.store import SqliteStore
+from tests.store.sqlite.conftest import few_are_many
 from tests.support.histories import AS_OF, USERS, histories
+from tests.support.stores import export, load
 
 TODAY = AS_OF - AS_OF % DAY
 VIEWS = [
@@ -53,7 +55,7 @@ def test_a_store_is_sound_as_it_was_made(settled):
     assert list(settled.check()) == []
     settled.add([PageView("busy", TODAY + 7, "/"), *VIEWS])
     assert list(settled.check()) == []
-    with Store.create(settled.path.with_name("empty.db"), lock_timeout=1) as empty:
+    with create_store(settled.path.with_name("empty.db"), lock_timeout=1) as empty:
         assert list(empty.check()) == []
 
 
@@ -191,7 +193,7 @@ def test_rows_that_lead_nowhere_are_found(settled, statement, found):
 def test_a_text_that_is_not_found_by_its_hash_or_is_there_twice_is_found(settled, statement, found):
     """Its page views would be missed, or stand under two keys."""
     tamper(settled, statement)
-    with Store.open(settled.path, lock_timeout=1) as tampered:
+    with open_store(settled.path, lock_timeout=1) as tampered:
         assert list(tampered.check()) == found
 
 
@@ -222,7 +224,7 @@ def test_damage_to_the_file_is_found_and_hides_nothing_else(settled, table):
     """SQLite's errors are differences, too."""
     tamper(settled, f"UPDATE summary SET views = 6 {OF_THE_HOUR}")
     flip_a_byte(settled, table)
-    with Store.open(settled.path, lock_timeout=1) as damaged:
+    with open_store(settled.path, lock_timeout=1) as damaged:
         found = list(damaged.check())
     assert f"damage to the file: table {table}: database disk image is malformed" in found
     assert any(difference.startswith(HOUR_SHOWN) for difference in found)
@@ -237,7 +239,7 @@ def test_what_sqlite_finds_is_shown_in_its_words(settled):
         "WHERE name = 'user'",
     )
     settled.forget("light")
-    with Store.open(settled.path, lock_timeout=1) as damaged:
+    with open_store(settled.path, lock_timeout=1) as damaged:
         assert list(damaged.check()) == ["damage to the file: NULL value in user.user_id"]
 
 
@@ -280,7 +282,7 @@ def test_repair_makes_anew_what_is_derived(settled, statement):
     settled.add([PageView(v.user_id, v.instant + DAY, v.name) for v in VIEWS])
     settled.refresh_rollups()
     views = [view for user in ("busy", "light") for view in export(settled, user)]
-    with Store.create(settled.path.with_name("fresh.db"), lock_timeout=1) as fresh:
+    with create_store(settled.path.with_name("fresh.db"), lock_timeout=1) as fresh:
         fresh.add([view for view in views if view.instant < TODAY + DAY])
         fresh.refresh_rollups()
         assert [row[:-1] for row in summaries(fresh)] == [row[:-1] for row in repaired]
@@ -298,7 +300,7 @@ def test_who_reads_while_summaries_are_missing_gets_the_same_answer(settled, mon
     """From the page views: of a repair that was interrupted after the summaries were dropped."""
     wanted = window(AS_OF)
     before = settled.summary("busy", wanted)
-    monkeypatch.setattr(Store, "refresh_rollups", lambda _: None)
+    monkeypatch.setattr(SqliteStore, "refresh_rollups", lambda _: None)
     settled.repair()
     assert settled.counts() == (10, 0)
     assert list(settled.check()) == []
@@ -311,10 +313,10 @@ def forget(store, user):
 
 
 steps = st.one_of(
-    st.tuples(st.just(Store.add), histories()),
+    st.tuples(st.just(SqliteStore.add), histories()),
     st.tuples(st.just(load), histories()),
     st.tuples(st.just(forget), st.sampled_from(USERS)),
-    st.tuples(st.just(Store.refresh_rollups), st.just(60)),
+    st.tuples(st.just(SqliteStore.refresh_rollups), st.just(60)),
 )
 
 
@@ -324,7 +326,7 @@ def test_whatever_happened_to_a_store_it_is_sound(tmp_path_factory, steps, repai
     """Page views one by one or in columns, users forgotten, settled at any time or never."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         few_are_many(monkeypatch)
-        with Store.create(tmp_path_factory.mktemp("s") / "store.db", lock_timeout=10) as store:
+        with create_store(tmp_path_factory.mktemp("s") / "store.db", lock_timeout=10) as store:
             for step, argument in steps:
                 step(store, argument)
             assert list(store.check()) == []

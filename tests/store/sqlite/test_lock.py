@@ -8,8 +8,10 @@ from itertools import pairwise
 import pytest
 
 from behavstats.errors import StoreBusy, StoreUnavailable
+from behavstats.store import create_store, open_store
 from behavstats.store.sqlite.lock import StoreLock
 from tests.support.edge import is_waited_for, wait_until
+from tests.support.stores import VIEW, export
 
 
 def _count_up(path, counter, times):
@@ -93,3 +95,13 @@ def test_a_lock_file_that_cannot_be_made_is_an_error(tmp_path):
     nowhere = StoreLock(tmp_path / "missing" / "store.db", lock_timeout=0).held()
     with pytest.raises(StoreUnavailable, match="No such file"), nowhere:
         pass
+
+
+def test_closing_while_another_holds_the_store_is_no_error(db):
+    """Everything is stored by then; the WAL is the other's to empty."""
+    store = create_store(db, lock_timeout=0.05)
+    store.add([VIEW])
+    with StoreLock(db, lock_timeout=1).held():
+        store.close()
+    with open_store(db, lock_timeout=1) as again:
+        assert export(again, "u") == [VIEW]

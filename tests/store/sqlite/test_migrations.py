@@ -14,11 +14,11 @@ from sqlalchemy.schema import CreateTable
 from behavstats.errors import NotAStore, StoreBusy
 from behavstats.model.page_view import PageView
 from behavstats.model.profile import profile, window
-from behavstats.store import Store
+from behavstats.store import open_store
 from behavstats.store.sqlite import migrations, tables
 from tests.conftest import files_of
-from tests.store.sqlite.conftest import VIEW, export
 from tests.support.histories import AS_OF
+from tests.support.stores import VIEW, export, rejections_of
 
 FILES = sorted((Path(__file__).parent / "files").glob("version-*.db.gz"))
 
@@ -54,11 +54,11 @@ def test_there_is_a_file_of_each_older_version():
 
 def test_a_store_of_an_older_version_is_led_to_the_newest_on_opening(old):
     """With all that it held, and the summaries that it deserves."""
-    with Store.open(old, lock_timeout=10) as store:
+    with open_store(old, lock_timeout=10) as store:
         assert [view.name for view in export(store, "anna")] == ["/", "/pricing"]
         summary = store.summary("heavy", window(AS_OF))
         assert profile("heavy", summary)["number_pages_viewed_in_the_last_7_days"] == 1_100
-        assert [bad.text for bad in store.rejections()] == [b"{"]
+        assert [bad.text for bad in rejections_of(store)] == [b"{"]
         assert list(store.check()) == []
         store.refresh_rollups()
         assert store.counts()[1] > 0
@@ -68,7 +68,7 @@ def test_a_store_of_an_older_version_is_led_to_the_newest_on_opening(old):
 
 def test_of_an_older_store_users_are_erased_as_of_any(old):
     """No byte is left of who was erased, neither of the texts nor of the indexes that it had."""
-    with Store.open(old, lock_timeout=10) as store:
+    with open_store(old, lock_timeout=10) as store:
         store.add([PageView("anna", AS_OF, "/of/anna")])
         held = b"".join(files_of(old).values())
         assert b"anna" in held
@@ -88,9 +88,9 @@ def test_an_old_store_that_a_program_has_open_is_busy(old):
         version = older.execute("PRAGMA user_version").fetchone()
         older.execute("SELECT * FROM page_view").fetchone()
         with pytest.raises(StoreBusy, match="older version"):
-            Store.open(old, lock_timeout=0.2)
+            open_store(old, lock_timeout=0.2)
         assert older.execute("PRAGMA user_version").fetchone() == version
-    with Store.open(old, lock_timeout=10) as store:
+    with open_store(old, lock_timeout=10) as store:
         assert export(store, "anna")
 
 
@@ -116,10 +116,10 @@ def test_leading_on_sorts_nothing():
 def test_several_processes_may_open_an_old_store_at_once(old):
     """One of them leads it on; all of them find it led."""
     code = (
-        "from pathlib import Path; from behavstats.store import Store\n"
-        "from behavstats.store.sqlite import store as module\n"
+        "from pathlib import Path; from behavstats.store import open_store\n"
+        "from behavstats.store.sqlite import opening as module\n"
         "module.READERS_TIMEOUT = 60\n"  # with one that looks what version it is
-        f"with Store.open(Path({str(old)!r}), 60) as store: print(*store.counts())"
+        f"with open_store(Path({str(old)!r}), 60) as store: print(*store.counts())"
     )
     running = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
@@ -133,8 +133,8 @@ def test_several_processes_may_open_an_old_store_at_once(old):
 def test_a_store_of_the_newest_version_is_made_without_sqlmodel(db):
     """Importing that takes longer than making it."""
     code = (
-        "import sys; from pathlib import Path; from behavstats.store import Store\n"
-        f"Store.create(Path({str(db)!r}), 5).close()\n"
+        "import sys; from pathlib import Path; from behavstats.store import create_store\n"
+        f"create_store(Path({str(db)!r}), 5).close()\n"
         "print([m for m in ('sqlmodel', 'sqlalchemy', 'numpy') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)

@@ -1,75 +1,14 @@
-"""Rejected lines: kept once each, read in order, cleared from every byte."""
+"""Rejected lines in SQLite: their bytes."""
 
-from behavstats.model.page_view import Rejection
-from behavstats.store import Group, Selection
-from tests.store.sqlite.conftest import VIEW
-from tests.support.histories import AS_OF
-
-REJECTION = Rejection("events.jsonl", 7, 100, 3, "invalid_json", "it is broken", b"bad")
-
-
-def test_rejected_lines_are_kept_in_order_each_once(store):
-    """With all that is known of them."""
-    other = REJECTION._replace(line=3, text=b"\xff" * 100, arrived=AS_OF, sender=7)
-    store.add([], [REJECTION, REJECTION, other])
-    assert list(store.rejections()) == [REJECTION, other]
-    assert store.count_rejections() == 2
-
-
-def test_a_line_that_is_rejected_again_is_kept_once_behind_the_others(store):
-    """So that it is not cleared with what was exported before; it arrived when it came first."""
-    first = REJECTION._replace(arrived=AS_OF)
-    other = REJECTION._replace(line=3)
-    store.add([], [first, other])
-    *_, (exported, _) = store.rejected.read(Selection())
-    store.add([], [first._replace(arrived=AS_OF + 5)])
-    assert list(store.rejections()) == [other, first]
-    assert store.clear_rejections(up_to=exported) == 1
-    assert list(store.rejections()) == [first]
-    assert store.rejected.totals()[:4] == (1, 3, 0, 0)
-
-
-def test_many_rejected_lines_are_read_in_chunks(store):
-    """None is left out or read twice."""
-    many = [REJECTION._replace(line=number) for number in range(200)]
-    store.add([], many)
-    assert list(store.rejections()) == many
+from tests.store.conformance.test_rejected_lines import REJECTION
+from tests.support.stores import VIEW, rejections_of
 
 
 def test_cleared_rejected_lines_are_gone_from_every_byte(store, db):
     """And counted."""
     store.add([VIEW], [REJECTION._replace(text=b"a very special text")])
     assert store.clear_rejections() == 1
-    assert list(store.rejections()) == []
+    assert list(rejections_of(store)) == []
     assert all(b"special" not in path.read_bytes() for path in db.parent.glob("store.db*"))
     store.add([], [REJECTION])
-    assert list(store.rejections()) == [REJECTION]
-
-
-def test_only_what_was_exported_is_cleared(store):
-    """Lines that came later stay, and those of which only the beginning is kept, unless asked."""
-    long = REJECTION._replace(line=8, length=2_000_000)
-    store.add([], [REJECTION, long])
-    *_, (exported, _) = store.rejected.read(Selection())
-    later = REJECTION._replace(line=9)
-    store.add([], [later])
-    assert store.clear_rejections(up_to=exported, whole=False) == 1
-    assert list(store.rejections()) == [long, later]
-    assert store.clear_rejections(whole=False) == 1
-    assert store.clear_rejections() == 1
-    assert list(store.rejections()) == []
-
-
-def test_lines_are_selected_by_source_and_reason(store):
-    """To be read, counted and cleared."""
-    lines = [
-        REJECTION._replace(line=number, source=source, reason=reason, arrived=AS_OF + number)
-        for number, (source, reason) in enumerate([("a", "x"), ("a", "y"), ("b", "x"), ("a", "x")])
-    ]
-    store.add([], lines)
-    chosen = Selection(source="./a", path="a", reason="x")
-    assert [line for _, line in store.rejected.read(chosen)] == [lines[0], lines[3]]
-    assert store.rejected.groups(chosen) == [Group("a", "x", 2, AS_OF, AS_OF + 3)]
-    assert len(store.rejected.groups(Selection())) == 3
-    assert store.clear_rejections(chosen) == 2
-    assert list(store.rejections()) == lines[1:3]
+    assert list(rejections_of(store)) == [REJECTION]

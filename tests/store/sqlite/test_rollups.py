@@ -11,10 +11,12 @@ from behavstats.errors import UnknownUser
 from behavstats.model.page_view import PageView
 from behavstats.model.profile import window
 from behavstats.model.timestamps import DAY, HOUR
-from behavstats.store import Store
+from behavstats.store import create_store
 from behavstats.store.sqlite import queries, rollups
-from tests.store.sqlite.conftest import check_profile, few_are_many, load
+from behavstats.store.sqlite.store import SqliteStore
+from tests.store.sqlite.conftest import few_are_many
 from tests.support.histories import AS_OF, USERS, as_ofs, histories
+from tests.support.stores import check_profile, load
 
 TODAY = AS_OF - AS_OF % DAY
 
@@ -26,9 +28,9 @@ def forget(store, user):
 
 steps = st.lists(
     st.one_of(
-        st.tuples(st.just(Store.add), histories()),
+        st.tuples(st.just(SqliteStore.add), histories()),
         st.tuples(st.just(load), histories()),
-        st.tuples(st.just(Store.refresh_rollups), st.just(60)),
+        st.tuples(st.just(SqliteStore.refresh_rollups), st.just(60)),
         st.tuples(st.just(forget), st.sampled_from(USERS)),
     ),
     max_size=8,
@@ -41,7 +43,7 @@ def test_a_profile_out_of_summaries_is_what_the_oracle_says(tmp_path_factory, st
     """Late and repeated page views, users forgotten, settled or not, wherever the window lies."""
     with (
         pytest.MonkeyPatch.context() as monkeypatch,
-        Store.create(tmp_path_factory.mktemp("s") / "store.db", lock_timeout=10) as store,
+        create_store(tmp_path_factory.mktemp("s") / "store.db", lock_timeout=10) as store,
     ):
         few_are_many(monkeypatch)
         views = []
@@ -49,7 +51,7 @@ def test_a_profile_out_of_summaries_is_what_the_oracle_says(tmp_path_factory, st
             step(store, argument)
             if step is forget:
                 views = [view for view in views if view.user_id != argument]
-            elif step is not Store.refresh_rollups:
+            elif step is not SqliteStore.refresh_rollups:
                 views += argument
         for user_id in USERS:
             for as_of in as_ofs:
@@ -142,7 +144,7 @@ def test_reading_a_busy_user_touches_few_page_views(busy, monkeypatch):
 def statements(store, user, wanted):
     store.summary(user, wanted)
     executed = []
-    (connection,) = store._connections.idle
+    (connection,) = store.database.connections.idle
     connection.set_trace_callback(executed.append)
     store.summary(user, wanted)
     connection.set_trace_callback(None)
@@ -165,7 +167,7 @@ def test_a_busy_user_is_read_with_few_statements(busy):
 )
 def test_no_statement_of_a_read_goes_through_a_whole_table(store, query):
     """Each table is searched by its key."""
-    with store._reading() as connection:
+    with store.database.reading() as connection:
         values = [0] * (query.count("?") if "?1" not in query else 4)
         plan = [row[3] for row in connection.execute("EXPLAIN QUERY PLAN " + query, values)]
     tables = ("user", "page", "page_view", "summary")
@@ -181,9 +183,9 @@ def test_a_group_of_posts_takes_as_many_statements_for_many_users_as_for_few(sto
         views = [PageView(f"light{n}", AS_OF, "/") for n in range(count)]
         store.add(views)  # whose keys are remembered then
         executed = []
-        store._writer.set_trace_callback(executed.append)
+        store.database.writer.set_trace_callback(executed.append)
         store.add([PageView(view.user_id, AS_OF + count, "/") for view in views])
-        store._writer.set_trace_callback(None)
+        store.database.writer.set_trace_callback(None)
         return [text for text in executed if "INTO page_view" not in text]
 
     for number in range(2):  # the log is begun anew, and then has the store's state

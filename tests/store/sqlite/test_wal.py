@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from behavstats.model.page_view import PageView
-from behavstats.store import Store
-from tests.store.sqlite.conftest import VIEW, export
+from behavstats.store import create_store, open_store
 from tests.support.histories import AS_OF
+from tests.support.stores import VIEW, export
 
 
 def test_a_closed_store_is_one_file_without_a_wal(db):
     """Besides the two empty ones of its lock."""
-    with Store.create(db, lock_timeout=10) as store:
+    with create_store(db, lock_timeout=10) as store:
         store.add([VIEW])
     assert sorted(path.name for path in db.parent.glob("store.db*")) == [
         "store.db",
@@ -28,7 +28,7 @@ def test_a_closed_store_is_one_file_without_a_wal(db):
 def test_the_writer_has_the_pragmas_that_durability_rests_on(store):
     """WAL in the file; FULL synchronous, secure deletion, no checkpoints of SQLite's own."""
     store.add([VIEW])
-    writer = store._writer
+    writer = store.database.writer
     pragmas = ("journal_mode", "synchronous", "secure_delete", "wal_autocheckpoint", "mmap_size")
     values = [writer.execute(f"PRAGMA {pragma}").fetchone() for pragma in pragmas]
     assert values == [("wal",), (2,), (1,), (0,), (0,)]
@@ -36,7 +36,7 @@ def test_the_writer_has_the_pragmas_that_durability_rests_on(store):
 
 def test_a_wal_that_grows_large_is_copied_and_written_over(store, db, monkeypatch):
     """So that it does not grow with what is ingested, and has its length already."""
-    monkeypatch.setattr("behavstats.store.sqlite.store._LARGE_WAL", 100_000)
+    monkeypatch.setattr("behavstats.store.sqlite.database._LARGE_WAL", 100_000)
     sizes, of_store = [], []
     for start in range(0, 20_000, 100):
         store.add([PageView("u", AS_OF + start + number, "/") for number in range(100)])
@@ -49,7 +49,7 @@ def test_a_wal_that_grows_large_is_copied_and_written_over(store, db, monkeypatc
 
 def test_a_wal_that_grew_for_a_batch_does_not_stay_so(store, db, monkeypatch):
     """The next one who sends little has it emptied, and cut."""
-    monkeypatch.setattr("behavstats.store.sqlite.store._LARGE_WAL", 100_000)
+    monkeypatch.setattr("behavstats.store.sqlite.database._LARGE_WAL", 100_000)
     wal = Path(f"{db}-wal")
     store.add([VIEW])  # the first commit of a connection empties what others may have left
     store.add([PageView(f"u{number}", AS_OF, "/") for number in range(20_000)])
@@ -65,31 +65,32 @@ def test_how_far_a_wal_is_filled_is_told_whatever_filled_it_before(times):
     frames = range(600)
     with (
         TemporaryDirectory() as folder,
-        Store.create(Path(folder, "s.db"), lock_timeout=1) as store,
+        create_store(Path(folder, "s.db"), lock_timeout=1) as store,
     ):
         for time, commits in enumerate(times):
             for number, views in enumerate(commits):
                 store.add([PageView(f"{time}-{number}-{n}", AS_OF, f"/{n}") for n in range(views)])
-            (page,) = store._writer.execute("PRAGMA page_size").fetchone()
-            is_longer = [store._wal._is_longer(number * (page + 24)) for number in frames]
-            _, filled, _ = store._writer.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+            writer, wal = store.database.writer, store.database.wal
+            (page,) = writer.execute("PRAGMA page_size").fetchone()
+            is_longer = [wal._is_longer(number * (page + 24)) for number in frames]
+            _, filled, _ = writer.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
             assert is_longer == [number < filled for number in frames]
 
 
 def test_a_checkpoint_that_was_cut_off_leaves_a_store_that_opens(store, db):
     """Its file is shorter than its first page says; the WAL has the rest."""
     store.add([VIEW])
-    store.checkpoint()
+    store.maintain()
     before = db.stat().st_size
     store.add([PageView(f"u{number}", AS_OF, "/") for number in range(20_000)])
     wal = Path(f"{db}-wal").read_bytes()
-    store.checkpoint()
+    store.maintain()
     whole = db.read_bytes()
     for length in (before, before + 4096, (before + len(whole)) // 2):
         cut = db.with_name(f"cut{length}.db")
         cut.write_bytes(whole[:length])
         Path(f"{cut}-wal").write_bytes(wal)
-        with Store.create(cut, lock_timeout=1) as reopened:
+        with create_store(cut, lock_timeout=1) as reopened:
             assert export(reopened, "u19999") == [PageView("u19999", AS_OF, "/")]
             assert reopened.add([VIEW]) == 0
 
@@ -100,6 +101,6 @@ def test_a_copy_that_lost_wal_mode_gets_it_back(store, db):
     copy = db.with_name("copy.db")
     with closing(sqlite3.connect(db)) as connection:
         connection.execute(f"VACUUM INTO '{copy}'")
-    with Store.open(copy, lock_timeout=1) as copied:
+    with open_store(copy, lock_timeout=1) as copied:
         assert copied.add([VIEW, PageView("v", AS_OF, "/")]) == 1
-        assert copied._writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert copied.database.writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)

@@ -1,24 +1,21 @@
 """The store against the oracle, whatever the history."""
 
-import sqlite3
-from contextlib import closing
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from behavstats.errors import UnknownUser
-from behavstats.store import Store
-from tests.store.sqlite.conftest import check_profile, export
+from behavstats.store import create_store
 from tests.support.histories import USERS, as_ofs, batches
+from tests.support.stores import check_profile, export
 
 
 @settings(max_examples=150)
 @given(batches(), st.lists(as_ofs, min_size=1, max_size=3), st.integers(1, 90))
-def test_a_profile_from_the_store_is_what_the_oracle_says(tmp_path_factory, batches, as_ofs, days):
+def test_a_profile_from_the_store_is_what_the_oracle_says(engine, batches, as_ofs, days):
     """Whatever the history, however it was split and ordered, wherever the window lies."""
     views = [view for batch in batches for view in batch]
-    with Store.create(tmp_path_factory.mktemp("s") / "store.db", lock_timeout=10) as store:
+    with create_store(engine.new_address(), lock_timeout=10) as store:
         added = [store.add(batch) for batch in batches]
         assert sum(added) == len(set(views))
         for user_id in USERS:
@@ -28,13 +25,12 @@ def test_a_profile_from_the_store_is_what_the_oracle_says(tmp_path_factory, batc
 
 @settings(max_examples=50)
 @given(batches(), st.integers(0, 4))
-def test_after_forget_it_is_as_if_the_user_had_never_been(tmp_path_factory, batches, when):
+def test_after_forget_it_is_as_if_the_user_had_never_been(engine, batches, when):
     """Whatever came before; what comes later is all there is, and others do not change."""
     before, after = batches[:when], batches[when:]
-    folder = tmp_path_factory.mktemp("s")
     with (
-        Store.create(folder / "forgetful.db", lock_timeout=10) as store,
-        Store.create(folder / "innocent.db", lock_timeout=10) as innocent,
+        create_store(engine.new_address(), lock_timeout=10) as store,
+        create_store(engine.new_address(), lock_timeout=10) as innocent,
     ):
         for batch in before:
             store.add(batch)
@@ -49,9 +45,4 @@ def test_after_forget_it_is_as_if_the_user_had_never_been(tmp_path_factory, batc
             assert store.add(batch) == innocent.add(batch)
         for user_id in USERS:
             assert export(store, user_id) == export(innocent, user_id)
-        assert page_names(store) == page_names(innocent)
-
-
-def page_names(store):
-    with closing(sqlite3.connect(store.path)) as connection:
-        return sorted(connection.execute("SELECT name FROM page WHERE name IS NOT NULL"))
+        assert engine.page_names(store) == engine.page_names(innocent)

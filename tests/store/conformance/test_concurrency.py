@@ -6,13 +6,12 @@ import pytest
 
 from behavstats.model.page_view import PageView
 from behavstats.model.profile import window
-from behavstats.store import Store
-from behavstats.store.sqlite.lock import StoreLock
-from tests.store.sqlite.conftest import VIEW, export
+from behavstats.store import create_store, open_store
 from tests.support.histories import AS_OF
+from tests.support.stores import VIEW, export
 
 
-def test_a_store_can_be_opened_at_any_moment_of_a_growing_ingest(store, db):
+def test_a_store_can_be_opened_at_any_moment_of_a_growing_ingest(store, address):
     """Checkpoints run meanwhile, and the file is longer from moment to moment."""
     stop = threading.Event()
     errors = []
@@ -20,7 +19,7 @@ def test_a_store_can_be_opened_at_any_moment_of_a_growing_ingest(store, db):
     def reopen():
         while not stop.is_set():
             try:
-                Store.open(db, lock_timeout=30).close()
+                open_store(address, lock_timeout=30).close()
             except Exception as error:
                 errors.append(error)
 
@@ -28,36 +27,26 @@ def test_a_store_can_be_opened_at_any_moment_of_a_growing_ingest(store, db):
     opener.start()
     for start in range(0, 60_000, 2000):
         store.add([PageView(f"user{start + n}", AS_OF, f"/{start + n}") for n in range(2000)])
-        store.checkpoint()
+        store.maintain()
     stop.set()
     opener.join()
     assert errors == []
 
 
-def test_a_store_used_again_after_its_close_knows_what_happened_meanwhile(db):
+def test_a_store_used_again_after_its_close_knows_what_happened_meanwhile(address):
     """It opens a new connection, and has forgotten the keys of the old one."""
-    store = Store.create(db, lock_timeout=1)
+    store = create_store(address, lock_timeout=1)
     store.add([VIEW])
     store.close()
-    with Store.open(db, lock_timeout=1) as other:
+    with open_store(address, lock_timeout=1) as other:
         other.forget("u")
     store.add([VIEW])
     assert export(store, "u") == [VIEW]
     store.close()
 
 
-def test_closing_while_another_holds_the_store_is_no_error(db):
-    """Everything is stored by then; the WAL is the other's to empty."""
-    store = Store.create(db, lock_timeout=0.05)
-    store.add([VIEW])
-    with StoreLock(db, lock_timeout=1).held():
-        store.close()
-    with Store.open(db, lock_timeout=1) as again:
-        assert export(again, "u") == [VIEW]
-
-
 @pytest.mark.parametrize("_round", range(10))
-def test_many_makers_of_one_store_make_one(db, _round):
+def test_many_makers_of_one_store_make_one(address, _round):
     """The first makes it, the others find it, also while it is being made."""
     stores, errors = [], []
     start = threading.Barrier(8)
@@ -65,7 +54,7 @@ def test_many_makers_of_one_store_make_one(db, _round):
     def make():
         start.wait()
         try:
-            stores.append(Store.create(db, lock_timeout=60))
+            stores.append(create_store(address, lock_timeout=60))
         except Exception as error:
             errors.append(error)
 
@@ -102,9 +91,12 @@ def test_readers_in_threads_see_whole_batches(store):
     assert seen == {1}
 
 
-def test_a_forgotten_user_does_not_live_on_in_another_stores_memory(db):
+def test_a_forgotten_user_does_not_live_on_in_another_stores_memory(address):
     """Two stores on one file, each with its own memory of keys."""
-    with Store.create(db, lock_timeout=10) as one, Store.open(db, lock_timeout=10) as other:
+    with (
+        create_store(address, lock_timeout=10) as one,
+        open_store(address, lock_timeout=10) as other,
+    ):
         one.add([VIEW])
         other.add([VIEW])
         other.forget("u")
