@@ -1,4 +1,4 @@
-"""What the tests of followed files share: lines, and following them in this process."""
+"""Helpers for tests of followed files: lines, and a watcher in this process."""
 
 import os
 import threading
@@ -22,7 +22,7 @@ def lines(*numbers):
 
 
 def drain(store, *paths):
-    """Take what is there, as a new process would."""
+    """Ingest what the files hold now, as a new process would."""
     watcher = Watcher([str(path) for path in paths], store, system_clock, Stop())
     return watcher.run(once=True)
 
@@ -34,7 +34,7 @@ def users(store):
 
 
 def sources(store):
-    """The sources by their file's name: offset, lines and rejected."""
+    """Return offset, lines and rejected lines of the sources, by the name of the file."""
     return {
         os.path.basename(source.name): (
             source.checkpoint.offset,
@@ -48,7 +48,7 @@ def sources(store):
 
 @contextmanager
 def following(store, *paths):
-    """Follow in a thread."""
+    """Follow files in a thread."""
     stop = Stop()
     watcher = Watcher([str(path) for path in paths], store, system_clock, stop)
     thread = threading.Thread(target=watcher.follow)

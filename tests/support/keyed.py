@@ -1,4 +1,4 @@
-"""What the tests of keys and the contract share: a server with keys, and good requests."""
+"""Helpers for tests of keys and of the contract: a server with keys, and valid requests."""
 
 import json
 import os
@@ -23,7 +23,7 @@ SEND = "/v1/page"
 
 
 class Edge(ServerProcess):
-    """A server whose log is in a file; with keys, given by environment, or without."""
+    """A server whose log is a file; `keys` are set in its environment."""
 
     def __init__(self, folder: Path, *options: str, keys: dict[str, str] = KEYS) -> None:
         self.db = folder / "store.db"
@@ -34,24 +34,24 @@ class Edge(ServerProcess):
 
     @property
     def log(self) -> str:
-        """All that it has written so far."""
+        """What the server has logged so far."""
         return self._log.read_text()
 
     def ask(self, operation: Operation, user_id: str = "u", **headers: str) -> tuple[int, Any, Any]:
-        """Make a good request for an operation; `_` in a header's name stands for a dash."""
+        """Make a valid request for an operation; `_` in the name of a header stands for a dash."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         path = path_of(operation, user_id)
         return self.request(operation.method, path, body_of(operation, user_id), named)
 
     def send(self, user_id: str, **headers: str) -> int:
-        """Send a page view; return the status of the answer."""
+        """Send a page view, and return the status of the response."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.request("POST", SEND, page_view(user_id), named)[0]
 
 
 @contextmanager
 def running(folder: Path, *options: str, keys: dict[str, str] = KEYS):
-    """Run a server of its own."""
+    """Run a server while the context lasts."""
     server = Edge(folder, *options, keys=keys)
     try:
         yield server
@@ -65,7 +65,7 @@ def bearer(key: str) -> dict[str, str]:
 
 
 def basic(user: str, password: str = "") -> dict[str, str]:
-    """Return what a client that knows of Basic sends for a user, be it with no password."""
+    """Return the header for Basic authentication."""
     return {"Authorization": "Basic " + b64encode(f"{user}:{password}".encode()).decode()}
 
 
@@ -78,7 +78,7 @@ WAYS = {
     "query": lambda key: ({}, f"?writeKey={key}", {}),
     "body": lambda key: ({}, "", {"writeKey": key}),
 }
-"""The ways to give a key: headers, what is added to the path, and to the body."""
+"""The ways to send a key: headers, an addition to the path, and one to the body."""
 
 
 def page_view(user_id: str, **more: Any) -> bytes:
@@ -91,7 +91,7 @@ def message(kind: str | None, user_id: str, **more: Any) -> dict[str, Any]:
 
 
 def body_of(operation: Operation, user_id: str = "u", **more: Any) -> bytes | None:
-    """Return a body that an operation takes."""
+    """Return a valid body for an operation."""
     if not operation.takes:
         return None
     if Batch in operation.takes:
@@ -100,16 +100,16 @@ def body_of(operation: Operation, user_id: str = "u", **more: Any) -> bytes | No
 
 
 def path_of(operation: Operation, user_id: str = "u", key: str = WRONG_KEY) -> str:
-    """Return a path of an operation; `key` stands where the path has one."""
+    """Return a path for an operation; `key` is used if the path has a key."""
     values = {"user_id": quote(user_id, safe=""), "key": key, "file": "swagger-ui.css"}
     return operation.path.format(**values)
 
 
 def named(operation: Operation) -> str:
-    """Return what a test of an operation is called by."""
+    """Return the name of an operation for the id of a test."""
     return f"{operation.method} {operation.path}"
 
 
 def operations(*needs: int) -> list[Operation]:
-    """Return the operations that need one of some rights; without any, all."""
+    """Return the operations that need one of these scopes; without a scope, all operations."""
     return [operation for operation in OPERATIONS if not needs or operation.need in needs]
