@@ -10,7 +10,7 @@ import socket
 _FIRST, _EACH, _RANGES = 16_000, 500, 32
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 _START = _FIRST + _WORKER % _RANGES * _EACH
-# One port after the other, so that none is used again soon; from a random start, since another pytest
+# One port after the other, so that none is used again soon; from a random one, since another pytest
 # may run on this machine.
 _PORTS = itertools.islice(
     itertools.cycle(range(_START, _START + _EACH)), random.SystemRandom().randrange(_EACH), None
