@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from behavstats.decode.event import decode_event
 from behavstats.decode.lines import decode_lines, encode_lines
 from behavstats.errors import InvalidInput
-from behavstats.model.line_block import Block
+from behavstats.model.line_block import BYTE_ORDER_MARK, Block
 from behavstats.model.page_view import MAX_AHEAD, PageView, check_name, check_user_id
 from behavstats.model.timestamps import parse_instant
 from tests.support.histories import histories
@@ -167,6 +167,7 @@ lines = st.one_of(
     st.builds(body, name=st.text(max_size=5)),
     st.just(body()),
     st.sampled_from([b"", b" ", b"{}", body() + body(), body() + b"\r", b"\xff", b"}", b"{"]),
+    st.sampled_from([BYTE_ORDER_MARK, BYTE_ORDER_MARK + body(), BYTE_ORDER_MARK + b"{"]),
     st.binary(max_size=10).filter(lambda line: b"\n" not in line),
 )
 
@@ -177,7 +178,7 @@ def test_a_block_gives_the_same_as_its_lines_one_by_one(lines, newline):
     text = b"\n".join(lines) + (b"\n" if newline else b"")
     expected_views, expected_bad = [], []
     for number, one in enumerate(lines, start=10):
-        stripped = one.removesuffix(b"\r")
+        stripped = one.removesuffix(b"\r").removeprefix(BYTE_ORDER_MARK)
         if not stripped.strip(b" \t"):
             continue
         try:
@@ -198,7 +199,7 @@ def test_encoded_page_views_are_decoded_unchanged(views):
 
 def test_a_byte_order_mark_before_any_line_is_skipped():
     """Joined files have marks in the middle; the offset of a rejection is behind the mark."""
-    mark = b"\xef\xbb\xbf"
+    mark = BYTE_ORDER_MARK
     text = b"\n".join([body(), mark + body(name="/b"), mark, mark + b"{", body(name="/c")])
     decoded = decode_lines(block(text), NOW)
     assert [view.name for view in decoded.views] == ["/", "/b", "/c"]
