@@ -6,7 +6,15 @@ import msgspec
 
 from behavstats.decode.json_errors import Misfit, malformed, misfit, must_be, type_of
 from behavstats.decode.segment import Arrival, Other, from_message
-from behavstats.decode.wire import OTHERS, PAGES, THEIRS, Message, Typed, WireEvent, may_be_ours
+from behavstats.decode.wire import (
+    OTHERS,
+    PAGES,
+    THEIRS,
+    Message,
+    Typed,
+    WireEvent,
+    may_be_own_format,
+)
 from behavstats.errors import InvalidInput
 from behavstats.model.page_view import PageView, check_instant, check_name, check_user_id
 from behavstats.model.timestamps import parse_instant
@@ -57,7 +65,7 @@ def _as_other(body: bytes, kind: str) -> Other:
 
 def _decoded(body: bytes, assumed: str | None) -> WireEvent | Message | Other:
     """Decode the format that the keys mark; raises InvalidInput if the JSON fits neither format."""
-    if not may_be_ours(body):
+    if not may_be_own_format(body):
         message = _as_message(body)
         if message is not None and message.is_marked:
             return message

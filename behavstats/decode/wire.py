@@ -179,7 +179,7 @@ class Message(Typed, gc=False, rename="camel"):
         return self.timestamp or self.original_timestamp or None
 
 
-def may_be_ours(text: bytes) -> bool:
+def may_be_own_format(text: bytes) -> bool:
     """Return whether a JSON text may have the key of our own format, also if it has escapes."""
     return b'"user_id"' in text or b"\\u00" in text
 
