@@ -7,9 +7,9 @@ import msgspec
 from behavstats.decode.json_errors import Misfit, malformed, misfit, must_be, type_of
 from behavstats.decode.segment import Arrival, Other, from_message
 from behavstats.decode.wire import (
-    OTHERS,
-    PAGES,
-    THEIRS,
+    OTHER_KINDS,
+    PAGE_KINDS,
+    SEGMENT_KEYS,
     Message,
     Typed,
     WireEvent,
@@ -38,7 +38,7 @@ def decode_event(body: bytes, now: int, arrival: Arrival | None = None) -> PageV
     kind = arrival.kind if arrival else None
     try:
         body.decode()  # msgspec does not check the keys that it skips
-        event = _as_other(body, kind) if kind in OTHERS else _decoded(body, kind)
+        event = _as_other(body, kind) if kind in OTHER_KINDS else _decoded(body, kind)
     except UnicodeDecodeError as error:
         at = f"byte {error.start:,}"
         raise InvalidInput("invalid_utf8", f"the text is not UTF-8 ({at})") from None
@@ -77,7 +77,7 @@ def _decoded(body: bytes, assumed: str | None) -> WireEvent | Message | Other:
         values = _raw_decoder.decode(body)
     except msgspec.ValidationError:
         raise InvalidInput("not_an_object", "the JSON is not an object") from None
-    if "user_id" not in values and any(key in values for key in THEIRS):
+    if "user_id" not in values and any(key in values for key in SEGMENT_KEYS):
         try:
             return _message_decoder.decode(body)
         except msgspec.ValidationError as error:
@@ -104,6 +104,6 @@ def _other_or_error(body: bytes, assumed: str | None, found: Misfit) -> Other:
     """
     with suppress(msgspec.ValidationError):
         kind = _typed_decoder.decode(body).kind(assumed)
-        if kind not in PAGES:
+        if kind not in PAGE_KINDS:
             return Other(kind)
     raise InvalidInput("wrong_type", *found)

@@ -3,7 +3,7 @@
 from hashlib import blake2b
 from typing import NamedTuple
 
-from behavstats.decode.wire import PAGES, Message
+from behavstats.decode.wire import PAGE_KINDS, Message
 from behavstats.errors import InvalidInput
 from behavstats.model.page_view import (
     MAX_AHEAD,
@@ -63,7 +63,7 @@ def from_message(message: Message, now: int, arrival: Arrival | None) -> PageVie
     `now` is in ms since the epoch. Raises InvalidInput if the page view is not valid.
     """
     kind = message.kind(arrival.kind if arrival else None)
-    if kind not in PAGES:
+    if kind not in PAGE_KINDS:
         return Other(kind)
     claimed_time = None if message.time is None else parse_instant(message.time)
     instant = _instant(message, claimed_time, arrival)

@@ -67,7 +67,7 @@ def decode_block(block: Block, now: int) -> Decoded:
     return Decoded(columns, rejections, others)
 
 
-def decode_plain(texts: Sequence[bytes], now: int) -> list[PageView | None]:
+def decode_fast_path(texts: Sequence[bytes], now: int) -> list[PageView | None]:
     """Return the page views of messages, or None for those that `decode_event` has to decode.
 
     These are invalid or unusual messages, and those whose time may depend on their arrival. `now`

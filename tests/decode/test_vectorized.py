@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from behavstats.decode.event import decode_event
 from behavstats.decode.lines import decode_lines
 from behavstats.decode.segment import Arrival
-from behavstats.decode.vectorized import decode_block, decode_plain
+from behavstats.decode.vectorized import decode_block, decode_fast_path
 from behavstats.model.columns import BatchBuilder
 from behavstats.model.line_block import Block
 from behavstats.model.timestamps import parse_instant
@@ -110,7 +110,7 @@ def test_a_block_in_columns_gives_the_same_as_its_lines_one_by_one(lines, newlin
 @given(st.lists(lines.filter(bytes.strip), min_size=1))
 def test_the_fast_path_gives_the_same_as_decoding_messages_one_by_one(messages):
     """It leaves out messages whose time may depend on their arrival."""
-    for text, view in zip(messages, decode_plain(messages, NOW), strict=True):
+    for text, view in zip(messages, decode_fast_path(messages, NOW), strict=True):
         assert view is None or view == decode_event(text, NOW, Arrival(NOW))
         assert view is not None or text not in (body(), message()) or len({*messages}) > 1
 
@@ -118,9 +118,9 @@ def test_the_fast_path_gives_the_same_as_decoding_messages_one_by_one(messages):
 def test_valid_messages_are_decoded_on_the_fast_path():
     """This holds for both formats, if all messages have the same format."""
     for text in (body(), message(), message(category="C")):
-        assert None not in decode_plain([text] * 3, NOW)
+        assert None not in decode_fast_path([text] * 3, NOW)
     for slow in (message(sentAt="2026-11-15T10:00:00Z"), message(timestamp=None)):
-        assert decode_plain([slow], NOW) == [None]
+        assert decode_fast_path([slow], NOW) == [None]
 
 
 @pytest.mark.parametrize("bad", BAD)
