@@ -6,8 +6,8 @@ from typing import NamedTuple
 from behavstats.decode.wire import PAGE_KINDS, Message
 from behavstats.errors import InvalidInput
 from behavstats.model.page_view import (
+    KEYLESS_SENDER,
     MAX_AHEAD,
-    OF_ALL_WITHOUT_KEYS,
     PageView,
     check_instant,
     check_name,
@@ -36,7 +36,7 @@ class Arrival(NamedTuple):
     instant: int
     behind: int | None = None
     kind: str | None = None
-    sender: int = OF_ALL_WITHOUT_KEYS
+    sender: int = KEYLESS_SENDER
 
 
 def clock_behind(arrived: int, sent_at: object) -> int | None:
