@@ -1,4 +1,4 @@
-"""Helpers for tests of followed files: lines, and a watcher in this process."""
+"""What the tests of followed files share: lines, and following them in this process."""
 
 import os
 import threading
@@ -22,7 +22,7 @@ def lines(*numbers):
 
 
 def drain(store, *paths):
-    """Ingest what the files hold now, as a new process would."""
+    """Take what is there, as a new process would."""
     watcher = Watcher([str(path) for path in paths], store, system_clock, Stop())
     return watcher.run(once=True)
 
@@ -48,7 +48,7 @@ def sources(store):
 
 @contextmanager
 def following(store, *paths):
-    """Follow files in a thread."""
+    """Follow in a thread."""
     stop = Stop()
     watcher = Watcher([str(path) for path in paths], store, system_clock, stop)
     thread = threading.Thread(target=watcher.follow)

@@ -34,11 +34,11 @@ class Edge(ServerProcess):
 
     @property
     def log(self) -> str:
-        """What the server has logged so far."""
+        """All that it has written so far."""
         return self._log.read_text()
 
     def ask(self, operation: Operation, user_id: str = "u", **headers: str) -> tuple[int, Any, Any]:
-        """Make a valid request for an operation; `_` in the name of a header stands for a dash."""
+        """Make a good request for an operation; `_` in a header's name stands for a dash."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         path = path_of(operation, user_id)
         return self.request(operation.method, path, body_of(operation, user_id), named)
@@ -91,7 +91,7 @@ def message(kind: str | None, user_id: str, **more: Any) -> dict[str, Any]:
 
 
 def body_of(operation: Operation, user_id: str = "u", **more: Any) -> bytes | None:
-    """Return a valid body for an operation."""
+    """Return a body that an operation takes."""
     if not operation.takes:
         return None
     if Batch in operation.takes:
@@ -100,16 +100,16 @@ def body_of(operation: Operation, user_id: str = "u", **more: Any) -> bytes | No
 
 
 def path_of(operation: Operation, user_id: str = "u", key: str = WRONG_KEY) -> str:
-    """Return a path for an operation; `key` is used if the path has a key."""
+    """Return a path of an operation; `key` stands where the path has one."""
     values = {"user_id": quote(user_id, safe=""), "key": key, "file": "swagger-ui.css"}
     return operation.path.format(**values)
 
 
 def named(operation: Operation) -> str:
-    """Return the name of an operation for the id of a test."""
+    """Return what a test of an operation is called by."""
     return f"{operation.method} {operation.path}"
 
 
 def operations(*needs: int) -> list[Operation]:
-    """Return the operations that need one of these scopes; without a scope, all operations."""
+    """Return the operations that need one of some rights; without any, all."""
     return [operation for operation in OPERATIONS if not needs or operation.need in needs]

@@ -1,7 +1,7 @@
-"""Runs behavstats with other limits: patched.py MODULE.NAME=NUMBER... -- ARGUMENT...
+"""Runs behavstats with other limits than its own: patched.py MODULE.NAME=NUMBER... -- ARGUMENT...
 
-So a test does not have to send as much as the real limit allows, or to be as fast.
-`lock_timeout=NUMBER` sets for how many seconds a server waits for the store.
+A test then need not send as much as a limit really allows, nor be as fast. `lock_timeout=NUMBER` is
+for how many seconds a server waits for the store.
 """
 
 import importlib
@@ -12,7 +12,7 @@ from behavstats.__main__ import main
 
 
 def patch(limit: str) -> None:
-    """Set a name of a module to another value."""
+    """Give a name of a module another value."""
     place, _, value = limit.partition("=")
     if place == "lock_timeout":
         given = config.Settings
