@@ -2,7 +2,7 @@
 
 import msgspec
 
-from behavstats.model.page_view import OF_FILES, Rejection
+from behavstats.model.page_view import FILE_SENDER, Rejection
 from behavstats.model.timestamps import format_instant
 
 _decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -19,7 +19,7 @@ def exported(rejection: Rejection) -> bytes | None:
     text = rejection.text
     if rejection.length > len(text):
         return None
-    if rejection.sender == OF_FILES or rejection.arrived is None:
+    if rejection.sender == FILE_SENDER or rejection.arrived is None:
         return text
     try:
         values = _decoder.decode(text)

@@ -6,7 +6,15 @@ import msgspec
 
 from behavstats.decode.json_errors import Misfit, malformed, misfit, must_be, type_of
 from behavstats.decode.segment import Arrival, Other, from_message
-from behavstats.decode.wire import OTHERS, PAGES, THEIRS, Message, Typed, WireEvent, may_be_ours
+from behavstats.decode.wire import (
+    OTHER_KINDS,
+    PAGE_KINDS,
+    SEGMENT_KEYS,
+    Message,
+    Typed,
+    WireEvent,
+    may_be_own_format,
+)
 from behavstats.errors import InvalidInput
 from behavstats.model.page_view import PageView, check_instant, check_name, check_user_id
 from behavstats.model.timestamps import parse_instant
@@ -30,7 +38,7 @@ def decode_event(body: bytes, now: int, arrival: Arrival | None = None) -> PageV
     kind = arrival.kind if arrival else None
     try:
         body.decode()  # msgspec does not check the keys that it skips
-        event = _as_other(body, kind) if kind in OTHERS else _decoded(body, kind)
+        event = _as_other(body, kind) if kind in OTHER_KINDS else _decoded(body, kind)
     except UnicodeDecodeError as error:
         at = f"byte {error.start:,}"
         raise InvalidInput("invalid_utf8", f"the text is not UTF-8 ({at})") from None
@@ -57,7 +65,7 @@ def _as_other(body: bytes, kind: str) -> Other:
 
 def _decoded(body: bytes, assumed: str | None) -> WireEvent | Message | Other:
     """Decode the format that the keys mark; raises InvalidInput if the JSON fits neither format."""
-    if not may_be_ours(body):
+    if not may_be_own_format(body):
         message = _as_message(body)
         if message is not None and message.is_marked:
             return message
@@ -69,7 +77,7 @@ def _decoded(body: bytes, assumed: str | None) -> WireEvent | Message | Other:
         values = _raw_decoder.decode(body)
     except msgspec.ValidationError:
         raise InvalidInput("not_an_object", "the JSON is not an object") from None
-    if "user_id" not in values and any(key in values for key in THEIRS):
+    if "user_id" not in values and any(key in values for key in SEGMENT_KEYS):
         try:
             return _message_decoder.decode(body)
         except msgspec.ValidationError as error:
@@ -96,6 +104,6 @@ def _other_or_error(body: bytes, assumed: str | None, found: Misfit) -> Other:
     """
     with suppress(msgspec.ValidationError):
         kind = _typed_decoder.decode(body).kind(assumed)
-        if kind not in PAGES:
+        if kind not in PAGE_KINDS:
             return Other(kind)
     raise InvalidInput("wrong_type", *found)

@@ -3,11 +3,11 @@
 from hashlib import blake2b
 from typing import NamedTuple
 
-from behavstats.decode.wire import PAGES, Message
+from behavstats.decode.wire import PAGE_KINDS, Message
 from behavstats.errors import InvalidInput
 from behavstats.model.page_view import (
+    KEYLESS_SENDER,
     MAX_AHEAD,
-    OF_ALL_WITHOUT_KEYS,
     PageView,
     check_instant,
     check_name,
@@ -36,7 +36,7 @@ class Arrival(NamedTuple):
     instant: int
     behind: int | None = None
     kind: str | None = None
-    sender: int = OF_ALL_WITHOUT_KEYS
+    sender: int = KEYLESS_SENDER
 
 
 def clock_behind(arrived: int, sent_at: object) -> int | None:
@@ -63,7 +63,7 @@ def from_message(message: Message, now: int, arrival: Arrival | None) -> PageVie
     `now` is in ms since the epoch. Raises InvalidInput if the page view is not valid.
     """
     kind = message.kind(arrival.kind if arrival else None)
-    if kind not in PAGES:
+    if kind not in PAGE_KINDS:
         return Other(kind)
     claimed_time = None if message.time is None else parse_instant(message.time)
     instant = _instant(message, claimed_time, arrival)

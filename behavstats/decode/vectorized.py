@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from behavstats.decode.lines import Lines, decode_lines
 from behavstats.decode.timestamps_vectorized import parse_timestamps
-from behavstats.decode.wire import Message, WireEvent, may_be_ours
+from behavstats.decode.wire import Message, WireEvent, may_be_own_format
 from behavstats.errors import InvalidInput
 from behavstats.model.columns import Instants, Numbering, Numbers, PageViews
 from behavstats.model.line_block import Block
@@ -67,7 +67,7 @@ def decode_block(block: Block, now: int) -> Decoded:
     return Decoded(columns, rejections, others)
 
 
-def decode_plain(texts: Sequence[bytes], now: int) -> list[PageView | None]:
+def decode_fast_path(texts: Sequence[bytes], now: int) -> list[PageView | None]:
     """Return the page views of messages, or None for those that `decode_event` has to decode.
 
     These are invalid or unusual messages, and those whose time may depend on their arrival. `now`
@@ -138,7 +138,7 @@ def _decode_some(texts: Sequence[bytes], as_message: _AsEvent) -> tuple[list[Wir
     """
     # Not `Decoder.decode_lines`, which takes any white space for the end of a line.
     decoded = map(_decoder.decode, texts)
-    if not may_be_ours(texts[0]):
+    if not may_be_own_format(texts[0]):
         decoded = map(as_message, map(_message, texts))
     return _results_and_failures(decoded)
 
@@ -162,7 +162,7 @@ def _results_and_failures(results: "map[WireEvent]") -> tuple[list[WireEvent], l
 
 
 def _message(text: bytes) -> Message:
-    if may_be_ours(text):
+    if may_be_own_format(text):
         raise ValueError("this may be our own format")
     return _message_decoder.decode(text)
 

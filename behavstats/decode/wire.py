@@ -15,7 +15,7 @@ from behavstats.errors import InvalidInput
 KINDS = ("page", "screen", "track", "identify", "group", "alias")
 """The kinds of messages."""
 
-PAGES, OTHERS = KINDS[:2], KINDS[2:]
+PAGE_KINDS, OTHER_KINDS = KINDS[:2], KINDS[2:]
 """The kinds that are page views, and the other kinds, which are counted and not stored."""
 
 # Descriptions for the schema; `check_user_id` and the like do the checks.
@@ -37,7 +37,7 @@ INSTANT = Meta(
     extra_json_schema={"format": "date-time"},
 )
 
-THEIRS = ("userId", "anonymousId", "type", "messageId")
+SEGMENT_KEYS = ("userId", "anonymousId", "type", "messageId")
 """Keys that mark a Segment message, unless it has `user_id`, which marks our own format."""
 
 _Id = str | int | None  # a whole number counts as the text of its digits
@@ -169,7 +169,7 @@ class Message(Typed, gc=False, rename="camel"):
 
         Raises ValueError if the message is not a page view, or if this depends on its arrival.
         """
-        if self.type not in PAGES or not self.time:
+        if self.type not in PAGE_KINDS or not self.time:
             raise ValueError("the type or the time is missing, or this is not a page view")
         return WireEvent(self.user, self.page, self.time)
 
@@ -179,7 +179,7 @@ class Message(Typed, gc=False, rename="camel"):
         return self.timestamp or self.original_timestamp or None
 
 
-def may_be_ours(text: bytes) -> bool:
+def may_be_own_format(text: bytes) -> bool:
     """Return whether a JSON text may have the key of our own format, also if it has escapes."""
     return b'"user_id"' in text or b"\\u00" in text
 

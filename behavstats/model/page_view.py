@@ -13,8 +13,8 @@ MAX_NAME_BYTES = 2048
 MAX_AHEAD = 24 * HOUR
 """How far ahead of the clock a page view may be, in ms."""
 
-OF_FILES, OF_ALL_WITHOUT_KEYS = 0, 1
-"""Senders: all files and standard input; all clients of a server without keys."""
+FILE_SENDER, KEYLESS_SENDER = 0, 1
+"""The `sender` of rejections from files and standard input, and from clients without a key."""
 
 
 class PageView(msgspec.Struct, frozen=True, gc=False):
@@ -38,7 +38,7 @@ class Rejection(NamedTuple):
 
     `line` is counted from 1; `offset` and `length` are in bytes of the source; `arrived` is in ms
     since the epoch, None if it is not known; `sender` identifies the client for the limits on what
-    is kept (see `OF_FILES`).
+    is kept (see `FILE_SENDER`).
     """
 
     source: str
@@ -49,7 +49,7 @@ class Rejection(NamedTuple):
     message: str
     text: bytes
     arrived: int | None = None
-    sender: int = OF_FILES
+    sender: int = FILE_SENDER
 
     @property
     def size(self) -> int:

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from hmac import compare_digest
 
 from behavstats.errors import AccessDenied, InvalidInput, NotAuthenticated
-from behavstats.model.page_view import OF_ALL_WITHOUT_KEYS
+from behavstats.model.page_view import KEYLESS_SENDER
 
 SHORTEST_KEY = 16
 """Characters."""
@@ -72,9 +72,9 @@ class Keys:
         Too short a digest to tell the key by, even if it is one that could be guessed.
         """
         if not self._rights or key is None:
-            return OF_ALL_WITHOUT_KEYS
+            return KEYLESS_SENDER
         digest = blake2b(_digest(key), digest_size=3).digest()
-        return OF_ALL_WITHOUT_KEYS + 1 + int.from_bytes(digest, "big")
+        return KEYLESS_SENDER + 1 + int.from_bytes(digest, "big")
 
     def _right(self, digest: bytes) -> Need:
         # Compared with each, also after one has fitted.

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 import behavstats
-from behavstats.decode.wire import OTHERS, PAGES, Message, WireEvent
+from behavstats.decode.wire import OTHER_KINDS, PAGE_KINDS, Message, WireEvent
 from behavstats.errors import (
     AccessDenied,
     BehavstatsError,
@@ -209,7 +209,7 @@ def _failures(
 
 def _wrong(operation: Operation) -> InvalidInput:
     """Return an example of what may be wrong in a request."""
-    if operation.kind in OTHERS:  # nothing in them has to be right but that they are objects
+    if operation.kind in OTHER_KINDS:  # nothing in them has to be right but that they are objects
         return InvalidInput("not_an_object", "the JSON is not an object")
     if operation.takes:
         return InvalidInput("wrong_type", "user_id must be text, not a number", "user_id")
@@ -246,7 +246,7 @@ def _taken(operation: Operation) -> Schema:
     if Batch in operation.takes:
         schema = _reference("Batch")
         values = {name: {"batch": [value]} for name, value in values.items()}
-    elif operation.kind in PAGES:
+    elif operation.kind in PAGE_KINDS:
         schema = {"anyOf": [_reference("WireEvent"), _reference("MessageForPage")]}
     else:
         schema = {"type": "object"}

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from behavstats.decode.wire import NAME, OTHERS, PAGES, THEIRS, TIMESTAMP, USER_ID
+from behavstats.decode.wire import NAME, OTHER_KINDS, PAGE_KINDS, SEGMENT_KEYS, TIMESTAMP, USER_ID
 
 Schema = dict[str, Any]
 
@@ -57,10 +57,10 @@ def message_schemas(message: Schema, reference: Callable[[str], Schema]) -> dict
     """
     whole, page_view = reference("Message"), reference("PageMessage")
     untold = {"properties": {"type": _NOT_TOLD}}
-    page = _all(page_view, _having(type={"enum": [*PAGES]}))
-    other = _all(_NOT_OURS, _having(type={"enum": [*OTHERS]}))
+    page = _all(page_view, _having(type={"enum": [*PAGE_KINDS]}))
+    other = _all(_NOT_OURS, _having(type={"enum": [*OTHER_KINDS]}))
     no_event = {"properties": {"event": {"type": "null"}}}
-    marked = _any(*({"required": [key]} for key in THEIRS))
+    marked = _any(*({"required": [key]} for key in SEGMENT_KEYS))
     schemas = {
         "Message": message | {"properties": message["properties"] | _NOT_OURS["properties"]},
         "PageMessage": {

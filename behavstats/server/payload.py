@@ -13,7 +13,7 @@ from msgspec import Meta, Raw
 from behavstats.decode.event import decode_event
 from behavstats.decode.json_errors import malformed, misfit
 from behavstats.decode.segment import Arrival, Other
-from behavstats.decode.wire import THEIRS
+from behavstats.decode.wire import SEGMENT_KEYS
 from behavstats.errors import InvalidInput, TooLarge
 from behavstats.model.line_block import BYTE_ORDER_MARK, MAX_LINE_BYTES
 from behavstats.model.page_view import PageView, Rejection
@@ -117,7 +117,7 @@ class Lines(NamedTuple):
 _envelope_decoder = msgspec.json.Decoder(Envelope)
 _batch_decoder = msgspec.json.Decoder(Batch)
 _text_decoder = msgspec.json.Decoder(str)
-_MARKS = ("user_id", *THEIRS, "batch")
+_MARKS = ("user_id", *SEGMENT_KEYS, "batch")
 _marks_decoder = msgspec.json.Decoder(
     msgspec.defstruct("_Marks", [(mark, Raw, _absent) for mark in _MARKS])
 )
@@ -287,9 +287,9 @@ def _plain(texts: list[bytes], arrival: Arrival) -> Sequence[PageView | None]:
     is_plain = len(texts) >= _WORTH_COLUMNS and not (arrival.behind or arrival.kind)
     if not is_plain or max(map(len, texts)) > MAX_LINE_BYTES:
         return [None] * len(texts)
-    from behavstats.decode.vectorized import decode_plain  # and NumPy with it
+    from behavstats.decode.vectorized import decode_fast_path  # and NumPy with it
 
-    return decode_plain(texts, arrival.instant)
+    return decode_fast_path(texts, arrival.instant)
 
 
 def _decoded(text: bytes, arrival: Arrival) -> PageView | Other:

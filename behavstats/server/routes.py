@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from behavstats.decode.wire import INSTANT, KINDS, PAGES, USER_ID, Message, WireEvent
+from behavstats.decode.wire import INSTANT, KINDS, PAGE_KINDS, USER_ID, Message, WireEvent
 from behavstats.errors import BehavstatsError, NothingThere, UnknownUser
 from behavstats.model.profile import MAX_DAYS, Profile
 from behavstats.server.auth import KEY_IN_QUERY, Need
@@ -172,13 +172,13 @@ _UNKNOWN = UnknownUser(_USER_ID.example)
 
 def _intake() -> Iterator[Operation]:
     for kind in KINDS:
-        is_page = kind in PAGES
+        is_page = kind in PAGE_KINDS
         summary = "Send a page view" if is_page else f"Send a message that is counted: {kind}"
         takes = (WireEvent, Message) if is_page else (dict[str, Any],)
         sending = partial(Operation, need=Need.SENDING, takes=takes, kind=kind)
         for path, tag in ((f"/v1/{kind}", SENDING), (f"/v1/{kind[0]}", ALIASES)):
             yield sending("POST", path, "post_message", summary, tag)
-        if kind == PAGES[0]:
+        if kind == PAGE_KINDS[0]:
             yield from _batches()
 
 

@@ -1,4 +1,4 @@
-"""What is decoded may be anything: it leads to a value, or to an error that says what is wrong."""
+"""Any input leads to a value, or to an error that says what is wrong."""
 
 import gzip
 import json
@@ -56,7 +56,7 @@ def _one_byte_wrong(text, at, byte):
 _JSON = _OBJECTS.map(_as_json) | _VALUES.map(_as_json)
 _BROKEN = st.builds(_one_byte_wrong, _JSON, st.integers(0, 500), st.integers(0, 255))
 BODIES = st.binary() | _JSON | _BROKEN | _DEEP
-"""Texts of JSON, nearly so, and not at all."""
+"""Valid JSON, nearly valid JSON, and other bytes."""
 
 ARRIVALS = st.none() | st.builds(
     Arrival,
@@ -67,7 +67,7 @@ ARRIVALS = st.none() | st.builds(
 
 
 def outcome(function, *arguments):
-    """Return what a function returns, or the InvalidInput that it raises; no other may come."""
+    """Return the result of a function, or the InvalidInput that it raises."""
     try:
         return function(*arguments)
     except InvalidInput as error:
@@ -80,8 +80,8 @@ def outcome(function, *arguments):
 )
 @example(b'{"user_id":"\\ud800","name":"/","timestamp":"2026-11-15T12:00:00Z"}', None)
 @example(b'{"type":"page","properties":{"url":"http://[::1"},"userId":"u"}', Arrival(NOW))
-def test_a_line_is_a_page_view_another_message_or_wrong(body, arrival):
-    """And a page view is one by all of the rules, however it came."""
+def test_a_line_is_a_page_view_another_message_or_invalid(body, arrival):
+    """A page view keeps all rules, however it arrives."""
     match outcome(decode_event, body, NOW, arrival):
         case InvalidInput() as error:
             assert error.code
@@ -93,14 +93,14 @@ def test_a_line_is_a_page_view_another_message_or_wrong(body, arrival):
             assert check_name(view.name) == view.name
             assert 0 <= view.instant <= NOW + 24 * HOUR
         case event:
-            pytest.fail(f"nothing that there is: {event!r}")
+            pytest.fail(f"unexpected: {event!r}")
 
 
 @given(st.sampled_from((0, 30)), st.lists(BODIES, max_size=5), ARRIVALS)
-def test_of_many_messages_each_is_taken_or_rejected_for_itself(plain, messages, arrival):
-    """None is lost, none counts twice; what is rejected is one line with its reason.
+def test_each_of_many_messages_is_accepted_or_rejected_by_itself(plain, messages, arrival):
+    """No message is lost or counted twice; a rejected message is one line with a reason.
 
-    Also among so many plain ones that these are decoded together.
+    This also holds if there are so many valid messages that they are decoded together.
     """
     arrival = arrival or Arrival(NOW)
     messages = [_as_json(_PLAIN | {"name": f"/{n}"}) for n in range(plain)] + messages
@@ -123,8 +123,8 @@ def test_of_many_messages_each_is_taken_or_rejected_for_itself(plain, messages, 
 @example(b'{"batch":[{"user_id":"u"}],"batch":7}')
 @example(b'{"batch":[\xff]}')
 @example(b'{"batch":[],"sentAt":"\\ud800","writeKey":"\xff"}')
-def test_a_body_is_a_batch_or_wrong(body):
-    """Its messages are those that it holds; and an envelope may be looked for in anything."""
+def test_a_body_is_a_batch_or_invalid(body):
+    """A batch has all of its messages. The envelope of any body can be opened."""
     envelope = open_envelope(body)
     assert all(text is None or isinstance(text, str) for text in (envelope.key, envelope.sent))
     batch = outcome(open_batch, body)
@@ -145,8 +145,8 @@ _GZIPPED = st.lists(st.binary(max_size=200), min_size=1, max_size=3).map(
 @example(b"\x1f\x8b")
 @example(gzip.compress(b"x") + b"\0")
 @example(gzip.compress(b"x") + b"\x1f\x8b")
-def test_a_body_is_decompressed_or_wrong(body):
-    """Whatever only begins as gzip does; what does not is as it was."""
+def test_a_body_is_decompressed_or_invalid(body):
+    """A body that does not begin like gzip stays as it is."""
     text = outcome(inflated, body)
     if isinstance(text, InvalidInput):
         assert body.startswith(b"\x1f\x8b")
@@ -156,8 +156,8 @@ def test_a_body_is_decompressed_or_wrong(body):
 
 
 @given(_GZIPPED, st.integers(0, 10_000), st.integers(0, 255))
-def test_a_damaged_body_is_found_to_be_damaged(body, at, byte):
-    """By the checksum, at least: no byte of it may change what is inside."""
+def test_damage_to_a_compressed_body_is_an_error(body, at, byte):
+    """The checksum finds any change of a byte that changes the content."""
     damaged = _one_byte_wrong(body, at % len(body), byte)
     assume(damaged.startswith(b"\x1f\x8b"))
     text = outcome(inflated, damaged)
@@ -167,8 +167,8 @@ def test_a_damaged_body_is_found_to_be_damaged(body, at, byte):
         assert text == inflated(body)
 
 
-def test_many_tiny_files_take_no_longer_than_one():
-    """Each is looked at, but the rest is not copied for each of them: that would take a minute."""
+def test_many_tiny_gzip_members_take_no_longer_than_one():
+    """The rest of the body is not copied for each member, which would take a minute."""
     tiny = gzip.compress(b"")
     begin = time.process_time()
     assert inflated(tiny * (MAX_BODY_BYTES // len(tiny))) == b""
@@ -184,8 +184,8 @@ _BASIC = st.binary().map(b64encode).map(bytes.decode).map("Basic ".__add__)
     st.none() | _LATIN_1,
     st.none() | st.text(),
 )
-def test_a_key_is_given_or_not_whatever_stands_in_its_place(authorization, header, query):
-    """It is a text, and not an empty one, or None."""
+def test_a_credential_is_a_text_or_missing_whatever_the_request_has(authorization, header, query):
+    """A credential is never an empty text."""
     environ = {"HTTP_AUTHORIZATION": authorization}
     if header is not None:
         environ["HTTP_X_WRITE_KEY"] = header

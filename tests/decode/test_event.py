@@ -1,4 +1,4 @@
-"""Decoding page views, one by one and in blocks."""
+"""Page views are decoded one by one and in blocks of lines."""
 
 import json
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from behavstats.decode.event import decode_event
 from behavstats.decode.lines import decode_lines, encode_lines
 from behavstats.errors import InvalidInput
-from behavstats.model.line_block import Block
+from behavstats.model.line_block import BYTE_ORDER_MARK, Block
 from behavstats.model.page_view import MAX_AHEAD, PageView, check_name, check_user_id
 from behavstats.model.timestamps import parse_instant
 from tests.support.histories import histories
@@ -39,7 +39,7 @@ def block(text, length=None):
     ],
 )
 def test_a_page_view_is_decoded_and_other_keys_are_ignored(text):
-    """White space around it and the order of keys do not matter; of two keys the last counts."""
+    """White space and the order of keys do not matter; the last of two equal keys counts."""
     assert decode_event(text, NOW) == ONE
 
 
@@ -82,8 +82,8 @@ def test_a_page_view_is_decoded_and_other_keys_are_ignored(text):
         (body(timestamp="2026-11-16T12:00:00.001Z"), "invalid_timestamp", "timestamp"),
     ],
 )
-def test_what_is_no_page_view_is_refused_with_a_code_and_its_field(text, code, field):
-    """Alone and as a line, where it is kept; the message is one line."""
+def test_an_invalid_page_view_is_rejected_with_a_code_and_a_field(text, code, field):
+    """The message is one line. In a block, the line is a rejection."""
     with pytest.raises(InvalidInput) as refused:
         decode_event(text, NOW)
     assert (refused.value.code, refused.value.field) == (code, field)
@@ -105,24 +105,24 @@ def test_what_is_no_page_view_is_refused_with_a_code_and_its_field(text, code, f
 
 @pytest.mark.parametrize("user_id", ["u" * 512, "é" * 256, "😀" * 128, " ", "\n", "\x7f", "a/b%"])
 def test_a_user_id_is_any_text_of_1_to_512_bytes(user_id):
-    """White space is part of it."""
+    """White space is part of the id."""
     assert decode_event(body(user_id=user_id), NOW).user_id == user_id
 
 
 def test_a_name_is_any_text_of_1_to_2048_bytes():
-    """In UTF-8."""
+    """The bytes are those of UTF-8."""
     assert decode_event(body(name="é" * 1024), NOW).name == "é" * 1024
 
 
 @pytest.mark.parametrize("check", [check_user_id, check_name])
-def test_a_lone_surrogate_is_refused(check):
-    """It comes from a command line that is not UTF-8, for one."""
+def test_a_lone_surrogate_is_rejected(check):
+    """For example, it comes from a command line that is not UTF-8."""
     with pytest.raises(InvalidInput, match="surrogate"):
         check("a\ud800")
 
 
 def test_a_page_view_may_be_24_hours_ahead_and_not_a_millisecond_more():
-    """Of the clock that is passed in."""
+    """The limit follows the clock that is passed in."""
     assert decode_event(body(), ONE.instant - MAX_AHEAD) == ONE
     with pytest.raises(InvalidInput, match="24 hours"):
         decode_event(body(), ONE.instant - MAX_AHEAD - 1)
@@ -131,22 +131,22 @@ def test_a_page_view_may_be_24_hours_ahead_and_not_a_millisecond_more():
 @pytest.mark.parametrize(
     "text",
     [
-        b"{%s\n}",  # an object over two lines
-        b"{%s}{%s}",  # two on one line
-        b"{%s}{%s}\n{%s\n}",  # as many objects as lines, and still not one on each
+        b"{%s\n}",  # an object on two lines
+        b"{%s}{%s}",  # two objects on one line
+        b"{%s}{%s}\n{%s\n}",  # as many objects as lines, but not one on each
         b'{"user_id": "u"\n{%s}, {%s}',
     ],
 )
-def test_a_line_is_one_object_whatever_the_decoder_makes_of_white_space(text):
-    """What stands on two lines, or twice on one, is rejected."""
+def test_only_a_newline_separates_lines(text):
+    """An object on two lines, or two objects on one line, are rejected."""
     text = text.replace(b"%s", body()[1:-1])
     views, rejections, _ = decode_lines(block(body() + b"\n" + text + b"\n" + body() + b"\n"), NOW)
     assert views == [ONE, ONE]
     assert len(rejections) == text.count(b"\n") + 1
 
 
-def test_blank_lines_and_carriage_returns_are_passed_over():
-    """Nothing is counted for them, and line numbers stay right."""
+def test_blank_lines_and_carriage_returns_are_skipped():
+    """They are not counted, and line numbers stay right."""
     text = b"\n\r\n  \t\n" + body() + b"\r\nbad\r\n\n" + body()
     views, rejections, _ = decode_lines(block(text), NOW)
     assert views == [ONE, ONE]
@@ -156,7 +156,7 @@ def test_blank_lines_and_carriage_returns_are_passed_over():
 
 
 def test_an_over_long_line_is_rejected_with_its_place_and_length():
-    """Its text is the beginning that was kept."""
+    """The rejection has the beginning of the line as its text."""
     views, (rejection,), _ = decode_lines(block(b"{" * 4096, length=2_000_000), NOW)
     assert views == []
     assert rejection[:5] == ("events.jsonl", 10, 500, 2_000_000, "line_too_long")
@@ -167,17 +167,18 @@ lines = st.one_of(
     st.builds(body, name=st.text(max_size=5)),
     st.just(body()),
     st.sampled_from([b"", b" ", b"{}", body() + body(), body() + b"\r", b"\xff", b"}", b"{"]),
+    st.sampled_from([BYTE_ORDER_MARK, BYTE_ORDER_MARK + body(), BYTE_ORDER_MARK + b"{"]),
     st.binary(max_size=10).filter(lambda line: b"\n" not in line),
 )
 
 
 @given(st.lists(lines, min_size=1), st.booleans())
-def test_a_block_is_decoded_as_its_lines_are_one_by_one(lines, newline):
-    """However bad its neighbours are, a line counts for itself."""
+def test_a_block_gives_the_same_as_its_lines_one_by_one(lines, newline):
+    """Invalid lines do not affect their neighbours."""
     text = b"\n".join(lines) + (b"\n" if newline else b"")
     expected_views, expected_bad = [], []
     for number, one in enumerate(lines, start=10):
-        stripped = one.removesuffix(b"\r")
+        stripped = one.removesuffix(b"\r").removeprefix(BYTE_ORDER_MARK)
         if not stripped.strip(b" \t"):
             continue
         try:
@@ -190,15 +191,15 @@ def test_a_block_is_decoded_as_its_lines_are_one_by_one(lines, newline):
 
 
 @given(histories())
-def test_encoded_page_views_decode_as_themselves(views):
+def test_encoded_page_views_are_decoded_unchanged(views):
     """`encode_lines` writes what `ingest` reads."""
     text = encode_lines(views)
     assert decode_lines(block(text), 1 << 60)[:2] == (views, [])
 
 
 def test_a_byte_order_mark_before_any_line_is_skipped():
-    """Where files were joined, it stands in the middle; what is rejected stands behind it."""
-    mark = b"\xef\xbb\xbf"
+    """Joined files have marks in the middle; the offset of a rejection is behind the mark."""
+    mark = BYTE_ORDER_MARK
     text = b"\n".join([body(), mark + body(name="/b"), mark, mark + b"{", body(name="/c")])
     decoded = decode_lines(block(text), NOW)
     assert [view.name for view in decoded.views] == ["/", "/b", "/c"]

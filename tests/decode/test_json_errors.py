@@ -1,4 +1,4 @@
-"""What is wrong with JSON is said in the words of whoever wrote it, never in the decoder's."""
+"""Errors in JSON are described in plain words, not in those of the decoder."""
 
 import json
 
@@ -37,8 +37,8 @@ def refusal(text, read=decode_event, *arguments):
         (b"7", "the JSON is not an object"),
     ],
 )
-def test_what_is_no_json_is_told_where_it_goes_wrong(text, words):
-    """By the place of the byte, counted from 0, where there is one."""
+def test_the_error_says_where_a_text_is_not_json(text, words):
+    """It gives the position of the byte, counted from 0, if there is one."""
     assert refusal(text, decode_event, NOW) == words
 
 
@@ -65,13 +65,13 @@ def test_what_is_no_json_is_told_where_it_goes_wrong(text, words):
         (THEIRS | {"context": {"page": 7}}, "context.page must be an object, not a number"),
     ],
 )
-def test_a_value_of_the_wrong_type_is_told_what_it_must_be_and_what_it_is(message, words):
-    """By the key that was written."""
+def test_the_error_names_the_key_the_expected_type_and_the_found_type(message, words):
+    """The key is written as in the message."""
     assert refusal(json.dumps(message).encode(), decode_event, NOW) == words
 
 
-def test_a_number_that_is_beyond_all_bounds_is_told_as_that():
-    """Numbers of thousands of digits are no ids."""
+def test_the_error_says_that_a_number_is_out_of_range():
+    """A number of thousands of digits is not an id."""
     text = json.dumps(THEIRS).encode().replace(b'"u"', b"9" * 9_999)
     assert refusal(text, decode_event, NOW) == "userId is a number out of range"
 
@@ -86,15 +86,15 @@ def test_a_number_that_is_beyond_all_bounds_is_told_as_that():
         (b'{"batch": null}', "batch must be an array, not null"),
     ],
 )
-def test_what_is_no_batch_is_told_what_one_is(text, words):
-    """And what there is instead."""
+def test_the_error_for_an_invalid_batch_says_what_a_batch_is(text, words):
+    """It also says what the body is instead."""
     hint = "; a batch is an object with an array of messages as its batch"
     assert refusal(text, open_batch) == words + hint
 
 
 @given(BODIES, st.sampled_from((None, "page", "track")))
-def test_no_message_is_the_decoder_s(text, kind):
-    """Whatever is sent, and by whichever route: it has signs of its own."""
+def test_no_error_shows_the_words_of_the_decoder(text, kind):
+    """This holds for any input on any route."""
     said = []
     for read, *arguments in ((decode_event, NOW, Arrival(NOW, kind=kind)), (open_batch,)):
         try:

@@ -1,4 +1,4 @@
-"""Timestamps in columns, against those parsed one by one."""
+"""Parsing timestamps in columns gives the same as parsing them one by one."""
 
 import pytest
 from hypothesis import example, given
@@ -13,7 +13,7 @@ GOOD = "2024-02-29T23:59:59.999Z"
 
 
 def one_by_one(texts):
-    """The instants as `parse_instant` has them, -1 for those that it refuses."""
+    """Return the instants of `parse_instant`, or -1 for timestamps that it rejects."""
     instants = []
     for text in texts:
         try:
@@ -25,7 +25,7 @@ def one_by_one(texts):
 
 @st.composite
 def almost_timestamps(draw):
-    """What a timestamp is made of, and now and then something else in its place."""
+    """Draw a timestamp in which some parts may be wrong."""
 
     def digits(low, high, width):
         return st.integers(low, high).map(lambda number: f"{number:0{width}}")
@@ -53,11 +53,11 @@ def almost_timestamps(draw):
 
 
 @given(st.lists(st.one_of(almost_timestamps(), st.text(max_size=45)), max_size=8))
-@example(["026-11-15T12:34:56.789Z", "2026-11-15T12:34:56.789Z2"])  # even, if taken together
-@example(["2026-11-15T12:34:56.78\uff19Z"])  # a digit, but not an ASCII one
+@example(["026-11-15T12:34:56.789Z", "2026-11-15T12:34:56.789Z2"])  # of the right length together
+@example(["2026-11-15T12:34:56.78\uff19Z"])  # a digit that is not ASCII
 @example(["1970-01-01T00:30:00+01:00", "1969-12-31T23:30:00-01:00", "9999-12-31T23:59:59-23:59"])
-def test_timestamps_in_columns_are_those_parsed_one_by_one(texts):
-    """Whatever comes; and what the columns leave alone is left to a look at the text alone."""
+def test_timestamps_in_columns_give_the_same_as_one_by_one(texts):
+    """Some are left to `parse_instant`, or to the check of the year 9999."""
     expected = one_by_one(texts)
     found = parse_timestamps(texts).tolist()
     for text, instant, right in zip(texts, found, expected, strict=True):
@@ -67,7 +67,7 @@ def test_timestamps_in_columns_are_those_parsed_one_by_one(texts):
 @pytest.mark.parametrize("zone", ["Z", "z", "+05:30", "-00:00"])
 @pytest.mark.parametrize("decimals", ["", ".1", ".12", ".123", ".1239999", ".123456789"])
 def test_every_usual_form_is_parsed_in_columns(decimals, zone):
-    """None of them is left to the slow path."""
+    """No usual timestamp is left to `parse_instant`."""
     texts = [f"2024-02-29T23:59:59{decimals}{zone}", f"2026-11-15t01:02:03{decimals}{zone}"]
     assert parse_timestamps(texts).tolist() == one_by_one(texts)
     assert parse_timestamps([*texts, "2026-01-01T00:00:00Z", GOOD])[:2].tolist() == one_by_one(
@@ -75,8 +75,8 @@ def test_every_usual_form_is_parsed_in_columns(decimals, zone):
     )
 
 
-def test_every_date_of_some_years_has_its_place():
-    """Leap years and the days that are not in the calendar included."""
+def test_every_date_of_a_year_is_parsed_or_rejected():
+    """The years include leap years, and the dates some that do not exist."""
     texts = [
         f"{year}-{month:02}-{day:02}T12:00:00Z"
         for year in (1970, 1999, 2000, 2023, 2024, 2100, 9999)
@@ -86,6 +86,6 @@ def test_every_date_of_some_years_has_its_place():
     assert parse_timestamps(texts).tolist() == one_by_one(texts)
 
 
-def test_no_timestamps_are_no_instants():
-    """As in a block without page views."""
+def test_no_timestamps_give_no_instants():
+    """A block without page views has none."""
     assert parse_timestamps([]).tolist() == []

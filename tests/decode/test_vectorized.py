@@ -1,4 +1,4 @@
-"""Blocks decoded in columns, against the same lines decoded one by one."""
+"""Decoding in columns gives the same as decoding lines one by one."""
 
 import json
 import pickle
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from behavstats.decode.event import decode_event
 from behavstats.decode.lines import decode_lines
 from behavstats.decode.segment import Arrival
-from behavstats.decode.vectorized import decode_block, decode_plain
+from behavstats.decode.vectorized import decode_block, decode_fast_path
 from behavstats.model.columns import BatchBuilder
 from behavstats.model.line_block import Block
 from behavstats.model.timestamps import parse_instant
@@ -52,7 +52,7 @@ BAD = [
     body(timestamp="2026-11-16T12:00:00.001Z"),
     body(timestamp="1969-12-31T23:59:59Z"),
     body(timestamp="2026-11-15"),
-    body(timestamp="2026-11-15T11:00:00." + "1" * 50 + "Z"),  # good, but unusual
+    body(timestamp="2026-11-15T11:00:00." + "1" * 50 + "Z"),  # valid, but unusual
     body(more="\udcff"),
     body(more=1).replace(b"more", b"mo\xffre"),
     body(deep=[]).replace(b"[]", b"[" * 5000 + b"]" * 5000),
@@ -98,8 +98,8 @@ lines = st.one_of(
 
 
 @given(st.lists(lines, min_size=1), st.booleans())
-def test_a_block_in_columns_holds_what_its_lines_hold_one_by_one(lines, newline):
-    """The same page views, in whatever order, and the same rejections in the order of lines."""
+def test_a_block_in_columns_gives_the_same_as_its_lines_one_by_one(lines, newline):
+    """The page views may come in another order; the rejections are in the order of lines."""
     text = block(b"\n".join(lines) + (b"\n" if newline else b""))
     views, rejections, others = decode_block(text, NOW)
     expected_views, expected_rejections, expected_others = decode_lines(text, NOW)
@@ -108,51 +108,51 @@ def test_a_block_in_columns_holds_what_its_lines_hold_one_by_one(lines, newline)
 
 
 @given(st.lists(lines.filter(bytes.strip), min_size=1))
-def test_what_is_decoded_plainly_is_what_is_decoded_alone(messages):
-    """Where it is vouched for; and nothing is whose time may depend on when it arrived."""
-    for text, view in zip(messages, decode_plain(messages, NOW), strict=True):
+def test_the_fast_path_gives_the_same_as_decoding_messages_one_by_one(messages):
+    """It leaves out messages whose time may depend on their arrival."""
+    for text, view in zip(messages, decode_fast_path(messages, NOW), strict=True):
         assert view is None or view == decode_event(text, NOW, Arrival(NOW))
         assert view is not None or text not in (body(), message()) or len({*messages}) > 1
 
 
-def test_plain_messages_are_decoded_together():
-    """Segment's as well as ours, where one format has them all."""
+def test_valid_messages_are_decoded_on_the_fast_path():
+    """This holds for both formats, if all messages have the same format."""
     for text in (body(), message(), message(category="C")):
-        assert None not in decode_plain([text] * 3, NOW)
-    for doubtful in (message(sentAt="2026-11-15T10:00:00Z"), message(timestamp=None)):
-        assert decode_plain([doubtful], NOW) == [None]
+        assert None not in decode_fast_path([text] * 3, NOW)
+    for slow in (message(sentAt="2026-11-15T10:00:00Z"), message(timestamp=None)):
+        assert decode_fast_path([slow], NOW) == [None]
 
 
 @pytest.mark.parametrize("bad", BAD)
-def test_one_bad_line_costs_its_neighbours_nothing(bad, monkeypatch):
-    """Only that line is looked at alone."""
-    looked_at = []
+def test_an_invalid_line_does_not_slow_down_its_neighbours(bad, monkeypatch):
+    """Only this line is decoded alone."""
+    decoded_alone = []
 
     def spy(block, now, chosen):
-        looked_at.extend(chosen)
+        decoded_alone.extend(chosen)
         return decode_lines(block, now, chosen)
 
     monkeypatch.setattr("behavstats.decode.vectorized.decode_lines", spy)
     decode_block(block(b"\n".join([body(), body(), bad, body()])), NOW)
-    assert looked_at in ([], [2])  # not even that one, if it is good but for its looks
+    assert decoded_alone in ([], [2])  # not even this line, if it is valid
 
 
-def test_an_over_long_line_is_rejected_whatever_it_begins_with():
-    """The beginning that was kept may look like a page view."""
+def test_an_over_long_line_is_rejected_even_if_its_beginning_is_a_page_view():
+    """Only the beginning of the line is in the block."""
     views, (rejection,), _ = decode_block(block(body(), length=2_000_000), NOW)
     assert len(views) == 0
     assert rejection.reason == "line_too_long"
 
 
 @given(st.lists(histories(), min_size=1, max_size=4))
-def test_parts_put_together_hold_the_page_views_of_each(parts):
-    """In the order of the parts, with each text once; also after a way through a pipe."""
+def test_a_batch_has_the_page_views_of_all_blocks(parts):
+    """They are in order, and each text is there once; blocks may come pickled through a pipe."""
     blocks = [decode_block(block(b"".join(map(line, part)) or b"\n"), 1 << 60)[0] for part in parts]
-    gathering = BatchBuilder()
+    builder = BatchBuilder()
     for views in pickle.loads(pickle.dumps(blocks)):
-        gathering.add(views)
-    together = gathering.page_views()
-    assert len(gathering) == len(together)
+        builder.add(views)
+    together = builder.page_views()
+    assert len(builder) == len(together)
     assert listed(together) == [view for part in parts for view in part]
     assert len(set(together.user_ids)) == len(together.user_ids)
     assert len(set(together.names)) == len(together.names)

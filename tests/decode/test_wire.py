@@ -1,4 +1,4 @@
-"""Segment messages: which user, which page, when, and what is no page view."""
+"""Segment messages: the user, the page, the time, and messages of other kinds."""
 
 import json
 from collections import Counter
@@ -43,16 +43,16 @@ def without(message, *keys):
         ({"userId": " "}, " "),
     ],
 )
-def test_the_user_is_the_user_id_else_the_anonymous_id(ids, user):
-    """Either may be null, or empty, as RudderStack's browser client sends it."""
+def test_the_user_is_the_user_id_or_else_the_anonymous_id(ids, user):
+    """Either may be null or empty; RudderStack's browser client sends empty ids."""
     assert decoded(without(PAGE, "userId") | ids) == PageView(user, AGO, "Home")
 
 
 @pytest.mark.parametrize(
     "ids", [{}, {"userId": ""}, {"userId": None, "anonymousId": ""}, {"user": "u"}]
 )
-def test_a_page_view_of_nobody_is_rejected(ids):
-    """It names what is missing."""
+def test_a_page_view_without_a_user_is_rejected(ids):
+    """The error names the missing key."""
     with pytest.raises(InvalidInput) as refused:
         decoded(without(PAGE, "userId") | {"messageId": "m"} | ids)
     assert (refused.value.code, refused.value.field) == ("missing_key", "userId")
@@ -70,8 +70,8 @@ def test_a_page_view_of_nobody_is_rejected(ids):
         (b"9" * 512, "9" * 512),
     ],
 )
-def test_a_whole_number_is_an_id_by_its_digits(key, written, user):
-    """As clients of 2016 send it; alone, in a batch, and in a file."""
+def test_a_whole_number_counts_as_an_id_of_its_digits(key, written, user):
+    """Clients of 2016 send such ids. This holds for a single message, a batch and a file."""
     text = json.dumps(without(PAGE, "userId") | {key: "N"}).encode().replace(b'"N"', written)
     view = PageView(user, AGO, "Home")
     assert decode_event(text, NOW) == view
@@ -80,8 +80,8 @@ def test_a_whole_number_is_an_id_by_its_digits(key, written, user):
 
 
 @pytest.mark.parametrize("written", [b"42.0", b"1e3", b"4.2", b"true", b"9" * 513, b"9" * 5_000])
-def test_a_number_that_is_not_whole_or_too_long_is_no_id(written):
-    """How would it be written? A guess could join two users, or part one."""
+def test_a_number_that_is_not_whole_or_is_too_long_is_not_an_id(written):
+    """It could be written in several ways; a guess could join two users, or split one."""
     text = json.dumps(PAGE | {"userId": "N"}).encode().replace(b'"N"', written)
     with pytest.raises(InvalidInput) as refused:
         decode_event(text, NOW)
@@ -89,8 +89,8 @@ def test_a_number_that_is_not_whole_or_too_long_is_no_id(written):
     assert len(take_in("POST /v1/batch", [text] * 30, Arrival(NOW)).rejections) == 30
 
 
-def test_in_our_own_format_an_id_is_text():
-    """It has a contract of its own."""
+def test_in_our_own_format_an_id_must_be_text():
+    """Numbers are only accepted in Segment messages."""
     with pytest.raises(InvalidInput, match="user_id must be text, not a number"):
         decoded({"user_id": 42, "name": "/", "timestamp": format_instant(AGO)})
 
@@ -133,13 +133,13 @@ EVERYWHERE = {
         ),
     ],
 )
-def test_the_page_is_told_by_the_first_that_is_there(changes, name):
-    """Name (after its category), title, path, url; `properties: []` is how PHP writes none."""
+def test_the_page_is_the_first_of_name_title_path_and_url(changes, name):
+    """The category stands before the name; `properties: []` is an empty object of PHP."""
     assert decoded(PAGE | EVERYWHERE | changes) == PageView("u", AGO, name)
 
 
-def test_a_page_that_nothing_tells_is_rejected():
-    """Where only the path around is told, too: the contract does not name it."""
+def test_a_page_view_without_a_page_is_rejected():
+    """The path in the context does not count, since the contract does not name it."""
     for more in ({}, {"properties": []}, {"context": {"page": {"path": "/around"}}}):
         with pytest.raises(InvalidInput) as refused:
             decoded(without(PAGE, "name") | more)
@@ -156,15 +156,15 @@ def test_a_page_that_nothing_tells_is_rejected():
         ({"originalTimestamp": format_instant(AGO)}, AGO),
     ],
 )
-def test_the_time_is_the_timestamp_else_the_original_one(times, instant):
-    """Finer digits are cut off, whatever the client's library."""
+def test_the_time_is_the_timestamp_or_else_the_original_timestamp(times, instant):
+    """Digits finer than a millisecond are cut off."""
     message = without(PAGE, "timestamp") | times
     assert decoded(message).instant == instant
     assert decoded(message, Arrival(NOW)).instant == instant
 
 
-def test_without_any_time_it_is_the_time_of_arrival():
-    """Of a file there is none: there, the message is rejected."""
+def test_without_any_time_the_time_of_arrival_counts():
+    """Lines of a file have none, so such a message is rejected there."""
     for none in ({}, {"timestamp": None, "originalTimestamp": ""}):
         message = without(PAGE, "timestamp") | none
         assert decoded(message, Arrival(NOW - 7)).instant == NOW - 7
@@ -174,26 +174,26 @@ def test_without_any_time_it_is_the_time_of_arrival():
 
 
 @pytest.mark.parametrize("kind", ["track", "identify", "group", "alias"])
-def test_other_kinds_are_counted_and_need_neither_page_nor_user_nor_time(kind):
-    """A library may send them without."""
+def test_messages_of_other_kinds_need_no_page_user_or_time(kind):
+    """Libraries may send them without; they are only counted."""
     assert decoded({"type": kind, "messageId": "m"}) == Other(kind)
 
 
 def test_a_screen_is_a_page_view():
-    """As mobile clients call theirs."""
+    """Mobile clients send screens."""
     assert decoded(PAGE | {"type": "screen"}) == PageView("u", AGO, "Home")
 
 
 @pytest.mark.parametrize("kind", ["Page", "delete", "pages"])
 def test_an_unknown_type_is_rejected(kind):
-    """It names the type."""
+    """The error names the key."""
     with pytest.raises(InvalidInput) as refused:
         decoded(PAGE | {"type": kind})
     assert (refused.value.code, refused.value.field) == ("invalid_type", "type")
 
 
-def test_the_route_or_the_event_tells_the_kind_where_the_message_does_not():
-    """`POST /v1/t` is a track; in an export of tracks, each has an event."""
+def test_without_a_type_the_route_or_the_event_tells_the_kind():
+    """`POST /v1/t` takes tracks; in an export of tracks, each has an event."""
     bare = without(PAGE, "type")
     assert decoded(bare) == PageView("u", AGO, "Home")
     assert decoded(bare | {"event": "Signed up"}) == Other("track")
@@ -201,14 +201,14 @@ def test_the_route_or_the_event_tells_the_kind_where_the_message_does_not():
 
 
 @pytest.mark.parametrize("message", [{}, {"event": "x"}, {"userId": 7}, PAGE, {"user_id": "u"}])
-def test_what_comes_by_the_route_of_another_kind_is_counted_as_that(message):
-    """Whatever it holds: nothing of it is stored, so nothing of it can be wrong."""
+def test_on_the_route_of_another_kind_every_message_is_of_that_kind(message):
+    """Its content does not matter, since nothing of it is stored."""
     assert decoded(message, Arrival(NOW, kind="track")) == Other("track")
 
 
 @pytest.mark.parametrize("odd", [7, [], {}, True])
-def test_of_another_kind_nothing_but_the_kind_has_to_be_right(odd):
-    """In a batch, or in a file."""
+def test_only_the_kind_of_another_message_has_to_be_valid(odd):
+    """Other values may be of any type."""
     assert decoded({"type": "track", "userId": odd, "timestamp": odd}) == Other("track")
     assert decoded({"userId": odd, "event": "Signed up"}) == Other("track")
     with pytest.raises(InvalidInput) as refused:
@@ -227,8 +227,8 @@ OURS = {"user_id": "ours", "name": "/", "timestamp": format_instant(AGO)}
         OURS | {"properties": {"title": "Title"}, "category": "Docs"},
     ],
 )
-def test_user_id_marks_our_own_format_whatever_else_is_there(message):
-    """Nothing of a Segment message counts then."""
+def test_user_id_marks_our_own_format_whatever_other_keys_there_are(message):
+    """The keys of a Segment message are ignored then."""
     assert decoded(message, Arrival(NOW, clock_behind(NOW, format_instant(AGO)))) == PageView(
         "ours", AGO, "/"
     )
@@ -237,52 +237,52 @@ def test_user_id_marks_our_own_format_whatever_else_is_there(message):
 @pytest.mark.parametrize(
     "more", [{"properties": {"user_id": "x"}}, {"name": '"user_id"'}, {"traits": {"user_id": 7}}]
 )
-def test_a_user_id_within_a_segment_message_marks_nothing(more):
-    """Only one at its top does."""
+def test_a_user_id_deeper_in_a_segment_message_does_not_mark_our_own_format(more):
+    """Only a key of the outermost object does."""
     assert decoded(PAGE | more).user_id == "u"
 
 
-def test_our_own_format_with_an_escaped_key_is_ours_in_a_request_as_in_a_file():
-    """JSON may write a key in more than one way."""
+def test_a_key_with_escapes_marks_our_own_format():
+    """This holds for a single message and for a block of lines."""
     text = json.dumps(OURS | {"type": "page"}).replace("user_id", "user\\u005fid").encode()
     (in_file,) = listed(decode_block(Block("f", 1, 0, text, len(text)), NOW).views)
     assert decode_event(text, NOW) == in_file == PageView("ours", AGO, "/")
 
 
-def test_all_that_may_be_null_may_be_null():
-    """The client for Python sends explicit nulls."""
+def test_optional_keys_may_be_null():
+    """The Python client sends explicit nulls."""
     nulls = dict.fromkeys(
         ("anonymousId", "category", "properties", "context", "originalTimestamp", "sentAt", "event")
     )
     assert decoded(PAGE | nulls | {"messageId": None, "integrations": None}).name == "Home"
 
 
-def test_a_clock_is_corrected_by_the_later_of_the_message_s_sent_at_and_the_batch_s():
-    """Only if it is more than five minutes off, and then by all of it."""
+def test_a_wrong_clock_is_corrected_by_the_later_sent_at_of_message_and_batch():
+    """A difference of up to five minutes is not corrected; a larger one is, in full."""
     behind = format_instant(NOW - 2 * HOUR)
-    told = PAGE | {"timestamp": format_instant(NOW - 3 * HOUR)}
+    page = PAGE | {"timestamp": format_instant(NOW - 3 * HOUR)}
     in_time = format_instant(NOW - 5 * MINUTE)
     for message, sent_at, instant in (
-        (told, None, NOW - 3 * HOUR),
-        (told, in_time, NOW - 3 * HOUR),
-        (told, behind, NOW - HOUR),
-        (told | {"sentAt": behind}, in_time, NOW - 3 * HOUR),
-        (told | {"sentAt": behind}, None, NOW - HOUR),
-        (told | {"sentAt": in_time}, behind, NOW - 3 * HOUR),
-        (told | {"sentAt": None}, behind, NOW - HOUR),
-        (told | {"sentAt": "yesterday"}, None, NOW - 3 * HOUR),
-        (told | {"sentAt": 7}, None, NOW - 3 * HOUR),
-        (told, format_instant(NOW - 5 * MINUTE - 1), NOW - 3 * HOUR + 5 * MINUTE + 1),
-        (told, format_instant(NOW + HOUR), NOW - 4 * HOUR),
+        (page, None, NOW - 3 * HOUR),
+        (page, in_time, NOW - 3 * HOUR),
+        (page, behind, NOW - HOUR),
+        (page | {"sentAt": behind}, in_time, NOW - 3 * HOUR),
+        (page | {"sentAt": behind}, None, NOW - HOUR),
+        (page | {"sentAt": in_time}, behind, NOW - 3 * HOUR),
+        (page | {"sentAt": None}, behind, NOW - HOUR),
+        (page | {"sentAt": "yesterday"}, None, NOW - 3 * HOUR),
+        (page | {"sentAt": 7}, None, NOW - 3 * HOUR),
+        (page, format_instant(NOW - 5 * MINUTE - 1), NOW - 3 * HOUR + 5 * MINUTE + 1),
+        (page, format_instant(NOW + HOUR), NOW - 4 * HOUR),
     ):
         assert decoded(message, Arrival(NOW, clock_behind(NOW, sent_at))).instant == instant
 
 
-def test_what_tells_a_message_that_is_dated_by_its_arrival_is_its_id_and_its_own_time_and_page():
-    """Sent again later, it is told by the same; an id that comes twice tells no page view alone."""
+def test_the_arrival_key_depends_on_the_id_the_claimed_time_and_the_page_of_a_message():
+    """A message sent again has the same key; the id alone is not enough, as ids may repeat."""
     sent_at = format_instant(NOW - HOUR)
 
-    def told_by(message, now):
+    def key_of(message, now):
         return decode_event(
             json.dumps(message).encode(), NOW, Arrival(now, clock_behind(now, sent_at))
         ).arrival_key
@@ -296,15 +296,15 @@ def test_what_tells_a_message_that_is_dated_by_its_arrival_is_its_id_and_its_own
         named | {"name": "Else"},
         without(named, "timestamp"),
     )
-    told = [told_by(message, NOW) for message in messages]
-    assert told == [told_by(message, NOW + HOUR) for message in messages]
-    assert len(set(told)) == len(messages)
-    assert told_by(without(PAGE, "timestamp"), NOW) == b""
+    keys = [key_of(message, NOW) for message in messages]
+    assert keys == [key_of(message, NOW + HOUR) for message in messages]
+    assert len(set(keys)) == len(messages)
+    assert key_of(without(PAGE, "timestamp"), NOW) == b""
     assert decoded(named, Arrival(NOW, clock_behind(NOW, format_instant(NOW)))).arrival_key == b""
 
 
-def test_a_clock_that_is_years_ahead_is_corrected_before_the_future_is_refused():
-    """A correction that leads out of what a time may be tells nothing, and is not made."""
+def test_a_clock_that_is_years_ahead_is_corrected_before_the_time_is_checked():
+    """A correction that leads to an impossible time is not made."""
     ahead = PAGE | {"timestamp": "2036-01-01T00:00:00Z", "sentAt": "2036-01-01T00:00:10Z"}
     assert decoded(ahead, Arrival(NOW)).instant == NOW - 10 * SECOND
     early = PAGE | {"timestamp": "1970-01-01T00:00:00Z", "sentAt": "2036-01-01T00:00:00Z"}
@@ -314,7 +314,7 @@ def test_a_clock_that_is_years_ahead_is_corrected_before_the_future_is_refused()
 
 
 def seen(text, arrival):
-    """What a message comes to, in the words of the oracle."""
+    """Return the outcome of a message in the form of the oracle."""
     try:
         event = decode_event(text, NOW, arrival)
     except InvalidInput:
@@ -324,8 +324,8 @@ def seen(text, arrival):
 
 @given(any_message, st.sampled_from([None, "page", "track"]), clocks | st.none())
 @example(PAGE, None, None)
-def test_a_message_comes_to_what_the_contract_says(message, kind, sent_at):
-    """In a request of any route, and in a file."""
+def test_a_message_is_decoded_as_by_the_oracle(message, kind, sent_at):
+    """This holds for a request on any route, and for a line of a file."""
     text = encoded(message)
     arrival = Arrival(NOW, clock_behind(NOW, sent_at), kind)
     assert seen(text, arrival) == outcome(message, NOW, NOW, sent_at, kind)
@@ -333,8 +333,8 @@ def test_a_message_comes_to_what_the_contract_says(message, kind, sent_at):
 
 
 @given(st.lists(any_message, min_size=1, max_size=8))
-def test_lines_of_a_file_and_messages_of_a_batch_come_to_the_same(messages):
-    """Decoded one by one, in columns, or as they arrive; but for times that only arrival tells."""
+def test_lines_of_a_file_and_messages_of_a_batch_are_decoded_the_same(messages):
+    """Messages whose time depends on their arrival are the exception."""
     same = [one for one in messages if outcome(one, NOW) == outcome(one, NOW, NOW)]
     texts = [encoded(message) for message in same]
     text = b"\n".join(texts)
@@ -350,8 +350,8 @@ def test_lines_of_a_file_and_messages_of_a_batch_come_to_the_same(messages):
 
 
 @given(st.lists(any_message, min_size=1, max_size=8), st.sampled_from([0, HOUR]))
-def test_messages_of_a_batch_come_to_the_same_together_and_one_by_one(messages, behind):
-    """Page views in their order, others, and what is rejected."""
+def test_messages_of_a_batch_are_decoded_the_same_together_and_one_by_one(messages, behind):
+    """This holds for page views, their order, other messages and rejections."""
     texts, arrival = [encoded(message) for message in messages], Arrival(NOW, behind)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("behavstats.server.payload._WORTH_COLUMNS", 1)

@@ -1,4 +1,4 @@
-"""Ingesting: from sources into the store, with a report."""
+"""An ingest reads sources, fills the store, and gives a report."""
 
 import gzip
 
@@ -26,8 +26,8 @@ VIEW = PageView("u", AS_OF, "/")
 
 @settings(max_examples=50)
 @given(histories(), st.sampled_from([bytes, gzip.compress, zstd.compress]), st.data())
-def test_a_profile_of_ingested_lines_is_what_the_oracle_says(tmp_path_factory, views, pack, data):
-    """Through files, plain and compressed, ingested in any split, twice."""
+def test_a_profile_of_ingested_lines_equals_that_of_the_oracle(tmp_path_factory, views, pack, data):
+    """The lines come from plain or compressed files, split anywhere, and are ingested twice."""
     folder = tmp_path_factory.mktemp("ingest")
     cut = data.draw(st.integers(0, len(views)))
     paths = []
@@ -50,7 +50,7 @@ def test_a_profile_of_ingested_lines_is_what_the_oracle_says(tmp_path_factory, v
 
 
 def test_every_line_is_counted_as_added_duplicate_or_rejected(store, tmp_path):
-    """By reason, and the first rejections are at hand."""
+    """Rejected lines are counted by reason, and the first five are examples."""
     path = tmp_path / "events.jsonl"
     path.write_bytes(line(VIEW) * 2 + b"{\n\n" + b"[]\n" * 9 + line(VIEW))
     report = ingest([str(path)], store, clock)
@@ -64,8 +64,8 @@ def test_every_line_is_counted_as_added_duplicate_or_rejected(store, tmp_path):
     assert len(list(rejections_of(store))) == 10
 
 
-def test_rejected_lines_are_kept_once_however_often_a_file_is_ingested(store, tmp_path):
-    """And again, if their text has changed since."""
+def test_rejected_lines_are_kept_once_even_if_a_file_is_ingested_twice(store, tmp_path):
+    """A line whose text has changed is kept as another one."""
     path = tmp_path / "events.jsonl"
     path.write_bytes(b"{\n{\n")
     ingest([str(path)] * 2, store, clock)
@@ -79,7 +79,7 @@ def test_rejected_lines_are_kept_once_however_often_a_file_is_ingested(store, tm
 
 
 def test_a_source_that_cannot_be_read_does_not_stop_the_next(store, tmp_path):
-    """It is noted in the report; what came before the damage is stored."""
+    """The report has the error; the lines before the damage are stored."""
     cut_short, good = tmp_path / "cut.gz", tmp_path / "good"
     cut_short.write_bytes(gzip.compress(line(VIEW))[:-1])
     good.write_bytes(line(PageView("v", AS_OF, "/")))
@@ -91,8 +91,8 @@ def test_a_source_that_cannot_be_read_does_not_stop_the_next(store, tmp_path):
     ]
 
 
-def test_an_interrupt_is_noted_and_what_was_stored_stays(store, tmp_path):
-    """Ctrl-C between two blocks, as it would hit the progress bar."""
+def test_after_an_interrupt_the_stored_page_views_stay(store, tmp_path):
+    """Ctrl-C comes between two blocks, while the progress bar is drawn."""
     path = tmp_path / "events.jsonl"
     path.write_bytes(line(VIEW))
 
@@ -106,8 +106,8 @@ def test_an_interrupt_is_noted_and_what_was_stored_stays(store, tmp_path):
     assert [*store.page_views("u")] == [[VIEW]]
 
 
-def test_a_store_that_is_full_is_noted_and_what_was_stored_is_counted(store, tmp_path):
-    """No line is counted that is not stored; with room, the next ingest finishes it."""
+def test_a_full_store_is_a_failure_and_the_stored_page_views_are_counted(store, tmp_path):
+    """Only stored lines are counted; once there is room, the next ingest stores the rest."""
     views = [PageView(f"user{n % 97}", AS_OF - n, f"/{n % 31}") for n in range(120_000)]
     path = tmp_path / "events.jsonl"
     path.write_bytes(b"".join(map(line, views)))
@@ -124,7 +124,7 @@ def test_a_store_that_is_full_is_noted_and_what_was_stored_is_counted(store, tmp
 
 
 def test_progress_is_reported_for_each_source(store, tmp_path):
-    """From the start of a source to its end."""
+    """The first call is at the start of a source, and the last one at its end."""
     path = tmp_path / "events.jsonl"
     path.write_bytes(line(VIEW))
     seen = []
@@ -137,8 +137,8 @@ def test_progress_is_reported_for_each_source(store, tmp_path):
     assert (seen[0], seen[-1]) == ((0, 0), (path.stat().st_size, 1))
 
 
-def test_the_clock_is_asked_again_for_each_block(store, tmp_path):
-    """So that a long-running ingest of a pipe does not live in the past."""
+def test_the_clock_is_read_for_each_block(store, tmp_path):
+    """So a long ingest of a pipe accepts page views that happen meanwhile."""
     paths = [tmp_path / "1", tmp_path / "2"]
     for path in paths:
         path.write_bytes(line(VIEW))
@@ -147,8 +147,8 @@ def test_the_clock_is_asked_again_for_each_block(store, tmp_path):
     assert (report.added, report.rejected) == (1, {"invalid_timestamp": 1})
 
 
-def test_very_many_bad_lines_are_stored_in_parts(store, tmp_path, monkeypatch):
-    """So that they are not all held at once."""
+def test_very_many_rejected_lines_are_stored_in_parts(store, tmp_path, monkeypatch):
+    """So they are not all in memory at the same time."""
     added = []
     load = SqliteStore.load
 
@@ -165,8 +165,8 @@ def test_very_many_bad_lines_are_stored_in_parts(store, tmp_path, monkeypatch):
     assert 0 < max(added) <= 30_000
 
 
-def test_a_source_whose_first_thousand_lines_are_all_bad_is_stopped(store, tmp_path):
-    """A CSV, say: these are kept, blank lines do not count, and other sources are read."""
+def test_a_source_whose_first_thousand_lines_are_all_invalid_is_not_read_on(store, tmp_path):
+    """For example a CSV. These lines are kept, blank lines do not count, other sources are read."""
     csv, good = tmp_path / "events.csv", tmp_path / "good"
     csv.write_bytes(b"\n" + b"user,page,time\n\n" * 5_000 + line(VIEW))
     good.write_bytes(line(VIEW))
@@ -180,16 +180,16 @@ def test_a_source_whose_first_thousand_lines_are_all_bad_is_stopped(store, tmp_p
     assert (report.read, report.failures) == (5_001, [])
 
 
-def test_a_source_with_one_good_line_among_the_first_is_read_to_its_end(store, tmp_path):
-    """However many are bad behind that, and whatever the clock says of it."""
+def test_a_source_with_one_valid_line_among_the_first_is_read_to_its_end(store, tmp_path):
+    """Any number of invalid lines may follow, and the line may be ahead of the clock."""
     path = tmp_path / "events.jsonl"
     path.write_bytes(b"x\n" * 999 + line(VIEW) + b"x\n" * 5_000)
     report = ingest([str(path)], store, lambda: AS_OF - 5 * 86_400_000)
     assert (report.read, report.failures) == (6_000, [])
 
 
-def test_an_ingest_stops_after_as_many_rejected_lines_as_it_may_have(store, tmp_path):
-    """What was stored stays."""
+def test_an_ingest_stops_at_most_rejects(store, tmp_path):
+    """The page views before stay in the store."""
     path = tmp_path / "events.jsonl"
     path.write_bytes(line(VIEW) + b"x\n" * 50)
     report = ingest([str(path)] * 2, store, clock, options=Options(most_rejects=20))
@@ -199,8 +199,8 @@ def test_an_ingest_stops_after_as_many_rejected_lines_as_it_may_have(store, tmp_
     assert not ingest([str(path)], store, clock, options=Options(most_rejects=51)).failures
 
 
-def test_trying_files_out_reports_and_stores_nothing(tmp_path):
-    """What can be told without a store."""
+def test_a_dry_run_reports_and_stores_nothing(tmp_path):
+    """The report counts page views and rejected lines, and has the failures."""
     path = tmp_path / "events.jsonl"
     path.write_bytes(line(VIEW) * 2 + b"x\n")
     report = try_out([str(path), str(tmp_path / "missing")], clock)

@@ -1,4 +1,4 @@
-"""Decoding ahead, with a real second process."""
+"""The prefetcher decodes ahead of time, with a real decode process."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ def _every_block_is_worth_a_process(monkeypatch):
 
 
 def blocks(count):
-    """Blocks of some lines, one of them bad; the context of each is its number."""
+    """Yield blocks of lines, each with one invalid line; the context of each is its number."""
     for number in range(count):
         views = [PageView(f"u{number}", AS_OF - n, f"/{n}") for n in range(20)]
         text = b"".join(map(line, views)) + b"{\n"
@@ -39,102 +39,102 @@ def expected(count):
     return seen((decode_block(block, CLOCK), context) for block, context in blocks(count))
 
 
-def until_ready(decoding):
-    """Wait until the second process has said that it is there."""
+def wait_until_idle(decoding):
+    """Wait until the decode process is idle, which says that it has started."""
     deadline = time.monotonic() + 60
     while not decoding._process.is_idle():
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
-def fed(decoding):
-    """Yield what is decoded, with a second process that is ready after the first, and fed."""
+def pumped(decoding):
+    """Yield decoded blocks; after the first one, the decode process is idle, and gets work."""
     for number, decoded in enumerate(decoding):
         if number == 0:
-            until_ready(decoding)
+            wait_until_idle(decoding)
         decoding.pump()
         yield decoded
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 50])
-def test_blocks_come_out_decoded_in_their_order(count):
-    """Whoever decoded them."""
-    with DecodeProcess() as other:
-        decoding = Prefetcher(blocks(count), lambda: CLOCK, other)
+def test_blocks_are_decoded_in_order(count):
+    """It does not matter which process decodes a block."""
+    with DecodeProcess() as process:
+        decoding = Prefetcher(blocks(count), lambda: CLOCK, process)
         assert seen(decoding) == expected(count)
 
 
-def test_the_second_process_takes_its_part():
-    """Fed while this one is busy, it decodes what comes next."""
-    with DecodeProcess() as other:
-        decoding = Prefetcher(blocks(30), lambda: CLOCK, other)
+def test_the_decode_process_does_its_part():
+    """It decodes the next blocks while this process is busy."""
+    with DecodeProcess() as process:
+        decoding = Prefetcher(blocks(30), lambda: CLOCK, process)
         found = []
-        for number, decoded in enumerate(fed(decoding)):
+        for number, decoded in enumerate(pumped(decoding)):
             found.append(decoded)
             if number == 3:
                 assert decoding._tasks
         assert seen(found) == expected(30)
 
 
-def test_a_second_process_that_is_killed_loses_nothing():
-    """Whatever it was doing, this one does it."""
-    with DecodeProcess() as other:
-        decoding = Prefetcher(blocks(200), lambda: CLOCK, other)
+def test_nothing_is_lost_if_the_decode_process_is_killed():
+    """Its task is decoded in this process."""
+    with DecodeProcess() as process:
+        decoding = Prefetcher(blocks(200), lambda: CLOCK, process)
         found = []
-        for number, decoded in enumerate(fed(decoding)):
+        for number, decoded in enumerate(pumped(decoding)):
             found.append(decoded)
             if number == 20:
-                os.kill(other._process.pid, signal.SIGKILL)
+                os.kill(process._process.pid, signal.SIGKILL)
         assert seen(found) == expected(200)
 
 
-def test_a_second_process_that_cannot_be_started_is_done_without(monkeypatch):
-    """As where no more processes are allowed."""
+def test_without_a_decode_process_this_process_decodes_everything(monkeypatch):
+    """It may not be possible to start one, for example if no more processes are allowed."""
     monkeypatch.setattr(decode_process.sys, "executable", "/nowhere/python")
-    with DecodeProcess() as other:
-        decoding = Prefetcher(blocks(30), lambda: CLOCK, other)
+    with DecodeProcess() as process:
+        decoding = Prefetcher(blocks(30), lambda: CLOCK, process)
         assert seen(decoding) == expected(30)
 
 
-def test_a_second_process_that_fails_at_once_is_done_without(monkeypatch):
-    """As where it does not find its modules."""
+def test_if_the_decode_process_fails_at_once_this_process_decodes_everything(monkeypatch):
+    """For example if it does not find its modules."""
     monkeypatch.setattr(decode_process.sys, "executable", "/bin/false")
-    with DecodeProcess() as other:
-        decoding = Prefetcher(blocks(30), lambda: CLOCK, other)
+    with DecodeProcess() as process:
+        decoding = Prefetcher(blocks(30), lambda: CLOCK, process)
         assert seen(decoding) == expected(30)
 
 
-def test_what_lies_in_the_current_folder_is_not_run(tmp_path):
-    """A module of the same name as one of ours may be there, among the data."""
+def test_the_decode_process_imports_nothing_from_the_current_folder(tmp_path):
+    """A file among the data may have the name of a module."""
     for name in ("numpy.py", "behavstats.py", "subprocess.py"):
         (tmp_path / name).write_text("open('was-run', 'w')")
-    with DecodeProcess() as other:
-        decoding = Prefetcher(blocks(30), lambda: CLOCK, other)
+    with DecodeProcess() as process:
+        decoding = Prefetcher(blocks(30), lambda: CLOCK, process)
         next(iter(decoding))
-        until_ready(decoding)
+        wait_until_idle(decoding)
     assert not (tmp_path / "was-run").exists()
 
 
-def test_at_its_end_the_second_process_is_gone():
-    """Also if not all blocks were taken."""
-    with DecodeProcess() as other:
-        decoding = Prefetcher(blocks(30), lambda: CLOCK, other)
+def test_the_decode_process_is_stopped_at_the_end():
+    """Even if not all blocks were decoded."""
+    with DecodeProcess() as process:
+        decoding = Prefetcher(blocks(30), lambda: CLOCK, process)
         next(iter(decoding))
-        process = decoding._process._process
-    assert process.returncode is not None
+        child = decoding._process._process
+    assert child.returncode is not None
 
 
-def test_with_one_core_there_is_no_second_process(monkeypatch):
-    """It would only take turns with the first."""
+def test_with_one_core_there_is_no_decode_process(monkeypatch):
+    """It would only take turns with this process."""
     monkeypatch.setattr(decode_process, "cores", lambda: 1)
-    with DecodeProcess() as other:
-        decoding = Prefetcher(blocks(5), lambda: CLOCK, other)
+    with DecodeProcess() as process:
+        decoding = Prefetcher(blocks(5), lambda: CLOCK, process)
         assert seen(decoding) == expected(5)
-        assert other._process is None
+        assert process._process is None
 
 
-def test_what_came_before_a_pause_is_handed_out_before_more_is_read():
-    """A source that pauses may not go on for hours."""
+def test_blocks_before_a_pause_are_yielded_before_more_is_read():
+    """A pause of a source may last for hours."""
     read = []
 
     def pausing():
@@ -142,8 +142,8 @@ def test_what_came_before_a_pause_is_handed_out_before_more_is_read():
             read.append(number)
             yield block._replace(text=b"", length=0) if number == 3 else block, number
 
-    with DecodeProcess() as other:
-        decoding = Prefetcher(pausing(), lambda: CLOCK, other)
+    with DecodeProcess() as process:
+        decoding = Prefetcher(pausing(), lambda: CLOCK, process)
         for part, _ in decoding:
             decoding.pump()
             if not len(part.views):

@@ -1,4 +1,4 @@
-"""Real page views: every user's profile, at three instants, as the oracle has it."""
+"""With real page views, the profile of every user at three instants equals that of the oracle."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def views(cli):
-    """The page views, as the oracle takes them; ingested from the file by the command line."""
+    """The page views in the form for the oracle; the command line has ingested them."""
     done = cli("ingest", str(DATA))
     assert (done.returncode, done.stderr) == (0, b"")
     events = [json.loads(line) for line in DATA.read_bytes().splitlines()]
@@ -40,8 +40,8 @@ def expected(views):
     }
 
 
-def test_every_profile_by_http_is_what_the_oracle_says(expected, serve):
-    """Over one server, key by key in order."""
+def test_every_profile_over_http_equals_that_of_the_oracle(expected, serve):
+    """With its keys in order."""
     server = serve()
     for (user_id, as_of), profile in expected.items():
         status, _, body = server.request("GET", f"{user_path(user_id)}?as_of={as_of}")
@@ -49,8 +49,8 @@ def test_every_profile_by_http_is_what_the_oracle_says(expected, serve):
         assert list(body.items()) == list(profile.items())
 
 
-def test_profiles_by_the_command_line_are_what_the_oracle_says(expected, db):
-    """`behavstats profile USER --json`, run in this process; a third of those that HTTP gives."""
+def test_profiles_of_the_command_line_equal_those_of_the_oracle(expected, db):
+    """Runs `behavstats profile USER --json` in this process for every third profile."""
     runner = CliRunner(env={"BEHAVSTATS_DB": str(db)})
     for (user_id, as_of), profile in [*expected.items()][::3]:
         done = runner.invoke(app, ["profile", user_id, "--json", "--as-of", as_of])

@@ -21,13 +21,13 @@ from tests.support.histories import (
 
 
 def runs(views):
-    """The views of one user as the store gives them: distinct, in order of time."""
+    """The views of one user as the store returns them: distinct, in order of time."""
     return sorted({(view.instant, view.name) for view in views})
 
 
 @given(histories(), as_ofs, st.integers(1, 90))
-def test_a_profile_is_what_the_oracle_says(views, as_of, days):
-    """All fields, the details too, for any history, window and instant."""
+def test_a_profile_equals_that_of_the_oracle(views, as_of, days):
+    """All fields and details, for any history, window and instant."""
     user_views = [view for view in views if view.user_id == "u"]
     wanted = window(as_of, days)
     inside = [run for run in runs(user_views) if wanted.start < run[0] <= wanted.as_of]
@@ -42,8 +42,8 @@ def test_a_profile_is_what_the_oracle_says(views, as_of, days):
 
 
 @given(histories(), st.data())
-def test_merging_summaries_is_the_summary_of_the_joined_run(views, data):
-    """For any split of a run in three, and whichever two are merged first."""
+def test_merged_summaries_equal_the_summary_of_the_joined_run(views, data):
+    """For any split of a run in three parts, whichever two are merged first."""
     run = runs(views)
     i, j = sorted(data.draw(st.tuples(*[st.integers(0, len(run))] * 2)))
     a, b, c = summary_of(run[:i]), summary_of(run[i:j]), summary_of(run[j:])
@@ -51,8 +51,8 @@ def test_merging_summaries_is_the_summary_of_the_joined_run(views, data):
 
 
 @given(histories())
-def test_a_summary_is_the_merge_of_summaries_of_single_views(views):
-    """What `summarise` does in a few passes is the fold that the algebra means."""
+def test_a_summary_equals_the_merged_summaries_of_its_single_views(views):
+    """`summarise` gives in a few passes what folding `merge` gives."""
     folded = Summary()
     for view in runs(views):
         folded = merge(folded, summary_of([view]))
@@ -60,14 +60,14 @@ def test_a_summary_is_the_merge_of_summaries_of_single_views(views):
 
 
 def test_the_empty_summary_is_the_identity():
-    """On both sides."""
+    """Merging it on either side changes nothing."""
     some = summary_of([(AS_OF, "/")])
     assert merge(Summary(), some) == merge(some, Summary()) == some
     assert merge(Summary(), Summary()) == Summary() == summary_of([])
 
 
 def test_overlapping_runs_do_not_merge():
-    """Their gap is not known, so this is an error and not a wrong number."""
+    """The gap between them is not known, so this raises an error."""
     with pytest.raises(ValueError, match="overlapping"):
         merge(summary_of([(AS_OF, "/")]), summary_of([(AS_OF - 1, "/")]))
 
@@ -76,21 +76,21 @@ def test_overlapping_runs_do_not_merge():
     ("gap", "minutes", "visits"),
     [(30 * MINUTE, 30, 1), (30 * MINUTE + 1, 0, 2), (0, 0, 1), (29_999, 0, 1), (30_000, 1, 1)],
 )
-def test_a_gap_counts_up_to_thirty_minutes_and_minutes_round_half_up(gap, minutes, visits):
-    """A gap of exactly 30 minutes is inside a visit; 30 seconds are one minute."""
+def test_a_gap_counts_up_to_30_minutes_and_minutes_are_rounded_half_up(gap, minutes, visits):
+    """A gap of exactly 30 minutes is part of a visit; 30 seconds are one minute."""
     summary = summary_of([(AS_OF - gap, "/a"), (AS_OF, "/b")])
     assert profile("u", summary)["time_spent_on_site_in_last_7_days"] == minutes
     assert summary.visits == visits
 
 
-def test_the_windows_start_is_outside_and_its_end_inside():
+def test_the_start_of_the_window_is_outside_and_its_end_is_inside():
     """The interval is half-open: (as_of - days * 24 h, as_of]."""
     wanted = window(AS_OF, 7)
     assert (wanted.start, wanted.as_of) == (AS_OF - 7 * DAY, AS_OF)
 
 
-def test_eight_dates_make_at_most_seven_days():
-    """A rolling window's two partial dates make one day together."""
+def test_eight_dates_count_as_at_most_seven_days():
+    """The two partial dates of a rolling window count as one day."""
     summary = summary_of((AS_OF - day * DAY + (day == 7), "/") for day in range(7, -1, -1))
     assert len(summary.dates) == 8
     assert profile("u", summary)["number_of_days_active_in_last_7_days"] == 7
@@ -106,13 +106,13 @@ def test_eight_dates_make_at_most_seven_days():
         ([], None),
     ],
 )
-def test_ties_go_to_the_page_viewed_last_then_to_the_smaller_name(views, most_viewed):
-    """Names are compared by code points; without a view it is null."""
+def test_a_tie_goes_to_the_page_viewed_last_then_to_the_smaller_name(views, most_viewed):
+    """Names are compared by code points; without page views, there is no most viewed page."""
     assert profile("u", summary_of(views))["most_viewed_page_in_last_7_days"] == most_viewed
 
 
-def test_the_keys_are_five_in_order_and_follow_the_days():
-    """No blank in `..._last_7_days`."""
+def test_a_profile_has_five_keys_in_order_whose_names_follow_the_days():
+    """There is no blank in `..._last_7_days`."""
     assert list(profile("u", Summary())) == [
         "user_id",
         "number_pages_viewed_in_the_last_7_days",
@@ -124,7 +124,7 @@ def test_the_keys_are_five_in_order_and_follow_the_days():
 
 
 def test_a_window_touches_one_date_more_than_it_has_days():
-    """Unless it ends with the last millisecond of a date."""
+    """The exception is a window that ends with the last millisecond of a date."""
     end_of_day = parse_instant("2026-11-15T23:59:59.999Z")
     assert len(Window(end_of_day, 7).dates) == 7
     assert len(Window(end_of_day + 1, 7).dates) == 8
@@ -132,7 +132,7 @@ def test_a_window_touches_one_date_more_than_it_has_days():
 
 @pytest.mark.parametrize("days", [0, 91, -7])
 def test_a_window_is_one_to_ninety_days_long(days):
-    """Others are refused, naming the field."""
+    """For any other length, the error names the field."""
     with pytest.raises(InvalidInput) as refused:
         window(AS_OF, days)
     assert refused.value.field == "days"

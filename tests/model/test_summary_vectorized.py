@@ -1,4 +1,4 @@
-"""Runs in columns, against the summaries of `profile`."""
+"""Partial summaries in columns give the same as the plain summaries."""
 
 import numpy as np
 from hypothesis import given
@@ -21,40 +21,40 @@ views = st.lists(
 ).map(sorted)
 
 
-def run(views):
+def partial(views):
     columns = zip(*views, strict=True) if views else ([], [])
     return summarise_columns(*(np.array(column, np.int64) for column in columns))
 
 
-def summary(run):
-    """A run as a summary with pages, named by their keys."""
-    columns = (column.tolist() for column in run.tallies)
+def summary(partial):
+    """Return a partial summary as a summary whose pages are named by their keys."""
+    columns = (column.tolist() for column in partial.tallies)
     pages = {page: PageTally(*tally) for page, *tally in zip(*columns, strict=True)}
-    return type(run.summary)(
-        *(getattr(run.summary, n) for n in run.summary.__struct_fields__[:-1]), pages
+    return type(partial.summary)(
+        *(getattr(partial.summary, n) for n in partial.summary.__struct_fields__[:-1]), pages
     )
 
 
 @given(views)
-def test_a_run_is_the_summary_of_its_views(views):
-    """Vectors or loops, the numbers are the same."""
-    assert summary(run(views)) == summary_of(views)
+def test_a_partial_summary_equals_the_summary_of_its_views(views):
+    """NumPy gives the same numbers as the loops."""
+    assert summary(partial(views)) == summary_of(views)
 
 
 @given(views, st.integers(0, 60), st.integers(0, 60))
-def test_joining_runs_is_merging_summaries(views, i, j):
-    """Wherever the views are cut, and the parts may be empty."""
+def test_merged_partial_summaries_equal_merged_summaries(views, i, j):
+    """The views can be cut anywhere, and parts can be empty."""
     i, j = sorted((i, j))
     parts = views[:i], views[i:j], views[j:]
-    whole = merge_partials([run(part) for part in parts])
+    whole = merge_partials([partial(part) for part in parts])
     first, second, third = map(summary_of, parts)
     assert summary(whole) == merge(merge(first, second), third)
 
 
 @given(views)
-def test_tallies_are_packed_and_unpacked_as_they_are(views):
-    """To the millisecond, from the start of their span."""
-    tallies = run(views).tallies
+def test_packed_tallies_are_unpacked_unchanged(views):
+    """Instants keep their milliseconds."""
+    tallies = partial(views).tallies
     packed = pack(tallies, START)
     assert len(packed) == 16 * len(tallies.pages)
     for column, same in zip(unpack(packed, START), tallies, strict=True):
@@ -62,11 +62,11 @@ def test_tallies_are_packed_and_unpacked_as_they_are(views):
 
 
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 3)), max_size=40))
-def test_the_foremost_tallies_hold_the_top_pages_whatever_their_names(tallies):
-    """Ties for the last place are all in: it is the names that decide."""
+def test_the_top_candidates_include_the_top_pages_whatever_their_names_are(tallies):
+    """All pages that tie for the last place are candidates, since their names decide."""
     views = sorted((START + last, page) for page, (n, last) in enumerate(tallies) for _ in range(n))
-    whole = summary(run([(at * 1, page) for at, page in views]))
-    kept = top_candidates(run(views).tallies)
+    whole = summary(partial(views))
+    kept = top_candidates(partial(views).tallies)
     named = {f"/{-page % 7}/{page}": tally for page, tally in whole.pages.items()}
     top = top_pages(type(whole)(pages=named))
     kept_names = {f"/{-page % 7}/{page}" for page in kept.pages.tolist()}

@@ -1,4 +1,4 @@
-"""RFC 3339 text to milliseconds, and back."""
+"""Timestamps are parsed and formatted."""
 
 import pytest
 from hypothesis import given
@@ -58,14 +58,14 @@ BAD = [
 
 
 @pytest.mark.parametrize("text", GOOD)
-def test_a_timestamp_is_read_as_the_oracle_reads_it(text):
-    """Whole milliseconds, finer digits cut off, offsets taken away."""
+def test_a_timestamp_is_parsed_as_by_the_oracle(text):
+    """The result is in whole milliseconds, without finer digits, in UTC."""
     assert parse_instant(text) == oracle.instant(text)
 
 
 @pytest.mark.parametrize("text", BAD)
-def test_what_is_not_rfc_3339_or_out_of_range_is_refused(text):
-    """The error names the field and shows the text, or its beginning."""
+def test_a_text_that_is_not_rfc_3339_or_is_out_of_range_is_rejected(text):
+    """The error names the field and shows the text or its beginning."""
     with pytest.raises(InvalidInput) as refused:
         parse_instant(text, "as_of")
     assert refused.value.code == "invalid_as_of"
@@ -83,8 +83,8 @@ def test_what_is_not_rfc_3339_or_out_of_range_is_refused(text):
         ),
     ),
 )
-def test_every_timestamp_is_read_or_refused_as_the_oracle_does(moment, decimals, offset):
-    """Any date, any number of digits, any offset."""
+def test_every_timestamp_is_parsed_or_rejected_as_by_the_oracle(moment, decimals, offset):
+    """This holds for any date, any number of digits and any offset."""
     text = (
         f"{moment:%Y-%m-%dT%H:%M:%S}".rjust(19, "0") + (f".{decimals}" if decimals else "") + offset
     )
@@ -100,12 +100,12 @@ def test_every_timestamp_is_read_or_refused_as_the_oracle_does(moment, decimals,
 
 
 @given(st.integers(0, 253_402_300_799_999))
-def test_a_formatted_instant_is_read_as_the_same_instant(instant):
-    """`format_instant` and `parse_instant` are a round trip, for every ms of 1970 to 9999."""
+def test_a_formatted_instant_is_parsed_as_the_same_instant(instant):
+    """`format_instant` and `parse_instant` are inverse for every ms of 1970 to 9999."""
     assert parse_instant(format_instant(instant)) == instant
 
 
-def test_a_date_is_that_many_days_after_the_epoch():
-    """Also across a leap day."""
+def test_a_date_is_formatted_from_the_days_since_the_epoch():
+    """Leap days count."""
     assert format_date(0) == "1970-01-01"
     assert format_date(parse_instant("2024-02-29T12:00:00Z") // 86_400_000) == "2024-02-29"

@@ -1,4 +1,4 @@
-"""What is no text is named as what it is, however it comes."""
+"""A file that is not text is recognised, and the error says what it is."""
 
 import bz2
 import gzip
@@ -66,10 +66,10 @@ UTF_16 = [TEXT.encode("utf-16"), TEXT.encode("utf-16-le"), TEXT.encode("utf-16-b
     ("kind", "content"), [*KINDS.items(), *(("UTF-16 text, not UTF-8", text) for text in UTF_16)]
 )
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd.compress])
-def test_a_file_that_is_no_text_is_named_and_not_taken_line_by_line(
+def test_a_file_that_is_not_text_is_named_and_not_read_line_by_line(
     store, folder, kind, content, pack
 ):
-    """Nor is what a compressed one holds; ingested or followed."""
+    """This holds for plain and compressed files, ingested or followed."""
     path = folder / "events"
     path.write_bytes(pack(content))
     report = ingest([str(path)], store, lambda: AS_OF)
@@ -83,14 +83,14 @@ def test_a_file_that_is_no_text_is_named_and_not_taken_line_by_line(
     "text",
     [b"", b"\n", b"{", LINES, b"\xef\xbb\xbf" + LINES, bytes(9), b"BZh is a name\n", b"\xff{}\n"],
 )
-def test_what_may_be_text_is_not_taken_for_anything_else(text):
-    """Be it empty, broken, or begun with a mark or with NULs."""
+def test_a_file_that_may_be_text_is_not_taken_for_anything_else(text):
+    """It may be empty or broken, or begin with a byte-order mark or NULs."""
     assert kind_of(text) is None
     assert b"".join(only_text("-", iter([text[:3], text[3:]]))) == text
 
 
-def test_a_pipe_that_comes_in_small_pieces_is_told_as_well_and_not_waited_for():
-    """An empty piece says that it pauses; the end of a line that there is a line to take."""
+def test_the_content_of_a_pipe_is_recognised_without_waiting_too_long():
+    """A pause (an empty piece) or a whole line ends the waiting for more pieces."""
     content = KINDS["a tar archive"]
     with pytest.raises(NoText, match="tar archive"):
         next(only_text("-", iter([content[:4], content[4:100], content[100:]])))
@@ -103,8 +103,8 @@ def test_a_pipe_that_comes_in_small_pieces_is_told_as_well_and_not_waited_for():
     assert next(only_text("-", pieces(b"{", b""))) == b"{"
 
 
-def test_what_comes_before_damage_is_not_lost():
-    """Though it is short."""
+def test_the_content_before_damage_is_not_lost():
+    """Even if the content is too short to be recognised."""
 
     def pieces():
         yield b"{}"

@@ -1,4 +1,4 @@
-"""Sources: files and standard input as blocks of whole lines."""
+"""Files and standard input are read as blocks of whole lines."""
 
 import gzip
 import io
@@ -44,20 +44,20 @@ def path(tmp_path):
         zstd.compress(LINES[:5000]) + zstd.compress(LINES[5000:]),
     ],
 )
-def test_compression_is_told_by_the_content_not_the_name(path, stored):
-    """Also of several members in one file."""
+def test_compression_is_recognised_by_the_content_not_by_the_name(path, stored):
+    """A compressed file may have several members."""
     path.write_bytes(stored)
     assert text_of(read(path)) == LINES
 
 
-def test_a_zstandard_file_may_begin_with_a_frame_to_skip(path):
-    """As parallel compressors write it."""
+def test_a_zstandard_file_may_begin_with_a_skippable_frame(path):
+    """Parallel compressors write such files."""
     path.write_bytes(b"\x5a\x2a\x4d\x18\x04\0\0\0skip" + zstd.compress(LINES))
     assert text_of(read(path)) == LINES
 
 
-def test_the_position_is_that_in_the_file_as_it_is_stored(path):
-    """So that a progress bar is right for a compressed file."""
+def test_the_position_counts_the_stored_bytes(path):
+    """So a progress bar is right for a compressed file."""
     path.write_bytes(gzip.compress(LINES))
     with open_source(str(path)) as source:
         assert source.name == str(path)
@@ -66,8 +66,8 @@ def test_the_position_is_that_in_the_file_as_it_is_stored(path):
 
 
 @pytest.mark.parametrize("stored", [LINES, gzip.compress(LINES), b"", b"{", b"\n"])
-def test_standard_input_is_read_to_its_end_however_slowly_it_comes(monkeypatch, stored):
-    """Byte by byte through a pipe: what kind it is can still be told."""
+def test_standard_input_is_read_to_its_end_even_if_it_is_slow(monkeypatch, stored):
+    """Compression is recognised even if the pipe gives single bytes."""
     reading, writing = os.pipe()
 
     def feed():
@@ -89,8 +89,8 @@ def test_standard_input_is_read_to_its_end_however_slowly_it_comes(monkeypatch, 
 
 @pytest.mark.parametrize("compress", [gzip.compress, zstd.compress])
 @pytest.mark.parametrize("damage", [lambda data: data[:-3], lambda data: data[: len(data) // 2]])
-def test_of_a_cut_short_file_the_whole_lines_before_the_damage_are_read(path, compress, damage):
-    """And then the error says what is wrong with which file."""
+def test_the_whole_lines_before_the_end_of_a_truncated_file_are_read(path, compress, damage):
+    """Then the error names the file."""
     noise = b"".join(os.urandom(50).hex().encode() + b"\n" for _ in range(50_000))
     path.write_bytes(damage(compress(noise)))
     blocks = []
@@ -104,7 +104,7 @@ def test_of_a_cut_short_file_the_whole_lines_before_the_damage_are_read(path, co
 
 
 def test_garbage_after_compressed_data_is_an_error_after_the_lines(path):
-    """What was compressed is read all the same."""
+    """The compressed lines are read first."""
     path.write_bytes(gzip.compress(LINES) + b"garbage")
     blocks = []
     with (
@@ -116,13 +116,13 @@ def test_garbage_after_compressed_data_is_an_error_after_the_lines(path):
 
 
 def test_a_last_line_without_a_newline_is_a_line(path):
-    """As many tools write it."""
+    """Many tools write such files."""
     path.write_bytes(b"a\nb")
     assert [block.text for block in read(path)] == [b"a\nb"]
 
 
-def test_a_byte_order_mark_is_passed_over(path):
-    """At the very beginning only; offsets count it."""
+def test_a_byte_order_mark_is_skipped(path):
+    """Only the one at the beginning of the file; offsets count it."""
     path.write_bytes(b"\xef\xbb\xbfa\n\xef\xbb\xbfb\n")
     (block,) = read(path)
     assert (block.line, block.offset, block.text) == (1, 3, b"a\n\xef\xbb\xbfb\n")
@@ -131,8 +131,8 @@ def test_a_byte_order_mark_is_passed_over(path):
 @pytest.mark.parametrize("excess", [-1, 0, 1, 2, 5_000_000])
 @pytest.mark.parametrize("end", [b"\n", b""])
 @pytest.mark.parametrize("before", [b"", b"first\n" * 1000])
-def test_a_line_over_the_limit_stands_alone_and_is_kept_in_part(path, excess, end, before):
-    """The limit is 1 MiB without the newline; lines around it are whole, and well numbered."""
+def test_an_over_long_line_is_a_block_of_its_own_and_is_kept_in_part(path, excess, end, before):
+    """The limit is 1 MiB without the newline; the lines around it are whole and numbered right."""
     length = MAX_LINE_BYTES + excess
     path.write_bytes(before + b"x" * length + end + (b"last" if end else b""))
     blocks = read(path)
@@ -150,8 +150,8 @@ def test_a_line_over_the_limit_stands_alone_and_is_kept_in_part(path, excess, en
 
 
 @given(st.lists(st.binary(max_size=6), max_size=30), st.integers(1, 7))
-def test_lines_come_out_as_they_went_in_whatever_the_chunks(lines, size):
-    """Runs of lines are bounded in bytes and lines, numbered, and complete."""
+def test_all_lines_are_read_unchanged_whatever_the_chunks_are(lines, size):
+    """Blocks are bounded in bytes and lines, and have the right offsets and line numbers."""
     data = b"\n".join(lines)
     chunks = iter(io.BytesIO(data).read, b"")
     pieces = (
@@ -172,15 +172,15 @@ def test_lines_come_out_as_they_went_in_whatever_the_chunks(lines, size):
 
 
 def test_a_block_of_many_short_lines_is_bounded(path):
-    """Millions of tiny lines do not become millions of objects at once."""
+    """So millions of tiny lines are not millions of objects at the same time."""
     path.write_bytes(b"x\n" * 1_000_000)
     blocks = read(path)
     assert max(block.text.count(b"\n") for block in blocks) <= 100_000
     assert sum(block.text.count(b"\n") for block in blocks) == 1_000_000
 
 
-def test_an_endless_line_is_never_held(path):
-    """64 MiB without a newline take a few MiB."""
+def test_a_very_long_line_is_never_held_in_memory(path):
+    """Reading 64 MiB without a newline takes a few MiB."""
     path.write_bytes(gzip.compress(b"x" * (64 * 1024 * 1024)))
     tracemalloc.start()
     (overlong,) = read(path)
@@ -190,22 +190,22 @@ def test_an_endless_line_is_never_held(path):
     assert peak < 8 * 1024 * 1024
 
 
-def test_what_cannot_be_opened_is_named(tmp_path):
-    """Missing, or a folder, or no path at all."""
+def test_a_path_that_cannot_be_opened_is_an_error(tmp_path):
+    """The path may be missing, a folder, or not a path at all."""
     for path in (str(tmp_path / "missing"), str(tmp_path), "a\0b"):
         with pytest.raises(SourceError), open_source(path):
             pass
 
 
 def test_a_pipe_has_no_size(tmp_path):
-    """Nor has standard input, and neither is opened to find out."""
+    """Standard input has none either. Neither is opened to find out."""
     os.mkfifo(tmp_path / "pipe")
     assert size_of(str(tmp_path / "pipe")) is None
     assert size_of("-") is None
 
 
 def test_a_closed_standard_input_is_an_error(monkeypatch):
-    """Of ours."""
+    """It is a SourceError, not one of Python."""
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(SourceError, match="closed"), open_source("-"):
         pass
@@ -213,8 +213,8 @@ def test_a_closed_standard_input_is_an_error(monkeypatch):
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd.compress])
 @pytest.mark.parametrize("nuls", [1, 1024, 3 * 1024 * 1024 + 5])
-def test_nuls_at_the_beginning_are_skipped_and_counted(path, pack, nuls):
-    """As they stand where a log was truncated under a program that goes on at its offset."""
+def test_nuls_at_the_beginning_are_skipped_and_counted_in_offsets(path, pack, nuls):
+    """They appear if a log is truncated while a program goes on writing at its old offset."""
     path.write_bytes(pack(bytes(nuls) + b"a\n\0b\n"))
     assert [block[1:4] for block in read(path)] == [(1, nuls, b"a\n\0b\n")]
     path.write_bytes(pack(bytes(nuls)))
@@ -222,7 +222,7 @@ def test_nuls_at_the_beginning_are_skipped_and_counted(path, pack, nuls):
 
 
 def test_a_large_hole_takes_no_memory(path):
-    """It is not held, and no line of it is rejected."""
+    """The NULs of the hole are not held in memory, and none of them is a rejected line."""
     with path.open("wb") as file:
         file.truncate(256 * 1024**2)
         file.seek(0, os.SEEK_END)

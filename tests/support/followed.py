@@ -34,7 +34,7 @@ def users(store):
 
 
 def sources(store):
-    """The sources by their file's name: offset, lines and rejected."""
+    """Return offset, lines and rejected lines of the sources, by the name of the file."""
     return {
         os.path.basename(source.name): (
             source.checkpoint.offset,

@@ -1,4 +1,4 @@
-"""Random histories of page views, and of what happens to them on the way into a store."""
+"""Random histories of page views, and helpers to compare them."""
 
 import json
 
@@ -13,7 +13,7 @@ AS_OF = parse_instant("2024-03-01T10:30:00Z")  # the day after a leap day
 NAMES = ("/", "/a", "/b", "/é", "/😀", "/B")
 USERS = ("u", "v")
 
-# Where the definitions change their minds: the window's edges, midnights, gaps of 30 minutes.
+# The limits in the definitions: the edges of the window, midnights, gaps of 30 minutes.
 _EDGES = [
     *(AS_OF - days * DAY for days in range(9)),
     *(AS_OF - AS_OF % DAY - days * DAY for days in range(9)),
@@ -29,7 +29,7 @@ page_views = st.builds(PageView, st.sampled_from(USERS), instants, st.sampled_fr
 
 @st.composite
 def histories(draw):
-    """A history: page views in any order, some of them more than once."""
+    """Draw a history: page views in any order, some of them more than once."""
     views = draw(st.lists(page_views, max_size=40))
     repeated = draw(st.lists(st.sampled_from(views), max_size=10)) if views else []
     return draw(st.permutations(views + repeated))
@@ -37,7 +37,7 @@ def histories(draw):
 
 @st.composite
 def batches(draw):
-    """A history, split at random."""
+    """Draw a history that is split at random."""
     history = draw(histories())
     cuts = sorted(draw(st.lists(st.integers(0, len(history)), max_size=4)))
     return [
@@ -49,13 +49,13 @@ as_ofs = st.one_of(instants, st.just(AS_OF - 30 * DAY), st.just(AS_OF), st.just(
 
 
 def summary_of(views):
-    """The summary of pairs of an instant and a name, in order of time."""
+    """Return the summary of pairs of an instant and a name, in order of time."""
     views = list(views)
     return summarise([instant for instant, _ in views], [name for _, name in views])
 
 
 def listed(columns):
-    """Page views in columns as a list, in their order."""
+    """Return page views in columns as a list, in the same order."""
     return [
         PageView(columns.user_ids[user], instant, columns.names[page])
         for user, instant, page in zip(
@@ -65,18 +65,18 @@ def listed(columns):
 
 
 def triples(views):
-    """Page views as the oracle takes them."""
+    """Return page views in the form for the oracle."""
     return [(view.user_id, view.instant, view.name) for view in views]
 
 
 def line(view, **more):
-    """A page view as a JSON line."""
+    """Return a page view as a JSON line."""
     event = {"user_id": view.user_id, "name": view.name, "timestamp": format_instant(view.instant)}
     return json.dumps(event | more).encode() + b"\n"
 
 
 def expected_detail(detail):
-    """The oracle's detail in the words of the API."""
+    """Return the details of the oracle in the form of the API."""
     start, end = detail["window"]
 
     def text(instant):
@@ -97,7 +97,7 @@ def expected_detail(detail):
 
 
 def comparable_detail(answer):
-    """The API's detail without the profile's five keys, of the days only those with a view."""
+    """Return the details of a profile, with only those days that have a page view."""
     detail = dict(list(answer.items())[5:])
     detail["days"] = {day["date"]: day["views"] for day in detail["days"] if day["views"]}
     return detail

@@ -1,4 +1,4 @@
-"""What the tests of keys and the contract share: a server with keys, and good requests."""
+"""Helpers for tests of keys and of the contract: a server with keys, and valid requests."""
 
 import json
 import os
@@ -23,7 +23,7 @@ SEND = "/v1/page"
 
 
 class Edge(ServerProcess):
-    """A server whose log is in a file; with keys, given by environment, or without."""
+    """A server whose log is a file; `keys` are set in its environment."""
 
     def __init__(self, folder: Path, *options: str, keys: dict[str, str] = KEYS) -> None:
         self.db = folder / "store.db"
@@ -44,14 +44,14 @@ class Edge(ServerProcess):
         return self.request(operation.method, path, body_of(operation, user_id), named)
 
     def send(self, user_id: str, **headers: str) -> int:
-        """Send a page view; return the status of the answer."""
+        """Send a page view, and return the status of the response."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.request("POST", SEND, page_view(user_id), named)[0]
 
 
 @contextmanager
 def running(folder: Path, *options: str, keys: dict[str, str] = KEYS):
-    """Run a server of its own."""
+    """Run a server while the context lasts."""
     server = Edge(folder, *options, keys=keys)
     try:
         yield server
@@ -65,7 +65,7 @@ def bearer(key: str) -> dict[str, str]:
 
 
 def basic(user: str, password: str = "") -> dict[str, str]:
-    """Return what a client that knows of Basic sends for a user, be it with no password."""
+    """Return the header for Basic authentication."""
     return {"Authorization": "Basic " + b64encode(f"{user}:{password}".encode()).decode()}
 
 
@@ -78,7 +78,7 @@ WAYS = {
     "query": lambda key: ({}, f"?writeKey={key}", {}),
     "body": lambda key: ({}, "", {"writeKey": key}),
 }
-"""The ways to give a key: headers, what is added to the path, and to the body."""
+"""The ways to send a key: headers, an addition to the path, and one to the body."""
 
 
 def page_view(user_id: str, **more: Any) -> bytes:

@@ -1,4 +1,4 @@
-"""Random messages, as clients send them and as they should not."""
+"""Random messages, valid and invalid."""
 
 import json
 
@@ -17,7 +17,7 @@ _PATHS = st.sampled_from(["", "/", "/a", "/a/é", "/a%20b"])
 _BEHIND = st.sampled_from(["", "?q=1", "#part", "?q=/x#y?z"])
 urls = st.builds(lambda *parts: "".join(parts), _HOSTS | st.just(""), _PATHS, _BEHIND)
 
-# Around the limit of what is taken for a wrong clock, and of what lies too far ahead.
+# Around the limits of a wrong clock, and of how far ahead a page view may be.
 _OFFS = [0, 1, -1, MINUTE, 5 * MINUTE, 5 * MINUTE + 1, HOUR, DAY, DAY + 1, 60 * DAY]
 clocks = st.builds(
     lambda off, sign: format_instant(NOW + sign * off),
@@ -30,7 +30,7 @@ times = clocks | st.sampled_from(
 
 
 def _objects(**values):
-    """Objects in which each key may be missing."""
+    """Return objects in which each key may be missing."""
     return st.fixed_dictionaries({}, optional=values)
 
 
@@ -52,14 +52,14 @@ messages = _objects(
     event=st.sampled_from(["Signed up", None]),
     traits=st.just({"user_id": 7, "more": [1, {"userId": None}]}),
 )
-"""Most of them lack something; `user_id` marks some as ours, which then have no user."""
+"""Most of these are invalid; those with `user_id` are in our own format, but without a page."""
 
 page_messages = st.builds(
     lambda message, more: message | more,
     messages,
     st.fixed_dictionaries({"type": st.just("page"), "userId": st.sampled_from(["u", "v"])}),
 ).map(lambda message: {key: value for key, value in message.items() if key != "user_id"})
-"""Those that have a user, and are page views, if something tells the page and the time is right."""
+"""Page views with a user; they are valid if the page and the time are."""
 
 events = st.fixed_dictionaries(
     {"user_id": st.sampled_from(["u", "v", ""]), "name": _TEXTS, "timestamp": times},

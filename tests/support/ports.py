@@ -5,20 +5,20 @@ import os
 import random
 import socket
 
-# Below those that clients are given as their own: one of these may be held by a client just when
-# a server is to be started (again). Tests that run at the same time have ranges of their own.
+# These ports are below the ephemeral ports: a client might hold one of those while a server starts.
+# Tests that run at the same time have separate ranges.
 _FIRST, _EACH, _RANGES = 16_000, 500, 32
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 _START = _FIRST + _WORKER % _RANGES * _EACH
-# One after the other, so that a port is not given again soon; from anywhere, for another pytest may
-# run on this machine.
+# One port after the other, so that none is used again soon; from a random one, since another pytest
+# may run on this machine.
 _PORTS = itertools.islice(
     itertools.cycle(range(_START, _START + _EACH)), random.SystemRandom().randrange(_EACH), None
 )
 
 
 def free_port() -> int:
-    """Return a port where nobody listens, and that no other test was given."""
+    """Return a free port that no other test uses."""
     return next(filter(_is_free, _PORTS))
 
 

@@ -1,8 +1,8 @@
-"""An oracle of what a message comes to, written from the words of the contract alone.
+"""An oracle for the outcome of a message, written from the contract alone.
 
-Like `oracle`, it shares no code with the package under test. It reads a message as a dictionary,
-in the plainest way, and answers with (user_id, instant, name), with the kind of a message that is
-no page view, or with None for what has to be rejected.
+Like `oracle`, it shares no code with the package under test. It takes a message as a dictionary and
+returns (user_id, instant, name), the kind of a message that is not a page view, or None if the
+message has to be rejected.
 """
 
 from contextlib import suppress
@@ -28,7 +28,7 @@ def outcome(
     sent_at: str | None = None,
     kind: str | None = None,
 ) -> Outcome:
-    """Tell what a message comes to; `sent_at` is the batch's, `kind` what its route stands for."""
+    """Return the outcome of a message; `sent_at` is that of the batch, `kind` that of the route."""
     if not isinstance(message, dict):
         return None
     if kind in OTHERS:
@@ -80,7 +80,7 @@ def _is_fitting(message: dict[str, Any]) -> bool:
 
 
 def _name(message: dict[str, Any]) -> str | None:
-    """`name` after its category, title here, title there, path, path of a url here, there."""
+    """Return the name after its category, or the first title, path or path of a url."""
     own = _object(message.get("properties"))
     around = _object(_object(message.get("context")).get("page"))
     name = message.get("name")
@@ -97,7 +97,7 @@ def _name(message: dict[str, Any]) -> str | None:
 
 
 def _path(url: str | None) -> str | None:
-    """Cut scheme and host off in front of the path, query and fragment behind it."""
+    """Return an address without scheme, host, query and fragment."""
     if url is None:
         return None
     _, scheme, after = url.partition("://")
@@ -111,7 +111,7 @@ def _path(url: str | None) -> str | None:
 
 
 def _instant(message: dict[str, Any], arrival: int | None, sent: tuple[Any, Any]) -> int | None:
-    """When it happened by its sender's clock; by ours, if that clock is plainly wrong or absent."""
+    """Return the time by the sender's clock, corrected or replaced by ours if that is wrong."""
     told = message.get("timestamp") or message.get("originalTimestamp")
     if told is None or told == "":
         return arrival
@@ -145,7 +145,7 @@ def _text(value: Any) -> str | None:
 
 
 def _id(value: Any) -> str | None:
-    """Whole numbers are ids as well, by their digits; true and false are none."""
+    """Return an id as text; a whole number counts as its digits."""
     return str(value) if isinstance(value, int) else _text(value)
 
 

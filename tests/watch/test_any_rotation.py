@@ -17,8 +17,9 @@ from behavstats.model.page_view import PageView
 from behavstats.shutdown import Stop
 from behavstats.sources import line_blocks
 from behavstats.sources.compression import zstd
-from behavstats.store import Store, create_store
+from behavstats.store import EVERYTHING, create_store
 from behavstats.store.sqlite import store as store_module
+from behavstats.store.sqlite.database import Database
 from behavstats.watch import file_state, fingerprint
 from behavstats.watch.watcher import Watcher
 from tests.support.histories import AS_OF, line
@@ -88,7 +89,7 @@ class Folder:
 
 @contextmanager
 def dying(transaction, *, committed):
-    whole = Store._transaction
+    whole = Database.transaction
     left = [transaction]
 
     @contextmanager
@@ -102,7 +103,7 @@ def dying(transaction, *, committed):
             raise Killed
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Store, "_transaction", part)
+        patch.setattr(Database, "transaction", part)
         yield
 
 
@@ -291,7 +292,9 @@ def test_each_line_that_was_whole_at_a_scan_is_there_exactly_once(tmp_path_facto
 def check(folder):
     store = folder.store
     views = {view for user in users(store) for some in store.page_views(user) for view in some}
-    rejected = [rejection.text for rejection in store.rejections()]
+    rejected = [
+        rejection.text for rejection in (line for _, line in store.rejected.read(EVERYTHING))
+    ]
     assert len(rejected) == len(set(rejected))
     stored = {line(view).rstrip(b"\n") for view in views} | set(rejected)
     assert folder.visible <= stored <= folder.glimpsed

@@ -8,7 +8,7 @@ import pytest
 
 from behavstats.errors import UnknownUser
 from behavstats.model.page_view import PageView
-from behavstats.store import create_store
+from behavstats.store import EVERYTHING, create_store
 from behavstats.watch import restarted_files
 from tests.support.edge import wait_until
 from tests.support.followed import BAD, drain, following, lines, users
@@ -129,7 +129,7 @@ def test_rejected_lines_that_name_an_erased_user_do_not_return(store, folder, re
     store.forget("bert")
     replace(log, of("cleo", 1) + bad + BAD + b'{"user_id": "berta"}\n')
     assert drain(store, folder).left_out == 3
-    kept = {rejection.text for rejection in store.rejections()}
+    kept = {rejection.text for _, rejection in store.rejected.read(EVERYTHING)}
     assert kept == {BAD.strip(), b'{"user_id": "berta"}'}
 
 
@@ -145,7 +145,7 @@ def test_a_rejected_line_with_an_erased_id_as_a_number_does_not_return(store, fo
     assert store.forget("42").rejected_lines == 1
     overwrite(log, of("42", 1) + bad + other)
     assert drain(store, folder).left_out == 2
-    assert {rejection.text for rejection in store.rejections()} == {other.strip()}
+    assert {rejection.text for _, rejection in store.rejected.read(EVERYTHING)} == {other.strip()}
 
 
 def test_lines_left_out_leave_no_byte_in_the_store(db, folder):

@@ -12,7 +12,7 @@ from behavstats.clock import system_clock
 from behavstats.errors import SourceError, StoreUnavailable, UnknownUser
 from behavstats.model.line_block import MAX_LINE_BYTES
 from behavstats.shutdown import Stop
-from behavstats.store import create_store, open_store
+from behavstats.store import EVERYTHING, create_store, open_store
 from behavstats.watch import reader, watcher
 from behavstats.watch.watcher import Watcher
 from tests.support.edge import wait_until
@@ -56,7 +56,7 @@ def test_a_line_without_its_newline_waits_across_a_restart(store, folder):
         file.write(b"\n")
     drain(store, folder)
     assert users(store) == {1, 2}
-    assert store.count_rejections() == 0
+    assert store.rejected.totals().lines == 0
 
 
 def test_no_offset_is_stored_for_an_empty_file(store, folder):
@@ -113,7 +113,7 @@ def test_a_folder_may_disappear_and_come_back(store, folder, caplog, monkeypatch
         folder.with_name("away").rename(folder)
         (folder / "b").write_bytes(lines(2))
         wait_until(lambda: users(store) == {1, 2})
-    assert store.count_rejections() == 1
+    assert store.rejected.totals().lines == 1
     assert sources(store)["a"][1:] == (2, 1)
 
 
@@ -148,7 +148,7 @@ def test_an_overlong_line_is_rejected_when_it_ends(store, folder):
         file.write(b"x\n" + lines(2))
     watcher.drain()
     assert users(store) == {1, 2}
-    (rejection,) = store.rejections()
+    ((_, rejection),) = store.rejected.read(EVERYTHING)
     assert (rejection.line, rejection.length) == (2, 3 * MAX_LINE_BYTES + 1)
     assert sources(store)["a"][1:] == (3, 1)
 
@@ -185,27 +185,27 @@ def test_a_large_file_leaves_other_files_their_turn(store, folder, monkeypatch):
 def test_a_full_store_is_tried_again_until_there_is_room(store, folder, caplog):
     """Logged once, and once when it works again; nothing is lost."""
     store.add([])
-    pages = store._writer.execute("PRAGMA page_count").fetchone()[0]
-    store._writer.execute(f"PRAGMA max_page_count = {pages}")
+    pages = store.database.writer.execute("PRAGMA page_count").fetchone()[0]
+    store.database.writer.execute(f"PRAGMA max_page_count = {pages}")
     (folder / "a").write_bytes(lines(*range(3_000)) + BAD)
     caplog.set_level(logging.INFO)
     with following(store, folder):
         wait_until(lambda: "trying again" in caplog.text)
         time.sleep(1.2)
         assert users(store) == set()
-        store._writer.execute("PRAGMA max_page_count = 1000000")
+        store.database.writer.execute("PRAGMA max_page_count = 1000000")
         wait_until(lambda: len(users(store)) == 3_000)
         wait_until(lambda: "written to again" in caplog.text)
     assert caplog.text.count("trying again") == 1
-    assert store.count_rejections() == 1
+    assert store.rejected.totals().lines == 1
     assert list(store.check()) == []
 
 
 def test_a_full_store_is_an_error_with_once(store, folder):
     """No offset is stored."""
     store.add([])
-    pages = store._writer.execute("PRAGMA page_count").fetchone()[0]
-    store._writer.execute(f"PRAGMA max_page_count = {pages}")
+    pages = store.database.writer.execute("PRAGMA page_count").fetchone()[0]
+    store.database.writer.execute(f"PRAGMA max_page_count = {pages}")
     (folder / "a").write_bytes(lines(*range(3_000)))
     with pytest.raises(StoreUnavailable, match="full"):
         drain(store, folder)
@@ -223,7 +223,7 @@ def test_two_watchers_of_the_same_files_ingest_each_line_once(store, db, folder)
             with (folder / "a").open("ab") as file:
                 file.write(good(number) + b'{"bad": %d}\n' % number)
         wait_until(lambda: len(users(store)) == 60)
-        wait_until(lambda: store.count_rejections() == 60)
+        wait_until(lambda: store.rejected.totals().lines == 60)
     assert sources(store)["a"][1:] == (120, 60)
 
 
@@ -233,7 +233,7 @@ def test_a_forgotten_source_is_read_again(store, folder):
     drain(store, folder)
     store.offsets.forget(str(folder / "a"))
     assert drain(store, folder).read == 2
-    assert store.count_rejections() == 1
+    assert store.rejected.totals().lines == 1
 
 
 def test_scans_find_changes_if_the_system_reports_none(store, folder, monkeypatch, caplog):

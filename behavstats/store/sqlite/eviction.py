@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from behavstats.model.page_view import OF_FILES
+from behavstats.model.page_view import FILE_SENDER
 from behavstats.model.retention import Bounds
 from behavstats.store.sqlite.rejected_lines import blank
 
@@ -145,7 +145,7 @@ def _overfull(connection: sqlite3.Connection, bounds: Bounds) -> tuple[int, int,
         return None
     for sender in senders:
         over = sender.over(bounds.lines // _SHARE, bounds.bytes // _SHARE)
-        if sender.sender != OF_FILES and any(over):
+        if sender.sender != FILE_SENDER and any(over):
             return sender.sender, *over
     lines = sum(sender.lines for sender in senders) - bounds.lines
     size = sum(sender.bytes for sender in senders) - bounds.bytes
