@@ -10,7 +10,7 @@ from behavstats.store.sqlite import files, migrations
 from behavstats.store.sqlite.connection import translated
 from behavstats.store.sqlite.database import Database
 from behavstats.store.sqlite.lock import StoreLock
-from behavstats.store.sqlite.migrations import VERSION
+from behavstats.store.sqlite.schema import VERSION
 from behavstats.store.sqlite.store import SqliteStore
 from behavstats.store.sqlite.wal import READERS_TIMEOUT
 
