@@ -80,7 +80,7 @@ class Connections:
     def note_again(self, connection: Connection) -> None:
         """Guard the files of the only connection, after a migration replaced the log."""
         self.guard = Guard(self.path)
-        self.wal.close()
+        self.wal.close_file()
         self._note_files_of(connection)
 
     def checkpoint(self, connection: Connection) -> None:
@@ -92,7 +92,7 @@ class Connections:
         """Raise StoreError if an error was caused by lost files."""
         loss = self.guard.loss()
         if loss in _NOT_TO_BE_CLOSED:
-            self._keep_for_ever()
+            self._keep_open()
         if loss and isinstance(error, Exception) and not isinstance(error, BehavstatsError):
             # Reading files that do not belong together may fail in any way.
             raise self.guard.error(loss) from error
@@ -111,7 +111,7 @@ class Connections:
     def close(self) -> None:
         """Close all connections, or leave them open for good if closing would do harm."""
         if self.guard.loss() in _NOT_TO_BE_CLOSED:
-            self._keep_for_ever()
+            self._keep_open()
             self._readers, self.idle, self.writer = [], [], None
         self._close_all()
 
@@ -124,7 +124,7 @@ class Connections:
         """Open the files that are at the path now. Raise StoreError if that would not be sound."""
         error = self.guard.error(loss)
         if loss in _NOT_TO_BE_CLOSED:
-            self._keep_for_ever()
+            self._keep_open()
         if loss is Loss.OVERWRITTEN and self.writer is not None:
             self.guard.compare(self.writer)  # the file may have its right content again
         elif loss is Loss.LOG_GONE:
@@ -168,12 +168,12 @@ class Connections:
     def _close_all(self) -> None:
         self.close_idle()
         self.idle, self._readers = [], []  # lent readers are closed when they return
-        self.wal.close()
+        self.wal.close_file()
         if self.writer is not None:
             self.writer.close()
             self.writer = None
 
-    def _keep_for_ever(self) -> None:
+    def _keep_open(self) -> None:
         """Keep the connections from being closed, even when the process ends.
 
         The last one to close would copy its log into the file at the path and remove the log there,

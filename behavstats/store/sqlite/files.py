@@ -58,8 +58,8 @@ def clear_leftovers(path: Path) -> None:
     log, memory = Path(f"{path}-wal"), Path(f"{path}-shm")
     if log.exists() and log.stat().st_size:
         raise StoreUnavailable(
-            f"no store is made at {path}: a log of page views, {log.name}, is there without its "
-            "store; put that back, restore a backup with behavstats restore, or remove the log"
+            f"no store is created at {path}: a log of page views, {log.name}, is there without its "
+            "store; put the store back, restore a backup with behavstats restore, or remove the log"
         )
     log.unlink(missing_ok=True)
     memory.unlink(missing_ok=True)

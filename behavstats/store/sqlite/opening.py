@@ -47,7 +47,7 @@ def create_store(
     """Open the store at `path`; create it if it does not exist."""
     path = files.resolved(path)
     if not path.parent.is_dir():
-        raise StoreUnavailable(f"the store {path} cannot be made: no folder {path.parent}")
+        raise StoreUnavailable(f"the store {path} cannot be created: no folder {path.parent}")
     try:
         return open_store(path, lock_timeout, on_wait, bounds)
     except NoStore:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from behavstats.model.columns import PageViews
     from behavstats.store.base import Statistics
 
-_LOADED_AT_ONCE = 50_000  # page views; others wait for a twentieth of a second then
-_MANY_AT_ONCE = 250  # page views; whoever sends so many waits longer anyway
+_LOADED_AT_ONCE = 50_000  # page views; other writers wait a twentieth of a second for them
+_MANY_AT_ONCE = 250  # page views; a request with so many takes longer anyway
 
 
 class SqliteStore:
@@ -115,12 +115,12 @@ class SqliteStore:
                 yield len(rows), added
 
     def summary(self, user_id: str, window: Window) -> Summary:
-        """Return the summary of a user's page views in a window; raise UnknownUser if none."""
+        """Return the summary of a user's page views in a window. Raise UnknownUser if unknown."""
         with self.database.reading() as connection:
             return read_summary(connection, user_id, window)
 
     def page_views(self, user_id: str) -> Iterator[list[PageView]]:
-        """Yield all page views of a user in order of time, in lists; raise UnknownUser if none."""
+        """Yield all page views of a user in order of time. Raise UnknownUser if there are none."""
         with self.database.reading() as connection:
             yield from read_page_views(connection, user_id)
 

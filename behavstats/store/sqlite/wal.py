@@ -88,7 +88,7 @@ class Wal:
         finally:
             os.close(wal)
 
-    def close(self) -> None:
+    def close_file(self) -> None:
         """Close the file; the path may lead to another one now."""
         if self._file is not None:
             os.close(self._file)
