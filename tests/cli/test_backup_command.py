@@ -77,7 +77,7 @@ def test_nothing_is_overwritten_unless_forced(cli, db, copy):
         ("store.db", "the store itself"),
         ("store.db-wal", "the store itself"),
         ("store.db-lock", "the store itself"),
-        ("pipe", "no regular file"),
+        ("pipe", "not a regular file"),
         ("used.db", "in use"),
     ],
 )

@@ -171,7 +171,7 @@ def test_cut_off_at_any_step_it_leaves_a_store_that_is_whole_or_refused(
     for suffix, content in crashed.items():
         Path(f"{db}{suffix}").write_bytes(content)
     # Also where the old log cannot be copied into the old store first.
-    monkeypatch.setattr(restore, "_empty_log", lambda _: None)
+    monkeypatch.setattr(restore, "_checkpoint", lambda _: None)
 
     class Killed(BaseException):
         pass

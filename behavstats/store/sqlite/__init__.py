@@ -1,1 +1,4 @@
-"""The store in one SQLite file. All SQL for SQLite stands in this package."""
+"""The SQLite engine: a store in one file, for any number of processes on one machine.
+
+All SQL of this engine is in this package. Nothing outside `behavstats.store` imports it.
+"""

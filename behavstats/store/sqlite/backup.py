@@ -1,4 +1,4 @@
-"""A sound copy of a store in use, by SQLite's backup interface."""
+"""Copies a store in use with SQLite's backup interface."""
 
 import os
 import shutil
@@ -11,13 +11,13 @@ from behavstats.errors import BackupError
 from behavstats.store.sqlite import log_chain
 from behavstats.store.sqlite.files import is_of
 
-_PAGES = 4_096  # copied at once; Ctrl-C is heard in between
+_PAGES = 4_096  # copied at once; Ctrl-C takes effect in between
 
 
 def back_up(connection: sqlite3.Connection, store: Path, to: Path, *, force: bool) -> None:
-    """Copy the store, as it is at one moment, to a file that is there whole or not at all.
+    """Copy one snapshot of the store to a file, atomically.
 
-    Raises BackupError where it cannot be written, or, without `force`, is there already.
+    Raises BackupError if the file cannot be written or, without `force`, exists already.
     """
     try:
         _check(store, to, force=force)
@@ -45,21 +45,21 @@ def _check(store: Path, to: Path, *, force: bool) -> None:
         if to.is_dir():
             raise BackupError(to, "it is a folder")
         if to.exists() and not to.is_file():
-            raise BackupError(to, "it is no regular file")
+            raise BackupError(to, "it is not a regular file")
         if is_of(store, to):
             raise BackupError(to, "it belongs to the store itself")
     for log in (f"{to}-wal", f"{to}-journal"):
-        # Whoever opened the copy would take this for its own.
+        # A program that opened the copy would take this log for the copy's own.
         if os.path.exists(log) and os.path.getsize(log):
             raise BackupError(to, f"{log} is there: a store may be in use under that name")
 
 
 def _copy(connection: sqlite3.Connection, part: str, to: Path) -> None:
-    connection.execute("BEGIN")  # one snapshot: else each write to the store would begin it anew
+    connection.execute("BEGIN")  # one snapshot; otherwise each write to the store restarts the copy
     try:
         connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
         with closing(sqlite3.connect(part, isolation_level=None)) as copy:
-            # It is nothing yet, so there is nothing to be undone; it is synced at the end.
+            # The copy needs no journal, since it is discarded on failure; it is synced at the end.
             copy.execute("PRAGMA journal_mode = OFF")
             copy.execute("PRAGMA synchronous = OFF")
             try:
@@ -72,10 +72,10 @@ def _copy(connection: sqlite3.Connection, part: str, to: Path) -> None:
 
 
 def _renew(part: str, to: Path) -> None:
-    """Give a copy an epoch of its own, and leave it one file, which needs no log to be read."""
+    """Give a copy an epoch of its own, and make it a single file that is read without a log."""
     with closing(sqlite3.connect(part, isolation_level=None)) as copy:
         try:
-            # Nobody else has it open: no shared memory is made for its log.
+            # No other connection has it open, so its log needs no shared memory.
             copy.execute("PRAGMA locking_mode = EXCLUSIVE")
             copy.execute("PRAGMA synchronous = OFF")
             copy.execute(log_chain.RENEW)
@@ -89,7 +89,7 @@ def _put(part: str, to: Path, *, force: bool) -> None:
         os.replace(part, to)
         return
     try:
-        os.link(part, to)  # which overwrites nothing
+        os.link(part, to)  # fails if the file exists
     except FileExistsError:
         raise BackupError(to, "it is there already; --force overwrites it") from None
     except OSError:  # a file system without links
@@ -97,7 +97,7 @@ def _put(part: str, to: Path, *, force: bool) -> None:
 
 
 def sync(path: str | Path) -> None:
-    """Have a file or a folder written to the disk."""
+    """Write a file or a folder to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

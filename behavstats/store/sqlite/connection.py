@@ -1,4 +1,4 @@
-"""The SQLite file: opening it, its connections, and what its errors mean."""
+"""Connections to the SQLite file of a store, and what SQLite's errors mean."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -16,17 +16,18 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-"""Codes of errors that pass when others let go."""
+"""Error codes that mean that another connection holds a lock."""
 
 BUSY_TIMEOUT = 5.0
-"""Seconds for which SQLite itself waits; rarely needed, since writers take turns before."""
+"""Seconds for which SQLite itself waits; rarely needed, since writers hold the store's lock."""
 _OLDEST_SQLITE = (3, 38)  # RETURNING, and JSON built in
 
-# Temporary tables and journals stay in memory: no copy of anything outside the store's files.
+# Temporary tables and journals stay in memory, so that nothing is copied outside the store's files.
 _PRAGMAS = ("PRAGMA temp_store = MEMORY",)
-# Reads jump about in the store; writes come in its order.
+# Reads jump about in the file; writes come in the order of the file.
 _READER_PRAGMAS = ("PRAGMA cache_size = -65536",)
-# A commit is on disk when it returns; what is deleted is overwritten; checkpoints are ours to make.
+# A commit is on the disk when it returns, deleted data is overwritten, and SQLite runs no
+# checkpoints by itself.
 _WRITER_PRAGMAS = (
     "PRAGMA cache_size = -8192",
     "PRAGMA synchronous = FULL",
@@ -36,11 +37,11 @@ _WRITER_PRAGMAS = (
 
 
 class Connection(sqlite3.Connection):
-    """A connection to a store, that hashes texts as this store does."""
+    """A connection to a store, with the store's hash function."""
 
     @cached_property
     def hasher(self) -> Hasher:
-        """What hashes with the secret of the store."""
+        """Hashes texts with the secret of the store."""
         (secret,) = self.execute("SELECT secret FROM store").fetchone()
         return Hasher(secret)
 
@@ -68,7 +69,7 @@ def connect(path: Path, mode: str) -> Connection:
 
 
 def connect_writer(path: Path) -> Connection:
-    """Open the file for writing, in WAL mode: a copy made by VACUUM INTO, say, has lost that."""
+    """Open the file for writing, in WAL mode, which a copy made by VACUUM INTO has lost."""
     connection = connect(path, "rw")
     with ExitStack() as on_failure:
         on_failure.enter_context(closing(connection))
@@ -81,7 +82,7 @@ def connect_writer(path: Path) -> Connection:
 
 
 def engine(path: Path) -> "Engine":
-    """Return an SQLAlchemy engine that can only read, for what is not read often."""
+    """Return an SQLAlchemy engine that can only read, for queries that are not frequent."""
     from sqlalchemy.pool import NullPool
     from sqlmodel import create_engine
 
@@ -89,7 +90,7 @@ def engine(path: Path) -> "Engine":
 
 
 def json_array(values: Iterable[str] | Iterable[int]) -> str:
-    """Return values as one that a statement takes: a JSON array, for `json_each`."""
+    """Return values as one parameter of a statement: a JSON array, for `json_each`."""
     return msgspec.json.encode([*values]).decode()
 
 
@@ -111,11 +112,11 @@ class Access(Protocol):
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into ours."""
+    """Raise StoreError in place of SQLite's errors."""
     try:
         yield
     except Exception as error:
-        # Without a name for it: in this frame, which its traceback holds, it would hold itself.
+        # The driver's error gets no name here: its traceback holds this frame, which would hold it.
         if not isinstance(_of_driver(error), sqlite3.Error):
             raise
         raise translation(_of_driver(error), path) from error
@@ -127,7 +128,7 @@ def _of_driver(error: Exception) -> Any:  # noqa: ANN401  SQLAlchemy's wrapper h
 
 
 def translation(error: sqlite3.Error, path: Path) -> StoreError:
-    """Return what an error of SQLite means for whoever uses the store."""
+    """Return the StoreError that an error of SQLite means."""
     extended = getattr(error, "sqlite_errorcode", 0)
     code = extended & 0xFF
     if code in BUSY:

@@ -1,8 +1,8 @@
-"""The connections of a store: those that read, and the one that writes.
+"""The connections of a store: a pool of readers, and one writer.
 
-All of them are on the files at the store's path. Where those were moved, removed or replaced, the
-guard says so: nothing is committed then, nor read, until the files are there again, or others that
-may be opened in their place.
+All of them have the files at the store's path open. If these files are moved, removed or replaced,
+the guard notices, and nothing is read or committed until the files are back, or until others are
+there that may be opened in their place.
 """
 
 import os
@@ -22,18 +22,18 @@ from behavstats.store.sqlite.connection import (
 )
 from behavstats.store.sqlite.file_guard import Guard, Loss
 from behavstats.store.sqlite.log_chain import check_log
-from behavstats.store.sqlite.migrations import VERSION
+from behavstats.store.sqlite.schema import VERSION
 from behavstats.store.sqlite.wal import Wal
 
 _NOT_TO_BE_CLOSED = {Loss.OVERWRITTEN, Loss.LOG_REPLACED}
-_LOOK_AGAIN = 0.05  # seconds after which a read looks again whether the files are the same
+_LOOK_AGAIN = 0.05  # seconds after which a read checks again whether the files are the same
 
 
 class Connections:
-    """Those of one store; `writer` is to be used under the store's lock alone.
+    """The connections of one store; `writer` must be used under the store's lock only.
 
-    `openings` counts how often files were opened: what was remembered of the ones before does not
-    hold for the next.
+    `openings` counts how often files were opened. What was cached of earlier files does not hold
+    for later ones.
     """
 
     def __init__(self, path: Path) -> None:
@@ -42,13 +42,13 @@ class Connections:
         self.wal = Wal(path)
         self.guard = Guard(path)
         self.openings = 0
-        self.idle: list[Connection] = []  # connections that read, while they do not
-        self._readers: list[Connection] = []  # all that read
+        self.idle: list[Connection] = []  # readers that are not lent
+        self._readers: list[Connection] = []  # all readers
         self._kept: set[Connection | None] = {None}
         self.look_at = 0.0
 
     def look(self) -> None:
-        """Raise StoreError if the files are lost; not to be asked again before `look_at`."""
+        """Raise StoreError if the files are lost; the next check is due at `look_at`."""
         self.guard.check()
         self.look_at = time.monotonic() + _LOOK_AGAIN
 
@@ -63,9 +63,9 @@ class Connections:
         return connection
 
     def open_writer(self) -> Connection:
-        """Return the connection that writes, on files that are there; StoreError if they are not.
+        """Return the writer. Raise StoreError if the files are lost.
 
-        Files that were replaced are opened, where that is sound.
+        If the files were replaced, the new ones are opened, provided that this is sound.
         """
         if self.guard.is_troubled and (loss := self.guard.loss()):
             self._recover(loss)
@@ -78,40 +78,40 @@ class Connections:
         return self.writer
 
     def note_again(self, connection: Connection) -> None:
-        """Take the files of a connection, which is the only one, for those that are open."""
+        """Guard the files of the only connection, after a migration replaced the log."""
         self.guard = Guard(self.path)
-        self.wal.close()
+        self.wal.close_file()
         self._note_files_of(connection)
 
     def checkpoint(self, connection: Connection) -> None:
-        """Copy the log into the store and empty it, under the lock; StoreError if it is lost."""
+        """Run a checkpoint, under the lock. Raise StoreError if the files are lost."""
         self.guard.check_content(connection)
         self.wal.checkpoint(connection)
 
     def explain(self, error: BaseException) -> None:
-        """Raise StoreError if it is lost files that an error comes from."""
+        """Raise StoreError if an error was caused by lost files."""
         loss = self.guard.loss()
         if loss in _NOT_TO_BE_CLOSED:
-            self._keep_for_ever()
+            self._keep_open()
         if loss and isinstance(error, Exception) and not isinstance(error, BehavstatsError):
-            # What was read of files that do not belong together may fail anywhere.
+            # Reading files that do not belong together may fail in any way.
             raise self.guard.error(loss) from error
 
     def close_idle(self) -> None:
-        """Close the connections that read, and are not lent."""
+        """Close the readers that are not lent."""
         while self.idle:
             connection = self.idle.pop()
             self._readers.remove(connection)
             connection.close()
         if not self._readers and self.writer is None:
-            # Nothing is open, so nothing can be lost: another process may migrate the store now,
+            # Nothing is open, so nothing can be lost. Another process may migrate the store now,
             # which replaces its log.
             self.guard = Guard(self.path)
 
     def close(self) -> None:
-        """Close all of them, or else let them be, where closing would do harm."""
+        """Close all connections, or leave them open for good if closing would do harm."""
         if self.guard.loss() in _NOT_TO_BE_CLOSED:
-            self._keep_for_ever()
+            self._keep_open()
             self._readers, self.idle, self.writer = [], [], None
         self._close_all()
 
@@ -121,24 +121,24 @@ class Connections:
         self.guard.check()
 
     def _recover(self, loss: Loss) -> None:
-        """Open the files anew that are at the path; StoreError where that would not be sound."""
+        """Open the files that are at the path now. Raise StoreError if that would not be sound."""
         error = self.guard.error(loss)
         if loss in _NOT_TO_BE_CLOSED:
-            self._keep_for_ever()
+            self._keep_open()
         if loss is Loss.OVERWRITTEN and self.writer is not None:
-            self.guard.compare(self.writer)  # it may have the right content again
+            self.guard.compare(self.writer)  # the file may have its right content again
         elif loss is Loss.LOG_GONE:
             self._rescue(error)
             self._reopen(loss)
         elif loss is Loss.REPLACED:
             self._reopen(loss)
-        else:  # what is gone may come back, with all that is in its log
+        else:  # the file may come back, and its log still belongs to it
             raise error
 
     def _rescue(self, error: Exception) -> None:
-        """Copy what a removed log holds into the store, as long as we have it."""
+        """Copy a removed log into the store, as long as it is open here."""
         if len(self.idle) < len(self._readers):
-            raise error  # one of them would share its memory of the log with new connections
+            raise error  # a lent reader would share its shared memory with new connections
         if self.writer is not None:
             self.guard.compare(self.writer)
             self.wal.checkpoint(self.writer)
@@ -146,14 +146,14 @@ class Connections:
                 raise error
 
     def _reopen(self, loss: Loss) -> None:
-        """Leave the files that are open for those at the path.
+        """Close the files that are open, and open those at the path.
 
-        SQLite makes no checkpoint as it closes a file that is not at its path any more, and leaves
-        what lies beside that path.
+        SQLite runs no checkpoint when it closes a file that is no longer at its path, and does not
+        touch the files beside that path.
         """
         files.check_file(self.path)
         check_log(self.path)
-        if loss is Loss.REPLACED:  # what is left of the old one: the new one must not take it
+        if loss is Loss.REPLACED:  # the new store must not use the old one's log
             for path in self.guard.leftovers():
                 with suppress(FileNotFoundError):
                     os.unlink(path)
@@ -167,17 +167,17 @@ class Connections:
 
     def _close_all(self) -> None:
         self.close_idle()
-        self.idle, self._readers = [], []  # those that are lent are closed as they come back
-        self.wal.close()
+        self.idle, self._readers = [], []  # lent readers are closed when they return
+        self.wal.close_file()
         if self.writer is not None:
             self.writer.close()
             self.writer = None
 
-    def _keep_for_ever(self) -> None:
-        """Never have the connections closed unless we do so, not even as the process ends.
+    def _keep_open(self) -> None:
+        """Keep the connections from being closed, even when the process ends.
 
-        The last one that is closed copies its log into the file at the path, and removes the log
-        there: both are not its own.
+        The last one to close would copy its log into the file at the path and remove the log there,
+        although neither of them belongs to it.
         """
         import ctypes
 
@@ -187,7 +187,7 @@ class Connections:
 
 
 class Reading:
-    """Lends one of the idle connections; not a generator, which would take as long as a query."""
+    """Lends an idle reader. A generator would take as long as a query."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
@@ -208,7 +208,7 @@ class Reading:
         if self._idle is connections.idle:
             self._idle.append(self._connection)
         else:
-            self._connection.close()  # on files that are not those of the store any more
+            self._connection.close()  # its files are not those of the store any more
         if error is not None and not isinstance(error, BehavstatsError):
             connections.explain(error)
         if isinstance(error, sqlite3.Error):

@@ -1,7 +1,7 @@
 """Whether the files at a store's path are those that its connections have open.
 
-A connection goes on with a file that was moved, removed or replaced, as if nothing were: what it
-commits is in no file at the path any more. (https://sqlite.org/howtocorrupt.html#unlink)
+A connection keeps using a file that was moved, removed or replaced, so what it commits is lost to
+the file at the path (https://sqlite.org/howtocorrupt.html#unlink).
 """
 
 import os
@@ -13,7 +13,7 @@ from behavstats.errors import StoreAbandoned, StoreError, StoreUnavailable
 from behavstats.store.sqlite.log_chain import ADVANCE, NOTHING, READ, state_of_file
 
 _File = tuple[int, int]  # device and inode
-_Version = tuple[int, int]  # when it was changed, and its size
+_Version = tuple[int, int]  # modification time in ns, and size in bytes
 _RESTORE = "behavstats restore BACKUP puts a backup in its place"
 
 
@@ -31,42 +31,42 @@ class Loss(Enum):
 
 
 class Guard:
-    """Knows the files that connections have open: the store, its log, and their shared memory.
+    """Knows the files that the connections have open: the store, its log, and the shared memory.
 
-    `is_troubled` says that they were lost when they were looked at last.
+    `is_troubled` says that the last check found them lost.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._paths = [f"{path}{suffix}" for suffix in ("", "-wal", "-shm")]
         self._known: list[_File | None] = [None, None, None]
-        # When the store's file was changed, and its size, as its state was compared last.
+        # The version of the store's file when its state was last compared.
         self._compared: _Version | None = None
         self._is_overwritten = False
         self.is_troubled = False
         self._had_state = False
 
     def note_store(self) -> None:
-        """Take the file at the path for the one that will be open, where none is known yet."""
+        """Note the file at the path as the one that will be open, unless one is known already."""
         self._known[0] = self._known[0] or _file(self._paths[0])
 
     def note(self) -> None:
-        """Take what is at the path for the files that are open, where none is known yet.
+        """Note the files at the path as the ones that are open, unless they are known already.
 
-        What lies beside a store is to be noted once it is open: it may go before that.
+        The files beside a store must be noted only once it is open, since they may go before that.
         """
         self._known = [
             known or _file(path) for path, known in zip(self._paths, self._known, strict=True)
         ]
 
     def loss(self) -> Loss | None:
-        """Return what happened to the files, as far as that can be seen without reading them."""
+        """Return what happened to the files, going by their metadata."""
         loss, _ = self._look()
         self.is_troubled = loss is not None
         return loss
 
     def _look(self) -> tuple[Loss | None, _Version | None]:
-        """Return what happened to the files, and the version of the store's; a stat for each."""
+        """Return what happened to the files, and the version of the store's file; one stat each."""
         try:
             store, log, memory = map(os.stat, self._paths)
         except OSError:
@@ -81,7 +81,7 @@ class Guard:
         return None, (store.st_mtime_ns, store.st_size)
 
     def _look_closer(self) -> tuple[Loss | None, _Version | None]:
-        """Return the same where it is not the plain case: all there, and as before."""
+        """Return the same for files of which one is missing or has changed."""
         loss, version = self._look_at_store()
         if loss is not None:
             return loss, version
@@ -106,15 +106,15 @@ class Guard:
         return None, version
 
     def compare(self, connection: sqlite3.Connection) -> bool:
-        """Compare the state of the store's file with what a connection sees, under the lock.
+        """Compare the state in the store's file with what a connection sees, under the lock.
 
-        Returns whether the log holds no state yet, so that the store needs another one. Raises
-        StoreUnavailable if the file has another content than that of the connection.
+        Returns True if the log holds no state yet, so that the store needs a new one. Raises
+        StoreUnavailable if the file was overwritten.
         """
         _, version = self._look_at_store()
         state = state_of_file(self._path)
         if state is None and not self._had_state:
-            return False  # the first checkpoint of a new store was cut off, as by a full disk
+            return False  # a full disk, say, interrupted the first checkpoint
         states = connection.execute(READ).fetchone()
         self._is_overwritten = state not in states
         if self._is_overwritten:
@@ -126,7 +126,7 @@ class Guard:
         return False
 
     def seal(self, connection: sqlite3.Connection) -> None:
-        """Make the open transaction fit to be committed; StoreError if its files are lost."""
+        """Prepare the open transaction for its commit. Raise StoreError if the files are lost."""
         loss, version = self._look()
         self._raise(loss)
         if version != self._compared and self.compare(connection):
@@ -134,9 +134,9 @@ class Guard:
             self._compared = version
 
     def check_commit(self, connection: sqlite3.Connection) -> None:
-        """Raise StoreError if the file was lost while the transaction was committed.
+        """Raise StoreError if the store's file was lost during the commit.
 
-        What is in it then is not durable. (A log that was lost is told by the next `seal`.)
+        The commit is not durable then. The next `seal` finds a lost log.
         """
         loss, version = self._look_at_store()
         self._raise(loss)
@@ -144,14 +144,14 @@ class Guard:
             self.compare(connection)
 
     def check_content(self, connection: sqlite3.Connection) -> None:
-        """Raise StoreError if the files are lost, or the store's file has another content."""
+        """Raise StoreError if the files are lost or the store's file was overwritten."""
         loss, version = self._look()
         self._raise(loss)
         if version != self._compared:
             self.compare(connection)
 
     def is_well(self) -> bool:
-        """Return whether the files are the same, and the store's was not written meanwhile."""
+        """Return whether the files are the same, and the store's file was not written meanwhile."""
         return self.loss() is None and self._look_at_store() == (None, self._compared)
 
     def check(self) -> None:
@@ -164,11 +164,11 @@ class Guard:
             raise self.error(loss)
 
     def doubt(self) -> None:
-        """Have the state compared again: what was done since has failed."""
+        """Compare the state again before the next commit, because this one failed."""
         self._compared = None
 
     def leftovers(self) -> list[str]:
-        """Return the names at which log and shared memory of a replaced store still lie."""
+        """Return the paths where the log and shared memory of a replaced store still are."""
         pairs = zip(self._paths[1:], self._known[1:], strict=True)
         return [path for path, known in pairs if known is not None and _file(path) == known]
 

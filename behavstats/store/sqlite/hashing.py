@@ -1,7 +1,7 @@
-"""Keyed hashes of texts: what stands in indexes, and in place of the ids of erased users.
+"""Keyed hashes of texts, for indexes and for remembering erased users without their ids.
 
-The key is the secret of the store, so that without the store nobody can tell what was hashed. It
-precedes the text, which is sound with BLAKE2, and takes two thirds of its own keyed mode.
+The key is the secret of the store, so a hash tells nothing without the store. The key is hashed
+before the text, which is sound with BLAKE2 and takes two thirds of the time of its keyed mode.
 """
 
 from collections.abc import Iterable
@@ -19,13 +19,13 @@ class Hasher:
         self._begun_digest = blake2b(secret, digest_size=_DIGEST_BYTES)
 
     def hash(self, text: str) -> int:
-        """Return 64 bits, as SQLite's signed integer; two texts may have the same ones."""
+        """Return a 64-bit hash as a signed integer, which another text may have as well."""
         hasher = self._begun.copy()
         hasher.update(text.encode(errors="surrogatepass"))
         return int.from_bytes(hasher.digest(), "little", signed=True)
 
     def hashes(self, texts: Iterable[str]) -> bytes:
-        """Return the hashes of texts, eight bytes each, the lowest first."""
+        """Return the 64-bit hashes of texts as bytes, eight for each text, little-endian."""
         hashes = []
         for text in texts:
             hasher = self._begun.copy()
@@ -34,12 +34,12 @@ class Hasher:
         return b"".join(hashes)
 
     def digest(self, text: str) -> bytes:
-        """Return 16 bytes; it is out of the question that two texts have the same ones."""
+        """Return a digest of 16 bytes, which identifies a text."""
         hasher = self._begun_digest.copy()
         hasher.update(text.encode(errors="surrogatepass"))
         return hasher.digest()
 
 
 def keyed_hash(text: str | None, secret: bytes) -> int | None:
-    """Return the hash of a text, for SQL; of no text, None."""
+    """Return the hash of a text for use in SQL; None for None."""
     return None if text is None else Hasher(secret).hash(text)

@@ -1,7 +1,7 @@
-"""Verifying a store: the file, the rows that refer to others, and what is derived from raw rows.
+"""Verifies a store: the file, references between rows, and what is derived from page views.
 
-Row by row, so that the memory it takes does not grow with the store; and each part for itself, so
-that damage in one hides nothing of the others.
+Rows are checked one by one, so that memory does not grow with the store. The parts are checked
+independently, so that damage in one of them does not hide faults in another.
 """
 
 import sqlite3
@@ -18,7 +18,7 @@ _NAMES_OF_SPANS = {HOUR: "hour", DAY: "day"}
 
 _DAMAGE = "SELECT integrity_check FROM pragma_integrity_check(?)"
 _TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table'"
-# An erased user or page leaves its row, empty, to which nothing must lead any more; of a user, once
+# The row of an erased user or page stays, empty. Nothing may refer to it; to that of a user, once
 # the erasure is finished.
 _OF_ERASED_USERS = """
 SELECT user.id, count(*) FROM user CROSS JOIN {table} ON {table}.user = user.id
@@ -38,20 +38,20 @@ ON other.hash = one.hash AND other.id > one.id AND other.{column} = one.{column}
 """
 _KEYS = "SELECT user, span, start FROM summary ORDER BY user, span, start"
 _FIELDS = ("first", "last", "views", "time", "visits")
-_SUMMARY = """
+_ROLLUP = """
 SELECT first, last, views, time, visits, pages FROM summary
 WHERE user = ? AND span = ? AND start = ?
 """
 
 
 def check(connection: Connection) -> Generator[str, None, None]:
-    """Yield what is wrong with the store at one moment, in a line each; damage is no exception.
+    """Yield a line for each fault in one snapshot of the store; damage does not raise an error.
 
-    Lines may hold control characters. The WAL cannot be emptied before the last was taken.
+    Lines may hold control characters. The WAL cannot be emptied before the generator has ended.
     """
     connection.execute("BEGIN")
     try:
-        # The snapshot begins here. A store that is busy is an error now, and cannot be one later.
+        # The snapshot begins here. A busy store raises an error now, and cannot do so later.
         connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
         for part, find in _PARTS.items():
             try:
@@ -66,7 +66,7 @@ def check(connection: Connection) -> Generator[str, None, None]:
 def _damage(connection: Connection) -> Iterator[str]:
     try:
         yield from _damage_to(connection, None)
-    except sqlite3.DatabaseError as error:  # SQLite gave up: which tables can it read?
+    except sqlite3.DatabaseError as error:  # SQLite gave up, so each table is checked by itself
         yield f"damage to the file: {error}"
         for (table,) in connection.execute(_TABLES).fetchall():
             try:
@@ -76,7 +76,7 @@ def _damage(connection: Connection) -> Iterator[str]:
 
 
 def _damage_to(connection: Connection, table: str | None) -> Iterator[str]:
-    """Yield what SQLite finds in a table, or in all of the file."""
+    """Yield the damage that SQLite finds in a table, or in the whole file."""
     for (message,) in connection.execute(_DAMAGE, (table,)):
         for line in message.splitlines():
             if line != "ok" and not line.startswith("*** in database"):
@@ -90,7 +90,7 @@ def _dangling(connection: Connection) -> Iterator[str]:
         yield f"{table}: rows that refer to a {referred} that is not there: {count:,}"
 
 
-def _erased(connection: Connection) -> Iterator[str]:
+def _references_to_erased(connection: Connection) -> Iterator[str]:
     for table in ("page_view", "summary", "unsettled_day", "dated_by_arrival"):
         for user, count in connection.execute(_OF_ERASED_USERS.format(table=table)):
             yield f"{table}: rows of user {user}, who was erased: {count:,}"
@@ -115,11 +115,11 @@ def _is_hash(connection: Connection, text: object, hashed: object) -> bool:
     return hashed == right
 
 
-def _summaries(connection: Connection) -> Iterator[str]:
+def _rollups(connection: Connection) -> Iterator[str]:
     for key in connection.execute(_KEYS):
         try:
             differences = _differences(connection, *key)
-        except sqlite3.DatabaseError as error:  # which need not hold for the next
+        except sqlite3.DatabaseError as error:  # the next one may be readable
             differences = [f"cannot be compared: {error}"]
         if differences:
             yield f"summary of {_named(*key)}: {'; '.join(differences)}"
@@ -128,29 +128,29 @@ def _summaries(connection: Connection) -> Iterator[str]:
 _PARTS = {
     "the file": _damage,
     "what refers to other rows": _dangling,
-    "what is left of the erased": _erased,
+    "what is left of the erased": _references_to_erased,
     "what users and pages are found by": _hashes,
-    "summaries": _summaries,
+    "summaries": _rollups,
 }
 
 
 def _differences(connection: Connection, user: int, span: int, start: int) -> list[str]:
-    """Say where a summary differs from the page views that it stands for."""
+    """Return how a rollup differs from the page views that it summarizes."""
     if not _is_a_span(span, start):
         return ["is of no hour or day"]
-    row = connection.execute(_SUMMARY, (user, span, start)).fetchone()
+    row = connection.execute(_ROLLUP, (user, span, start)).fetchone()
     if row is None:
         return ["is not found by its key"]
     *kept, pages = row
-    run = _run(connection, user, span, start)
-    if not run.summary.views:
+    partial = _partial(connection, user, span, start)
+    if not partial.summary.views:
         return ["stands for no page view"]
-    right = [getattr(run.summary, field) for field in _FIELDS]
+    right = [getattr(partial.summary, field) for field in _FIELDS]
     fields = zip(_FIELDS, kept, right, strict=True)
     differences = [
         f"{field} is {is_!r}, not {to_be}" for field, is_, to_be in fields if is_ != to_be
     ]
-    packed = pack(run.tallies, start)
+    packed = pack(partial.tallies, start)
     if not isinstance(pages, bytes) or len(pages) != len(packed):
         differences.append(f"pages is not {len(packed):,} bytes long")
     elif pages != packed:
@@ -158,16 +158,22 @@ def _differences(connection: Connection, user: int, span: int, start: int) -> li
     return differences
 
 
-def _run(connection: Connection, user: int, span: int, start: int) -> PartialSummary:
-    """Return the run of the page views themselves; hour by hour, which bounds the memory."""
+def _partial(connection: Connection, user: int, span: int, start: int) -> PartialSummary:
+    """Summarize the page views of a span hour by hour, which bounds the memory."""
     hours = range(start, start + span, HOUR)
     return merge_partials(
-        [run for at in hours for run in partial_summaries(connection, user, at, at + HOUR, ())]
+        [
+            partial
+            for start_of_hour in hours
+            for partial in partial_summaries(
+                connection, user, start_of_hour, start_of_hour + HOUR, ()
+            )
+        ]
     )
 
 
 def _is_a_span(span: int, start: int) -> bool:
-    # SQLite's columns take whatever somebody puts there.
+    # SQLite's columns accept values of any type.
     if span not in SPANS or not isinstance(start, int):
         return False
     return 0 <= start <= _LATEST and start % span == 0

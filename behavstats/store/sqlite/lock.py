@@ -1,13 +1,14 @@
-"""The store's lock: one writer, or checkpointer, at a time, across threads and processes.
+"""The store's lock: one writer or checkpoint at a time, across threads and processes.
 
-SQLite before 3.51.3 can damage a WAL file when one connection checkpoints while another commits
-(https://sqlite.org/wal.html#walresetbug), so both happen only under this lock; and who waits here
-never meets "database is locked".
+SQLite before 3.51.3 can damage a WAL when one connection runs a checkpoint while another commits
+(https://sqlite.org/wal.html#walresetbug), so both happen only under this lock. A writer that waits
+for this lock never gets "database is locked" from SQLite.
 
-Two empty files beside the store are locked with flock(2): whoever wants the store queues at the
-turnstile first and holds it until the store is free. So a writer that has just let go (an ingest,
-between two batches) stands behind those who were waiting, and nobody starves. Each acquisition
-opens the files anew, which makes threads of one process exclude each other as processes do.
+Two empty files beside the store are locked with flock(2). A writer first acquires the turnstile and
+keeps it until it has acquired the lock itself. So a writer that has just released the lock, such as
+an ingest between two batches, queues behind the writers that were waiting, and none of them
+starves. Each acquisition opens the files again, so threads of one process exclude each other as
+processes do.
 """
 
 import fcntl
@@ -19,32 +20,32 @@ from pathlib import Path
 
 from behavstats.errors import StoreBusy, StoreUnavailable
 
-_POLL = 0.001  # seconds between two looks at a lock that somebody holds
-_LONG = 1.0  # seconds after which a person wonders
+_POLL = 0.001  # seconds between two attempts to acquire a lock
+_LONG = 1.0  # seconds after which a person wonders why nothing happens
 
 
 class StoreLock:
     """The lock of the store at `path`.
 
-    It waits at most `lock_timeout` seconds, and calls `on_wait` if the wait is long; both may be
-    changed.
+    Waits at most `lock_timeout` seconds for the lock, and calls `on_wait` once if the wait is long.
+    Both attributes may be changed later.
     """
 
     def __init__(
         self, path: Path, lock_timeout: float, on_wait: Callable[[], None] = lambda: None
     ) -> None:
         self._turnstile = f"{path}-turn"
-        self._lock = f"{path}-lock"
+        self._lock_path = f"{path}-lock"
         self.lock_timeout = lock_timeout
         self.on_wait = on_wait
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the lock; StoreBusy if it is not to be had in time."""
+        """Hold the lock. Raise StoreBusy if it cannot be acquired in time."""
         waiting = self._waiting()
-        turnstile = self._locked(self._turnstile, waiting)
+        turnstile = self._lock_file(self._turnstile, waiting)
         try:
-            lock = self._locked(self._lock, waiting)
+            lock = self._lock_file(self._lock_path, waiting)
         finally:
             os.close(turnstile)
         try:
@@ -52,8 +53,8 @@ class StoreLock:
         finally:
             os.close(lock)
 
-    def _locked(self, path: str, waiting: Iterator[None]) -> int:
-        """Return a descriptor of the file with the lock on it; closing it lets go."""
+    def _lock_file(self, path: str, waiting: Iterator[None]) -> int:
+        """Lock a file and return its descriptor; closing the descriptor releases the lock."""
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as error:
@@ -71,12 +72,13 @@ class StoreLock:
             raise
 
     def _waiting(self) -> Iterator[None]:
-        """Wait a little, each time; StoreBusy when patience is at its end."""
+        """Sleep briefly for each item taken. Raise StoreBusy once the lock timeout has passed."""
         start, is_long = time.monotonic(), False
         while True:
             waited = time.monotonic() - start
             if waited >= self.lock_timeout:
-                raise StoreBusy(f"the store is busy: no turn within {self.lock_timeout:g} s")
+                message = f"another process held its lock for {self.lock_timeout:g} s"
+                raise StoreBusy(f"the store is busy: {message}")
             if waited >= _LONG and not is_long:
                 is_long = True
                 self.on_wait()

@@ -1,12 +1,12 @@
 """Whether a write-ahead log belongs to the file that it lies beside.
 
-SQLite cannot tell: it copies any log whose checksums are right into any file of that name. So each
-store has a `state` in its one row of the table `store`, random text. The first transaction that
-goes into a log which was begun anew gives the store another one, and notes the state that it
-`follows`. The file itself shows a state that the log holds, therefore, as the one before or as one
-of its own; and another file does not, as a backup has a state that nothing else ever had.
+SQLite cannot tell: it copies any log with correct checksums into any file of that name. So the only
+row of the table `store` has a random `state`. The first transaction in an emptied log gives the
+store a new state, and keeps the one before it in `follows`. Therefore the state in the store's file
+also occurs in the log that belongs to it, either as a state or as the one before. The state in any
+other file does not occur there; even a backup gets a state of its own.
 
-The log is read here as a plain file: SQLite has no locks on it that closing it would drop.
+The log is read as a plain file here, because SQLite has no locks on it that closing it would drop.
 """
 
 import sqlite3
@@ -16,27 +16,27 @@ from pathlib import Path
 from behavstats.errors import StoreUnavailable
 
 MARK = "bsts-wal-"
-"""How each state begins, so that one can be found in a log."""
+"""The beginning of each state, by which states are found in a log."""
 
 NOTHING = MARK + 24 * "0"
-"""The state before the first one: that of an empty file."""
+"""The state of an empty file, before the first one."""
 
 READ = "SELECT state, follows FROM store"
 _NEW = f"'{MARK}' || lower(hex(randomblob(12)))"
 ADVANCE = f"UPDATE store SET follows = state, state = {_NEW}"  # noqa: S608
 RENEW = f"UPDATE store SET epoch = randomblob(16), state = {_NEW}, follows = '{NOTHING}'"  # noqa: S608
-"""Makes a copy a store of its own."""
+"""Gives a copy its own identity."""
 
-_HAS_STATES = 5  # the version from which on stores have them
+_HAS_STATES = 5  # the first version of stores with states
 _HEADER, _FRAME_HEADER = 32, 24  # bytes: https://www.sqlite.org/fileformat2.html#walformat
 _MAGIC = b"\x37\x7f\x06"
 _BUFFER = 1024 * 1024
 
 
 def state_of_file(path: Path) -> str | None:
-    """Return the state that the file shows without its log.
+    """Return the state in the store's file, without its log.
 
-    None where it is of an older version, which has no state, or cannot be read so.
+    Return None if the store is of an older version, which has no state, or cannot be read that way.
     """
     uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
     try:
@@ -54,9 +54,9 @@ def state_of_file(path: Path) -> str | None:
 
 
 def check_log(path: Path) -> None:
-    """Raise StoreUnavailable if the log beside a file is another file's.
+    """Raise StoreUnavailable if the log beside a file belongs to another file.
 
-    Where nobody holds the store's lock, that may come of a checkpoint that is being made.
+    Without the store's lock, a checkpoint of another process may look like that.
     """
     log = Path(f"{path}-wal")
     try:
@@ -74,13 +74,13 @@ def check_log(path: Path) -> None:
 
 
 def _may_follow(log: Path, state: str) -> bool:
-    """Return whether a log holds a state, or none at all: then no behavstats has written it."""
+    """Return whether a log holds a state, or holds none and was not written by behavstats."""
     mark, wanted = MARK.encode(), state.encode()
     has_states = False
     with log.open("rb", buffering=_BUFFER) as file:
         header = file.read(_HEADER)
         if not header.startswith(_MAGIC):
-            return True  # SQLite does not read it either
+            return True  # SQLite ignores such a log
         length = _FRAME_HEADER + int.from_bytes(header[8:12], "big")
         salt = header[16:24]
         while len(frame := file.read(length)) == length and frame[8:16] == salt:

@@ -1,4 +1,4 @@
-"""How far files were taken that are followed: kept in the transactions that hold their lines."""
+"""The rows of source offsets, written in the transactions that store the lines of the files."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -43,11 +43,12 @@ _ASKED_LONG_AGO = """
 SELECT source FROM asked JOIN source ON source.id = source
 WHERE name IS NOT NULL ORDER BY since DESC, source DESC LIMIT -1 OFFSET ?
 """
-_MOST_ASKED = 10_000  # names of files
+_MOST_ASKED = 10_000  # names that are remembered
 
-_ALL = 1 << 64  # numbers of a device, or an inode
+_ALL = 1 << 64  # the number of different devices or inodes
 
-# Of contents that are in no file any more, so many are remembered, to know copies of them by.
+# So many contents that no file holds any more are remembered, so that copies of them are
+# recognized.
 _REMEMBERED = 1_000
 _ATTACH = "UPDATE OR IGNORE progress SET device = ?, inode = ?, modified = NULL WHERE id = ?"
 _DETACH = """
@@ -59,9 +60,9 @@ SELECT id FROM progress WHERE device IS NULL ORDER BY taken DESC, id DESC LIMIT 
 
 
 def advance(connection: sqlite3.Connection, steps: Sequence[OffsetUpdate]) -> None:
-    """Write down how far files were taken, within the transaction that holds what was taken.
+    """Store new offsets of files, within the transaction that stores the lines before them.
 
-    Raises OffsetConflict if another process has taken one of them further meanwhile.
+    Raises OffsetConflict if another process has stored a newer offset of one of the files.
     """
     for step in steps:
         file = _signed(step.device, step.inode)
@@ -86,36 +87,36 @@ def advance(connection: sqlite3.Connection, steps: Sequence[OffsetUpdate]) -> No
 
 
 def find(connection: sqlite3.Connection, device: int, inode: int) -> SourceOffset | None:
-    """Return how far a file was taken, if any of it was."""
+    """Return the offset of a file, or None if nothing of it has been ingested."""
     return next(_read(connection, _OF_FILE, _signed(device, inode)), None)
 
 
 def find_by_beginnings(
     connection: sqlite3.Connection, heads: Sequence[bytes]
 ) -> list[SourceOffset]:
-    """Return the progress of files that begin with one of these digests; the furthest first."""
+    """Return the offsets of files with one of these prefix digests, the largest first."""
     return [*_read(connection, _OF_BEGINNINGS.format(", ".join("?" * len(heads))), heads)]
 
 
 def read_all(connection: sqlite3.Connection) -> list[SourceOffset]:
-    """Return the progress of all files, in the order of their names."""
-    return sorted(_read(connection, _SELECT, ()), key=lambda progress: progress.name or "")
+    """Return all source offsets, sorted by name."""
+    return sorted(_read(connection, _SELECT, ()), key=lambda source: source.name or "")
 
 
 def asked_since(connection: sqlite3.Connection, name: str) -> int | None:
-    """Return since when (ms) a file is asked for by its name; None if it never was."""
+    """Return since when (ms) a name has been watched, or None if it never has."""
     row = connection.execute(_ASKED, (name,)).fetchone()
     return None if row is None else int(row[1])
 
 
 def ask(connection: sqlite3.Connection, names: Sequence[str], now: int) -> None:
-    """Note that files are asked for by their names since now (ms), if not for longer.
+    """Store that names are watched since `now` (ms), unless an earlier time is stored.
 
-    A file that was taken before that was noted is asked for since it was taken last.
+    If files below a new name have been ingested before, the time of the last of them is stored.
     """
     for name in names:
         known = connection.execute(_ASKED, (name,)).fetchone()
-        if known is not None:  # the clock may have been wrong, and ahead
+        if known is not None:  # the stored time may come from a clock that was ahead
             values = (now, known[0])
             connection.execute("UPDATE asked SET since = min(since, ?) WHERE source = ?", values)
             continue
@@ -130,7 +131,7 @@ def ask(connection: sqlite3.Connection, names: Sequence[str], now: int) -> None:
 
 
 def mark_rotated(connection: sqlite3.Connection, device: int, inode: int) -> None:
-    """Note that a file was taken from its beginning because what it held was rotated."""
+    """Store that a file was read from its beginning because it had been rotated."""
     statement = """
 UPDATE begun_again SET anew = NULL
 WHERE progress = (SELECT id FROM progress WHERE device = ? AND inode = ?)
@@ -139,9 +140,9 @@ WHERE progress = (SELECT id FROM progress WHERE device = ? AND inode = ?)
 
 
 def move(connection: sqlite3.Connection, progress: int, file: tuple[int, int] | None) -> None:
-    """Note that a content is in this file now (device and inode), or in none any more.
+    """Store that another file (device and inode) now holds a content, or that no file does.
 
-    Of the contents that are gone, the latest are remembered, to know copies of them by.
+    The latest of the contents without a file are remembered, so that copies are recognized.
     """
     if file is not None:
         if connection.execute(_ATTACH, (*_signed(*file), progress)).rowcount != 1:
@@ -152,8 +153,8 @@ def move(connection: sqlite3.Connection, progress: int, file: tuple[int, int] | 
 
 
 def forget(connection: sqlite3.Connection, name: str) -> None:
-    """Forget how far the files of a name were taken; UnknownSource if there is none."""
-    found = [progress.id for progress in _read(connection, _SELECT + "WHERE name = ?", (name,))]
+    """Delete the offsets of the files with this name. Raise UnknownSource if there are none."""
+    found = [source.id for source in _read(connection, _SELECT + "WHERE name = ?", (name,))]
     asked = connection.execute(_ASKED, (name,)).fetchall()
     if not (found or asked):
         raise UnknownSource(name)
@@ -166,8 +167,21 @@ def _read(
     connection: sqlite3.Connection, statement: str, values: Sequence[object]
 ) -> Iterator[SourceOffset]:
     for row in connection.execute(statement, values).fetchall():
-        key, name, device, inode, offset, lines, head, tail, tail_length, *rest, again, anew = row
-        checkpoint = Checkpoint(offset, lines, head, tail, tail_length)
+        (
+            key,
+            name,
+            device,
+            inode,
+            offset,
+            lines,
+            prefix,
+            suffix,
+            suffix_length,
+            *rest,
+            again,
+            anew,
+        ) = row
+        checkpoint = Checkpoint(offset, lines, prefix, suffix, suffix_length)
         if device is not None:
             device, inode = device % _ALL, inode % _ALL
         source = SourceOffset(key, name, device, inode, checkpoint, *rest)
@@ -175,7 +189,7 @@ def _read(
 
 
 def _source(connection: sqlite3.Connection, name: str, file: tuple[int, int]) -> int | None:
-    """Return the key of a file's name; one that was erased stays so."""
+    """Return the key of a file's name; an erased name stays erased."""
     known = connection.execute(_NAME, file).fetchone()
     if known is not None:
         key, before = known
@@ -186,7 +200,7 @@ def _source(connection: sqlite3.Connection, name: str, file: tuple[int, int]) ->
 
 
 def _erase_name(connection: sqlite3.Connection, source: int) -> None:
-    """Overwrite a name in place: deleting its row, SQLite might leave copies of its neighbours."""
+    """Overwrite a name in place. Deleting its row might leave copies of the rows beside it."""
     connection.execute("UPDATE source SET name = NULL WHERE id = ?", (source,))
 
 
@@ -206,5 +220,5 @@ def _delete_asked(connection: sqlite3.Connection, source: int) -> None:
 
 
 def _signed(device: int, inode: int) -> tuple[int, int]:
-    """Return device and inode as SQLite takes them: some file systems use all 64 bits."""
+    """Return device and inode as signed integers, since some file systems use all 64 bits."""
     return (device + _ALL // 2) % _ALL - _ALL // 2, (inode + _ALL // 2) % _ALL - _ALL // 2

@@ -1,4 +1,4 @@
-"""The verbs on source offsets: how far each file was taken that is followed."""
+"""The source offsets of a SQLite store: how far each watched file has been ingested."""
 
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -11,9 +11,9 @@ from behavstats.store.sqlite.erased_users import Erasures, erasures_since
 
 
 class SourceOffsets:
-    """The source offsets of a store. Each verb is one short read or one short transaction.
+    """The source offsets of a store. Each method is one short read or one short transaction.
 
-    Raises StoreError as the store does. How far files were taken is written by `Store.load`.
+    The offsets are moved on by `SqliteStore.load`, in the transaction that stores the lines.
     """
 
     def __init__(
@@ -21,27 +21,27 @@ class SourceOffsets:
         reading: Callable[[], AbstractContextManager[Connection]],
         writing: Callable[[], AbstractContextManager[sqlite3.Connection]],
     ) -> None:
-        """Work on what `reading` lends and, within a transaction under the lock, `writing`."""
+        """Work on connections that `reading` lends and, within a locked transaction, `writing`."""
         self._reading = reading
         self._writing = writing
 
     def all(self) -> list[SourceOffset]:
-        """Return how far each file was taken that is followed, in the order of their names."""
+        """Return all source offsets, sorted by name."""
         with self._reading() as connection:
             return offset_queries.read_all(connection)
 
     def of(self, device: int, inode: int) -> SourceOffset | None:
-        """Return how far a file was taken, if any of it was."""
+        """Return the offset of a file, or None if nothing of it has been ingested."""
         with self._reading() as connection:
             return offset_queries.find(connection, device, inode)
 
     def by_beginnings(self, heads: Sequence[bytes]) -> list[SourceOffset]:
-        """Return the progress of files that begin with one of these digests, furthest first."""
+        """Return the offsets of files with one of these prefix digests, the largest first."""
         with self._reading() as connection:
             return offset_queries.find_by_beginnings(connection, heads)
 
     def asked_since(self, names: Sequence[str], now: int) -> list[int]:
-        """Return since when (ms) files are asked for by their names; noted as now, if never."""
+        """Return since when (ms) each name has been watched; a new name is stored with `now`."""
         since = self._asked_since(names)
         if any(instant is None or instant > now for instant in since):
             with self._writing() as connection:
@@ -54,21 +54,21 @@ class SourceOffsets:
             return [offset_queries.asked_since(connection, name) for name in names]
 
     def move(self, of: SourceOffset, file: tuple[int, int] | None) -> None:
-        """Note that a content is in another file now (device and inode), or in none any more."""
+        """Store that another file (device and inode) now holds a content, or that no file does."""
         with self._writing() as connection:
             offset_queries.move(connection, of.id, file)
 
     def mark_rotated(self, device: int, inode: int) -> None:
-        """Note that a file was begun anew because what it held before was rotated."""
+        """Store that a file was read from its beginning because it had been rotated."""
         with self._writing() as connection:
             offset_queries.mark_rotated(connection, device, inode)
 
     def forget(self, name: str) -> None:
-        """Forget how far the files of a name were taken; UnknownSource if there is none."""
+        """Delete the offsets of the files with this name. Raise UnknownSource if there are none."""
         with self._writing() as connection:
             offset_queries.forget(connection, name)
 
     def erasures_since(self, instant: int) -> Erasures:
-        """Return the users who were erased from an instant (ms) on, while files were followed."""
+        """Return the users erased since an instant (ms), as far as watched files need them."""
         with self._reading() as connection:
             return erasures_since(connection, instant)

@@ -10,7 +10,7 @@ from behavstats.store.sqlite import files, migrations
 from behavstats.store.sqlite.connection import translated
 from behavstats.store.sqlite.database import Database
 from behavstats.store.sqlite.lock import StoreLock
-from behavstats.store.sqlite.migrations import VERSION
+from behavstats.store.sqlite.schema import VERSION
 from behavstats.store.sqlite.store import SqliteStore
 from behavstats.store.sqlite.wal import READERS_TIMEOUT
 
@@ -47,7 +47,7 @@ def create_store(
     """Open the store at `path`; create it if it does not exist."""
     path = files.resolved(path)
     if not path.parent.is_dir():
-        raise StoreUnavailable(f"the store {path} cannot be made: no folder {path.parent}")
+        raise StoreUnavailable(f"the store {path} cannot be created: no folder {path.parent}")
     try:
         return open_store(path, lock_timeout, on_wait, bounds)
     except NoStore:

@@ -1,4 +1,4 @@
-"""Reading what is stored of one user."""
+"""Reads the page views of one user, and counts of all."""
 
 from collections.abc import Iterator
 
@@ -10,8 +10,8 @@ from behavstats.model.profile import Window
 from behavstats.model.summary import PageTally, Summary, summarise
 from behavstats.store.sqlite.connection import Connection, json_array
 
-# One statement is one snapshot; one row, since the interpreter's lock changes hands at each. Names
-# hold no NUL. Of a user who has summaries, only that.
+# One statement reads one snapshot. It returns one row, because the interpreter's lock is released
+# for each. Page names hold no NUL. For a user with rollups, it returns only that there are some.
 _WINDOW = """
 SELECT summarised, CASE WHEN NOT summarised THEN (
     SELECT group_concat(ts || char(0) || name, char(0)) FROM (
@@ -42,10 +42,10 @@ _NEWEST = "SELECT coalesce(max(ts), 0) FROM page_view"
 
 
 def read_summary(connection: Connection, user_id: str, window: Window) -> Summary:
-    """Return the summary of a user's page views in the window.
+    """Return the summary of a user's page views in a window.
 
-    Raises UnknownUser if no page view of the user is stored at all. Of a user who has very many,
-    only the pages that can be among the ten most viewed are in it.
+    Raises UnknownUser if the store holds no page view of the user at all. For a user with rollups,
+    the summary has only the pages that can be among the ten most viewed.
     """
     hashed = connection.hasher.hash(user_id)
     row = connection.execute(_WINDOW, (window.start, window.as_of, hashed, user_id)).fetchone()
@@ -53,13 +53,13 @@ def read_summary(connection: Connection, user_id: str, window: Window) -> Summar
         raise UnknownUser(user_id)
     summarised, views = row
     if summarised:
-        return _read_long_summary(connection, user_id, window)
+        return _read_summary_from_rollups(connection, user_id, window)
     texts = views.split("\0") if views else []
     return summarise([*map(int, texts[::2])], texts[1::2])
 
 
-def _read_long_summary(connection: Connection, user_id: str, window: Window) -> Summary:
-    from behavstats.model.summary_vectorized import (  # and NumPy with it, which few need
+def _read_summary_from_rollups(connection: Connection, user_id: str, window: Window) -> Summary:
+    from behavstats.model.summary_vectorized import (  # imports NumPy, which most users do not need
         merge_partials,
         top_candidates,
     )
@@ -72,23 +72,25 @@ def _read_long_summary(connection: Connection, user_id: str, window: Window) -> 
         if row is None:
             raise UnknownUser(user_id)
         (user,) = row
-        run = merge_partials(
+        merged = merge_partials(
             [*partial_summaries(connection, user, window.start + 1, window.as_of + 1)]
         )
-        columns = (column.tolist() for column in top_candidates(run.tallies))
+        columns = (column.tolist() for column in top_candidates(merged.tallies))
         pages = {page: PageTally(*tally) for page, *tally in zip(*columns, strict=True)}
         names = connection.execute(_NAMES, (json_array(pages),)).fetchall()
     finally:
-        if connection.in_transaction:  # which SQLite ends itself where it fails badly
+        if connection.in_transaction:  # SQLite has rolled it back itself after some errors
             connection.execute("ROLLBACK")
-    return msgspec.structs.replace(run.summary, pages={name: pages[page] for page, name in names})
+    return msgspec.structs.replace(
+        merged.summary, pages={name: pages[page] for page, name in names}
+    )
 
 
 def read_page_views(connection: Connection, user_id: str) -> Iterator[list[PageView]]:
-    """Yield all page views of a user, in order of time, some thousands at once.
+    """Yield all page views of a user in order of time, some thousands in each list.
 
-    Each list is a read of its own: a slow consumer never keeps the WAL from being truncated.
-    Raises UnknownUser before the first if there is none.
+    Each list comes from a short read, so that a slow consumer does not keep the WAL from being
+    truncated. Raises UnknownUser before the first list if there are no page views.
     """
     hashed = connection.hasher.hash(user_id)
     rows = connection.execute(_CHUNK, (hashed, user_id, -1, -1)).fetchall()

@@ -1,4 +1,4 @@
-"""Putting a backup in a store's place, whatever became of that."""
+"""Puts a backup in the place of a store, even of a damaged one."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ from behavstats.store.sqlite.lock import StoreLock
 from behavstats.store.sqlite.opening import open_store
 from behavstats.store.sqlite.wal import Wal
 
-_LOCK_TIMEOUT = 5.0  # seconds for the copy's own lock, which nobody else wants
+_LOCK_TIMEOUT = 5.0  # seconds for the lock of the copy, which no other process uses
 
 _USERS = "SELECT count(DISTINCT user) FROM page_view"
 
@@ -27,10 +27,10 @@ _USERS = "SELECT count(DISTINCT user) FROM page_view"
 def restore(backup: Path, path: Path, lock: StoreLock) -> Restored:
     """Put a checked copy of a backup in the place of the store at `path`.
 
-    The store that was there is kept under another name. Raises BackupError, and changes nothing, if
-    the backup is no sound store or cannot be copied; StoreBusy if the lock is not to be had. Killed
-    at any instant, it leaves the old store, the new one, or one that is refused until it is
-    restored again.
+    The replaced store is kept under another name. Raises BackupError, and changes nothing, if the
+    backup is not a sound store or cannot be copied; StoreBusy if the lock cannot be acquired. If
+    the process is killed at any moment, the old store is left, or the new one, or one that is
+    refused until a backup is restored again.
     """
     try:
         _check_alone(backup, path)
@@ -39,7 +39,7 @@ def restore(backup: Path, path: Path, lock: StoreLock) -> Restored:
         ) as folder:
             copy = Path(folder, "store")
             shutil.copyfile(backup, copy)
-            users, page_views = _made_ready(copy, backup)
+            users, page_views = _checked(copy, backup)
             with lock.held():
                 kept = _put(copy, path)
         sync(path.parent)
@@ -56,7 +56,7 @@ def _check_alone(backup: Path, path: Path) -> None:
     if not backup.exists():
         raise _failed(backup, "there is no such file")
     if not backup.is_file():
-        raise _failed(backup, "it is no regular file")
+        raise _failed(backup, "it is not a regular file")
     if files.is_of(path, backup):
         raise _failed(backup, "it belongs to the store itself")
     for log in (f"{backup}-wal", f"{backup}-journal"):
@@ -66,8 +66,8 @@ def _check_alone(backup: Path, path: Path) -> None:
             )
 
 
-def _made_ready(copy: Path, backup: Path) -> tuple[int, int]:
-    """Check a copy of a backup, and make it a store of its own; return its users and page views."""
+def _checked(copy: Path, backup: Path) -> tuple[int, int]:
+    """Check a copy of a backup and give it its own identity; return its users and page views."""
     try:
         with open_store(copy, _LOCK_TIMEOUT, lambda: None, Bounds()) as store:
             for difference in store.check():
@@ -85,16 +85,17 @@ def _made_ready(copy: Path, backup: Path) -> tuple[int, int]:
 
 
 def _put(copy: Path, path: Path) -> Path | None:
-    """Replace the store by the copy, under the lock; return under which name the old one is.
+    """Replace the store by the copy, under the lock; return the new name of the old store.
 
-    The log goes last: until then, the new file is refused for it, and the old one is not without.
+    The log is moved last. Until then the new file is refused because of it, and the old store is
+    never without its log.
     """
     there = path.exists()
     kept = next(name for name in _names(path) if not os.path.lexists(name))
     if there:
         with suppress(BehavstatsError, sqlite3.Error):
-            _empty_log(path)
-        _make_alike(copy, path)
+            _checkpoint(path)
+        _copy_permissions(copy, path)
         try:
             os.link(path, kept)
         except OSError:  # a file system without links
@@ -116,16 +117,16 @@ def _names(path: Path) -> Iterator[Path]:
     return (Path(f"{path}.replaced-{number}") for number in count(1))
 
 
-def _make_alike(copy: Path, path: Path) -> None:
-    """Let a file belong to whom another belongs to, as far as we may."""
+def _copy_permissions(copy: Path, path: Path) -> None:
+    """Give a file the mode and, if permitted, the owner of another file."""
     shutil.copymode(path, copy)
     status = path.stat()
     with suppress(PermissionError):
         os.chown(copy, status.st_uid, status.st_gid)
 
 
-def _empty_log(path: Path) -> None:
-    """Copy the store's log into it, if that is its own."""
+def _checkpoint(path: Path) -> None:
+    """Copy the store's log into the store, if the log belongs to it."""
     files.check_file(path)
     log_chain.check_log(path)
     with closing(connect_writer(path)) as connection:

@@ -1,8 +1,8 @@
-"""What a store holds, counted: users, page views, the pages that are viewed most, bytes.
+"""Counts what a store holds: users, page views, the most viewed pages, bytes.
 
-A page view is looked at in short reads, in the order of the keys: a read for as long as it takes to
-look at all of them would keep the write-ahead log from being emptied, and erasures with it. Page
-views that come or go meanwhile may be counted or not; each of the others is counted once.
+Page views are read in many short reads, in the order of their keys, because one long read would
+keep the write-ahead log from being emptied, and erasures from finishing. Page views that are added
+or deleted meanwhile may or may not be counted; each of the others is counted once.
 """
 
 import sqlite3
@@ -21,15 +21,15 @@ from behavstats.store.sqlite.connection import json_array
 from behavstats.store.sqlite.files import files_of
 from behavstats.store.sqlite.rejected_lines import totals
 
-_AT_ONCE = 50_000  # page views in one read: some hundredths of a second
+_AT_ONCE = 50_000  # page views in one read, which takes some hundredths of a second
 _NAMED_AT_ONCE = 1_000
-_COUNTERS = 4_000_000  # pages that are counted at once, in 32 MB; others need another round
+_COUNTERS = 4_000_000  # pages counted in one round, in 32 MB
 
 _LAST = """
 SELECT user, ts, page FROM page_view WHERE (user, ts, page) > (?, ?, ?)
 ORDER BY user, ts, page LIMIT 1 OFFSET ?
 """
-# As text: to make numbers of it takes half as long as to fetch rows.
+# Parsing numbers from one text takes half as long as fetching rows.
 _CHUNK = """
 SELECT min(ts), max(ts), group_concat(page) FROM (
     SELECT ts, page FROM page_view WHERE (user, ts, page) > (?, ?, ?)
@@ -40,11 +40,11 @@ _NAMES = "SELECT id, name FROM page WHERE id IN (SELECT value FROM json_each(?))
 
 
 _Ranked = tuple[int, str]
-"""The views of a page, negative, and its name: the smallest is the first."""
+"""The negated number of views of a page, and its name; sorts the most viewed page first."""
 
 
 class _Chunk(NamedTuple):
-    """Some page views: the oldest and newest instant (ms), and the key of each one's page."""
+    """Some page views: their oldest and newest time (ms), and the key of the page of each."""
 
     oldest: int
     newest: int
@@ -52,7 +52,7 @@ class _Chunk(NamedTuple):
 
 
 def read_statistics(connection: sqlite3.Connection, path: Path) -> Statistics:
-    """Count what the store at `path` holds; looks at every page view, in bounded memory."""
+    """Count what the store at `path` holds; reads all page views, in bounded memory."""
     (users,) = connection.execute("SELECT count(user_id) FROM user").fetchone()
     (last_page,) = connection.execute("SELECT coalesce(max(id), 0) FROM page").fetchone()
     views, instants = 0, set[int]()
@@ -78,10 +78,10 @@ def read_statistics(connection: sqlite3.Connection, path: Path) -> Statistics:
 
 
 def _chunks(connection: sqlite3.Connection) -> Iterator[_Chunk]:
-    """Yield all page views, each chunk out of a read of its own."""
+    """Yield all page views in chunks, with a short read for each."""
     key: tuple[int, int, int] | None = (-1, -1, -1)
     while key is not None:
-        connection.execute("BEGIN")  # both at one moment
+        connection.execute("BEGIN")  # one snapshot for both statements
         try:
             oldest, newest, pages = connection.execute(_CHUNK, (*key, _AT_ONCE)).fetchone()
             key = connection.execute(_LAST, (*key, _AT_ONCE - 1)).fetchone()
@@ -95,14 +95,14 @@ def _chunks(connection: sqlite3.Connection) -> Iterator[_Chunk]:
 def _ranked(
     connection: sqlite3.Connection, counts: NDArray[np.int64], first: int
 ) -> Iterator[_Ranked]:
-    """Yield the pages that may be among the most viewed, of those whose keys begin with `first`.
+    """Yield the pages that may be among the most viewed; `counts` begins at the key `first`.
 
-    More than these where many have as many views as the last that counts: their names decide.
+    Pages that are tied with the last one in the list are all yielded, since their names decide.
     """
     least = max(1, int(np.sort(counts)[-TOP_PAGES:][0]))
     pages = np.flatnonzero(counts >= least)
     for start in range(0, len(pages), _NAMED_AT_ONCE):
         some = (pages[start : start + _NAMED_AT_ONCE] + first).tolist()
         for page, name in connection.execute(_NAMES, (json_array(some),)).fetchall():
-            if name is not None:  # else, it was erased meanwhile
+            if name is not None:  # an erasure may have removed it meanwhile
                 yield -int(counts[page - first]), name

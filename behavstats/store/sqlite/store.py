@@ -1,39 +1,33 @@
 """A store of one SQLite file."""
 
 import math
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from behavstats.errors import StoreBusy, StoreUnavailable, UnknownUser
+from behavstats.errors import UnknownUser
 from behavstats.model.page_view import PageView, Rejection
 from behavstats.model.profile import Window
 from behavstats.model.retention import Bounds
 from behavstats.model.summary import Summary
 from behavstats.store import base
 from behavstats.store.base import EVERYTHING, OffsetUpdate, Receipt, Selection
-from behavstats.store.sqlite import deletion, files, offset_queries
+from behavstats.store.sqlite import files, maintenance, offset_queries
 from behavstats.store.sqlite.database import Database
 from behavstats.store.sqlite.erasure import erase_user
 from behavstats.store.sqlite.insert import Interner, insert_page_views
 from behavstats.store.sqlite.offsets import SourceOffsets
 from behavstats.store.sqlite.queries import read_counts, read_newest, read_page_views, read_summary
 from behavstats.store.sqlite.retention import RejectedLines
-from behavstats.store.sqlite.rollup_refresh import (
-    has_stale_days,
-    invalidate_all_rollups,
-    refresh_rollups,
-)
+from behavstats.store.sqlite.rollup_refresh import invalidate_all_rollups
 
 if TYPE_CHECKING:
     from behavstats.model.columns import PageViews
     from behavstats.store.base import Statistics
 
-_LOADED_AT_ONCE = 50_000  # page views; others wait for a twentieth of a second then
-_REFRESHED_AT_ONCE = 0.01  # seconds for which other writers wait
-_MANY_AT_ONCE = 250  # page views; whoever sends so many waits longer anyway
+_LOADED_AT_ONCE = 50_000  # page views; other writers wait a twentieth of a second for them
+_MANY_AT_ONCE = 250  # page views; a request with so many takes longer anyway
 
 
 class SqliteStore:
@@ -42,6 +36,7 @@ class SqliteStore:
     def __init__(self, database: Database, bounds: Bounds) -> None:
         self.database = database
         self.path = database.path
+        self.address = str(self.path)
         self.rejected = RejectedLines(self.path, bounds, database.reading, database.writing)
         """The rejected lines."""
         self.offsets = SourceOffsets(database.reading, database.writing)
@@ -49,11 +44,6 @@ class SqliteStore:
         self._users = Interner("user", "user_id")
         self._pages = Interner("page", "name")
         database.caches += [self._users, self._pages]
-
-    @property
-    def address(self) -> str:
-        """The path of the store's file."""
-        return str(self.path)
 
     def __enter__(self) -> Self:
         return self
@@ -126,12 +116,12 @@ class SqliteStore:
                 yield len(rows), added
 
     def summary(self, user_id: str, window: Window) -> Summary:
-        """Return the summary of a user's page views in a window; raise UnknownUser if none."""
+        """Return the summary of a user's page views in a window. Raise UnknownUser if unknown."""
         with self.database.reading() as connection:
             return read_summary(connection, user_id, window)
 
     def page_views(self, user_id: str) -> Iterator[list[PageView]]:
-        """Yield all page views of a user in order of time, in lists; raise UnknownUser if none."""
+        """Yield all page views of a user in order of time. Raise UnknownUser if there are none."""
         with self.database.reading() as connection:
             yield from read_page_views(connection, user_id)
 
@@ -180,21 +170,8 @@ class SqliteStore:
         return count
 
     def refresh_rollups(self, seconds: float = math.inf) -> bool:
-        """Compute missing rollups in short transactions, for about `seconds`.
-
-        Runs at least one transaction if a rollup is missing, and one takes as long as a day of a
-        user does. Returns whether there may be more to do.
-        """
-        deadline = time.monotonic() + seconds
-        deletion.finish_abandoned(self.database)
-        with self.database.reading() as connection:  # without the lock, if there is nothing to do
-            if not has_stale_days(connection):
-                return False
-        while True:
-            with self.database.writing() as connection:
-                more = refresh_rollups(connection, _REFRESHED_AT_ONCE)
-            if not more or time.monotonic() >= deadline:
-                return more
+        """Compute missing rollups for about `seconds`; return whether there may be more to do."""
+        return maintenance.refresh(self.database, seconds)
 
     def maintain(self) -> None:
         """Copy the write-ahead log into the database and truncate it, unless the store is busy."""
@@ -206,12 +183,7 @@ class SqliteStore:
 
     def check(self) -> Iterator[str]:
         """Yield a line for each fault that is found; a sound store yields no line."""
-        from behavstats.store.sqlite.integrity import check
-
-        with suppress(StoreBusy, StoreUnavailable):  # the next writer finishes it otherwise
-            deletion.finish_abandoned(self.database)
-        with self.database.reading() as connection, closing(check(connection)) as faults:
-            yield from faults
+        return maintenance.check(self.database)
 
     def repair(self) -> None:
         """Compute all rollups again, from the page views."""

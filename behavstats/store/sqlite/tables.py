@@ -1,12 +1,12 @@
-"""The tables of a store, in its newest version (`schema` leads there).
+"""The tables of a store in their newest version, to which the statements in `schema` lead.
 
-Text is interned: `user` and `page` give it integers, never used twice, so that a page view is three
-of them. What is erased from `user`, `page`, `rejected_line` and `source` is overwritten in place
-and leaves an empty row: deleting rows makes SQLite move their neighbours to other pages, and the
-copies that this leaves behind in unused space would outlive a later erasure (`secure_delete` clears
-what is deleted, not what was moved). An index moves what it holds as it grows, so that of users and
-pages it holds keyed hashes, and no text. Of `rejected_line`, empty rows among empty rows are
-deleted.
+Texts are interned: `user` and `page` give them integer keys, which are never reused, so a page view
+is three integers. What is erased from `user`, `page`, `rejected_line` and `source` is overwritten
+in place and leaves an empty row. Deleting a row would make SQLite move the rows beside it to other
+pages, and the copies left in unused space would outlive a later erasure (`secure_delete` clears
+deleted data, not moved data). An index moves its entries as it grows, so the indexes of users and
+pages hold keyed hashes and no texts. Only empty rows of `rejected_line` that lie among empty rows
+are deleted.
 """
 
 from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, Text, UniqueConstraint
@@ -15,13 +15,13 @@ from sqlmodel import Field, SQLModel
 
 
 class _Base(SQLModel):
-    """What all tables share: metadata of their own, so that nobody else's tables get in."""
+    """The base of all tables, with metadata apart from those of other programs."""
 
     metadata = MetaData()
 
 
 class User(_Base, table=True):
-    """A user's id, a keyed hash of it, and its key; without the first two once forgotten."""
+    """A user's key, id and hash of the id; id and hash are NULL once the user is erased."""
 
     __tablename__ = "user"
     __table_args__ = {"sqlite_autoincrement": True}
@@ -32,9 +32,9 @@ class User(_Base, table=True):
 
 
 class Page(_Base, table=True):
-    """A page's name, a keyed hash of it, and its key; without the first two once erased.
+    """A page's key, name and hash of the name.
 
-    That is when nobody is left who viewed it.
+    Name and hash are NULL once the last user who viewed the page has been erased.
     """
 
     __tablename__ = "page"
@@ -46,10 +46,10 @@ class Page(_Base, table=True):
 
 
 class StoredPageView(_Base, table=True):
-    """A page view; `ts` in ms since the epoch, UTC. Its key is its identity and all of it.
+    """A page view; `ts` is in ms since the epoch, UTC. All columns form the primary key.
 
-    The foreign keys are declared and checked on demand, not enforced on each row: the keys come
-    from the same transaction, and looking them up again costs a third of an ingest.
+    The foreign keys are checked on demand, and not enforced on each row, since looking up keys that
+    come from the same transaction would cost a third of an ingest.
     """
 
     __tablename__ = "page_view"
@@ -61,10 +61,11 @@ class StoredPageView(_Base, table=True):
 
 
 class RejectedLine(_Base, table=True):
-    """A line of an input that is no page view; empty once it was erased for a user it names.
+    """A line of an input that is not a page view; empty once it has been erased.
 
     `digest` covers source, line and text, so that reading a file again keeps no line twice.
-    `arrived` (ms) is when it came first, None of lines of older stores; `sender` tells from whom.
+    `arrived` (ms) is when the line first arrived, NULL for lines of older stores. For `sender`, see
+    `RejectSender`.
     """
 
     __tablename__ = "rejected_line"
@@ -87,11 +88,11 @@ class RejectedLine(_Base, table=True):
 
 
 class RejectSender(_Base, table=True):
-    """What is kept of the rejected lines of a sender: lines, and the bytes of their texts.
+    """The rejected lines of a sender that are kept, and the bytes of their texts.
 
-    And how many were dropped since the counts began (`since`, in ms), for the bounds' sake. Sender
-    0 is all files and standard input, 1 all who send to a server without keys; others stand for a
-    key (`behavstats.server.auth`).
+    Also counts those dropped to stay within the bounds since the counts began (`since`, in ms).
+    Sender 0 stands for all files and standard input, and 1 for all requests to a server without
+    keys; each other sender is a key of the server.
     """
 
     __tablename__ = "reject_sender"
@@ -105,10 +106,11 @@ class RejectSender(_Base, table=True):
 
 
 class StoredSummary(_Base, table=True):
-    """A summary of the page views of a user in an hour or a day; `start` and `span` in ms.
+    """A rollup: the summary of a user's page views in an hour or a day; `start` and `span` in ms.
 
-    Derived from `page_view`. Where it stands, it is right; where none stands, page views are read.
-    `pages` holds the tallies, as `behavstats.model.summary_vectorized` writes them.
+    It is derived from `page_view` and never stale: what changes page views deletes their rollups.
+    Without a rollup, page views are read. `pages` holds the tallies in the format of
+    `behavstats.model.summary_vectorized`.
     """
 
     __tablename__ = "summary"
@@ -125,7 +127,7 @@ class StoredSummary(_Base, table=True):
 
 
 class UnsettledDay(_Base, table=True):
-    """A day of a user, by its first ms, in which a summary may be missing."""
+    """A stale day of a user, by its first ms: rollups of it may be missing."""
 
     __tablename__ = "unsettled_day"
     __table_args__ = {"sqlite_with_rowid": False}
@@ -135,10 +137,10 @@ class UnsettledDay(_Base, table=True):
 
 
 class DatedByArrival(_Base, table=True):
-    """A message of a user whose page view has its instant from when the message arrived.
+    """The arrival key of a message whose page view has the time at which the message arrived.
 
-    Sent again, it would have another one. `message` is a digest: of the id that its sender gave it,
-    or of the page view as the message tells it (`arrivals`).
+    Sent again, the message would get another time. `message` is a digest of the id that the sender
+    gave the message, or of the page view with its claimed time (see `arrival_keys`).
     """
 
     __tablename__ = "dated_by_arrival"
@@ -149,7 +151,7 @@ class DatedByArrival(_Base, table=True):
 
 
 class Source(_Base, table=True):
-    """The name of a file that is followed; empty once it was erased, or the file has another."""
+    """The name of a watched file; NULL once it is erased, or once the file has another name."""
 
     __tablename__ = "source"
     __table_args__ = {"sqlite_autoincrement": True}
@@ -159,12 +161,12 @@ class Source(_Base, table=True):
 
 
 class Progress(_Base, table=True):
-    """How far a file was taken: all lines before `offset` (bytes, decompressed) are dealt with.
+    """A source offset: all lines before `offset` (bytes, decompressed) have been processed.
 
-    Its identity is device and inode, and `head`, a digest of its beginning; `tail` is one of the
-    `tail_length` bytes before the offset. Without a device, its content is in no file any more.
-    `modified` (ns) is when a compressed file was written that was taken to its end; `taken` (ms),
-    when lines of it were stored last. `size` is that of the content, as it was known then.
+    The file is identified by device and inode, and by `head`, a digest of its prefix; `tail` is a
+    digest of the `tail_length` bytes before the offset. Without a device, no file holds the content
+    any more. `modified` (ns) is the modification time of a compressed file that was read to its
+    end; `taken` (ms) is when its lines were last stored, and `size` that of its content then.
     """
 
     __tablename__ = "progress"
@@ -186,9 +188,9 @@ class Progress(_Base, table=True):
 
 
 class StoredStore(_Base, table=True):
-    """The store itself, in one row: the epoch of this copy, and the key of its digests.
+    """The identity of the store, in one row: the epoch of this copy, and the key of its digests.
 
-    `state` and `follows` say which write-ahead log belongs to it; see
+    `state` and `follows` say which write-ahead log belongs to the store; see
     `behavstats.store.sqlite.log_chain`.
     """
 
@@ -202,7 +204,7 @@ class StoredStore(_Base, table=True):
 
 
 class Asked(_Base, table=True):
-    """Since when (ms) a file is followed that was asked for by its name."""
+    """Since when (ms) a name has been watched that was given on the command line."""
 
     __tablename__ = "asked"
 
@@ -211,9 +213,9 @@ class Asked(_Base, table=True):
 
 
 class BegunAgain(_Base, table=True):
-    """A file that was taken from its beginning though it, or one beside it, was known before.
+    """A file that was read from its beginning although it, or one in its folder, was known before.
 
-    `anew` (ms) is when, unless it was rotated, so that this is what has to be.
+    `anew` (ms) is when that happened; NULL if a rotation explains it.
     """
 
     __tablename__ = "begun_again"
@@ -223,11 +225,11 @@ class BegunAgain(_Base, table=True):
 
 
 class Erasure(_Base, table=True):
-    """A user who is being erased: the row in `user` is empty already, and page views may be left.
+    """An erasure in progress: the row in `user` is empty already, but page views may be left.
 
-    The counts say what was erased so far, and `touched` (ms) when that was; nothing is left once it
-    is `finished` (1, else 0). `digest` is a keyed digest of the user's id, by which the erasure is
-    found when it is asked for again; it goes when the receipt is given.
+    The counts say what has been erased so far, and `touched` (ms) when. Nothing is left once
+    `finished` is 1 (before, it is 0). `digest` is a keyed digest of the user's id, by which a
+    repeated request finds the erasure; it is removed when the receipt is returned.
     """
 
     __tablename__ = "erasure"
@@ -242,10 +244,10 @@ class Erasure(_Base, table=True):
 
 
 class DoomedPage(_Base, table=True):
-    """A page that an erased user viewed, and maybe nobody else: then its name is erased, too.
+    """A page that an erased user viewed; if no other user viewed it, its name is erased, too.
 
-    `user` is the last one of whom page views of it were erased. Whatever adds a page view of the
-    page deletes the row in the same transaction.
+    `user` is the last user whose page views of the page were erased. A transaction that adds a page
+    view of the page deletes the row.
     """
 
     __tablename__ = "doomed_page"
@@ -255,11 +257,12 @@ class DoomedPage(_Base, table=True):
 
 
 class ErasedUser(_Base, table=True):
-    """A user who was erased, by a keyed digest of the id, while files were followed.
+    """A user who was erased while files were watched, by a keyed digest of the id.
 
-    Page views up to the instant `until` (ms) are not taken from a file that is taken anew: the
-    later one of when the user was `erased` (ms), and of the user's newest page view. `sources` is
-    the greatest id in `progress` then: the row goes once nothing is left of what was taken before.
+    When a file is read from its beginning again, page views of the user up to `until` (ms) are left
+    out. `until` is the time of the erasure (`erased`, ms) or of the user's newest page view,
+    whichever is later. `sources` is the greatest id in `progress` at the erasure; the row is
+    deleted once no source offset from before the erasure is left.
     """
 
     __tablename__ = "erased_user"

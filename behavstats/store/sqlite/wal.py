@@ -1,7 +1,7 @@
-"""The write-ahead log of a store: when it is copied into the database, and emptied.
+"""The write-ahead log (WAL) of a store: when it is copied into the database, and truncated.
 
-All of it happens under the store's lock: SQLite before 3.51.3 can damage a WAL when one connection
-checkpoints while another commits.
+Checkpoints run under the store's lock, because SQLite before 3.51.3 can damage a WAL when one
+connection runs a checkpoint while another commits.
 """
 
 import os
@@ -15,9 +15,9 @@ from behavstats.errors import StoreBusy
 from behavstats.store.sqlite.connection import BUSY_TIMEOUT
 
 READERS_TIMEOUT = 2.0
-"""Seconds for which readers are waited for."""
-_WAIT = 0.005  # seconds of that with the lock: those who read now end, and new ones need no WAL
-_AGAIN = 0.02  # seconds without it
+"""Seconds to wait for readers that keep the WAL from being emptied."""
+_WAIT = 0.005  # seconds to wait with the lock: readers end meanwhile, and new ones need no WAL
+_AGAIN = 0.02  # seconds to wait without the lock
 
 _HEADER, _FRAME_HEADER = 32, 24  # bytes
 
@@ -26,10 +26,10 @@ Locked = AbstractContextManager[sqlite3.Connection]
 
 
 class Wal:
-    """The write-ahead log; `is_due` says that it has to be emptied, however short it is."""
+    """The WAL; `is_due` says that it must be emptied, however short it is."""
 
     def __init__(self, path: Path) -> None:
-        """Look after that of the store at `path`."""
+        """Work on the WAL of the store at `path`."""
         self._path = f"{path}-wal"
         self.is_due = False
         self._file: int | None = None
@@ -37,16 +37,16 @@ class Wal:
     def checkpoint(
         self, connection: sqlite3.Connection, wait: float = 0.0, *, truncate: bool = True
     ) -> None:
-        """Copy it into the database and empty it, or else note that this is due.
+        """Copy the WAL into the database and empty it, or remember that this is due.
 
-        If it is not `cut`, its bytes stay until they are written over: to commit to a file that has
-        its length already is much faster. Readers in the way are waited for `wait` seconds; then as
-        much is copied as they allow.
+        Unless `truncate`, the file keeps its length and its bytes until they are overwritten, since
+        a commit to a file that need not grow is much faster. Waits `wait` seconds for readers; then
+        it copies as much as they allow.
         """
         self.is_due = True
         connection.execute(f"PRAGMA busy_timeout = {int(wait * 1000)}")
-        # Readers are reported in the row, other obstacles (a full disk) as an error; what was
-        # committed is durable all the same.
+        # SQLite reports readers in the row, and other obstacles, such as a full disk, as an error.
+        # What was committed is durable in any case.
         with suppress(sqlite3.OperationalError):
             mode = "TRUNCATE" if truncate else "RESTART"
             busy, _, _ = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
@@ -54,17 +54,17 @@ class Wal:
         connection.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT * 1000)}")
 
     def checkpoint_if_longer(self, connection: sqlite3.Connection, length: int) -> None:
-        """Empty it if that is due, or if a commit has just filled more than `length` bytes."""
+        """Run a checkpoint if it is due, or if commits have filled more than `length` bytes."""
         if self.is_due:
             self.checkpoint(connection)
         elif self._is_longer(length):
-            # One that became far longer, for what others do, does not stay so.
+            # A WAL that has grown far beyond that does not keep its length.
             self.checkpoint(connection, truncate=os.path.getsize(self._path) > 2 * length)
 
     def overwrite(self, locked: Callable[[], Locked], deleted: str) -> None:
-        """Leave nothing in it of what was `deleted`, not even after a power cut.
+        """Remove what was `deleted` from the WAL, so that not even a power cut brings it back.
 
-        Readers in the way are waited for without the lock. StoreBusy if that takes too long.
+        Waits for readers without holding the lock. Raises StoreBusy if that takes too long.
         """
         deadline = time.monotonic() + READERS_TIMEOUT
         while True:
@@ -81,26 +81,27 @@ class Wal:
             raise StoreBusy(f"{message}: {why}; ask again, to have it emptied")
 
     def _sync(self) -> None:
-        """Have it on the disk that it is empty, which SQLite leaves to the system."""
+        """Write the empty file to the disk, which SQLite leaves to the operating system."""
         wal = os.open(self._path, os.O_RDONLY)
         try:
             os.fsync(wal)
         finally:
             os.close(wal)
 
-    def close(self) -> None:
-        """Close the file, as there may be another one now."""
+    def close_file(self) -> None:
+        """Close the file; the path may lead to another one now."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
 
     def _is_longer(self, length: int) -> bool:
-        """Return whether more than `length` bytes of the file belong to this time.
+        """Return whether more than `length` bytes have been written since the last checkpoint.
 
-        What does has the salt of its header: https://www.sqlite.org/fileformat2.html#walformat.
+        A frame that was written since then has the salt of the WAL's header:
+        https://www.sqlite.org/fileformat2.html#walformat.
         """
         if self._file is None:
-            self._file = os.open(self._path, os.O_RDONLY)  # SQLite has no locks on it to be lost
+            self._file = os.open(self._path, os.O_RDONLY)  # closing it drops no locks of SQLite
         header = os.pread(self._file, _HEADER, 0)
         frame = _FRAME_HEADER + int.from_bytes(header[8:12], "big")
         salt = os.pread(self._file, 8, _HEADER + length // frame * frame + 8)

@@ -25,8 +25,8 @@ def test_a_profile_from_the_store_is_what_the_oracle_says(engine, batches, as_of
 
 @settings(max_examples=50)
 @given(batches(), st.integers(0, 4))
-def test_after_forget_it_is_as_if_the_user_had_never_been(engine, batches, when):
-    """Whatever came before; what comes later is all there is, and others do not change."""
+def test_after_forget_the_store_is_as_if_the_user_had_never_existed(engine, batches, when):
+    """Later page views are all that is left of the user, and other users do not change."""
     before, after = batches[:when], batches[when:]
     with (
         create_store(engine.new_address(), lock_timeout=10) as store,

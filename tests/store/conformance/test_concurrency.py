@@ -1,4 +1,4 @@
-"""Several stores on one file, and several threads on one store."""
+"""Several open stores at one address, and several threads on one store."""
 
 import threading
 
@@ -12,7 +12,7 @@ from tests.support.stores import VIEW, export
 
 
 def test_a_store_can_be_opened_at_any_moment_of_a_growing_ingest(store, address):
-    """Checkpoints run meanwhile, and the file is longer from moment to moment."""
+    """Housekeeping runs meanwhile, and the store grows."""
     stop = threading.Event()
     errors = []
 
@@ -33,8 +33,8 @@ def test_a_store_can_be_opened_at_any_moment_of_a_growing_ingest(store, address)
     assert errors == []
 
 
-def test_a_store_used_again_after_its_close_knows_what_happened_meanwhile(address):
-    """It opens a new connection, and has forgotten the keys of the old one."""
+def test_a_store_used_again_after_close_has_no_stale_keys(address):
+    """It opens a new connection and drops the cached keys."""
     store = create_store(address, lock_timeout=1)
     store.add([VIEW])
     store.close()
@@ -46,8 +46,8 @@ def test_a_store_used_again_after_its_close_knows_what_happened_meanwhile(addres
 
 
 @pytest.mark.parametrize("_round", range(10))
-def test_many_makers_of_one_store_make_one(address, _round):
-    """The first makes it, the others find it, also while it is being made."""
+def test_concurrent_creation_makes_one_store(address, _round):
+    """One of them creates it; the others wait for it and open it."""
     stores, errors = [], []
     start = threading.Barrier(8)
 
@@ -70,7 +70,7 @@ def test_many_makers_of_one_store_make_one(address, _round):
 
 
 def test_readers_in_threads_see_whole_batches(store):
-    """Whatever is written meanwhile, a summary is of one moment."""
+    """Whatever is written meanwhile, a summary is of one snapshot."""
     wanted = window(AS_OF + 1000)
     store.add([VIEW])
     stop = threading.Event()
@@ -91,8 +91,8 @@ def test_readers_in_threads_see_whole_batches(store):
     assert seen == {1}
 
 
-def test_a_forgotten_user_does_not_live_on_in_another_stores_memory(address):
-    """Two stores on one file, each with its own memory of keys."""
+def test_a_forgotten_user_does_not_stay_in_the_cache_of_another_store(address):
+    """Two open stores at one address have separate caches of keys."""
     with (
         create_store(address, lock_timeout=10) as one,
         open_store(address, lock_timeout=10) as other,

@@ -1,4 +1,4 @@
-"""How far followed files were taken: with what was taken, in one transaction, or not at all."""
+"""Source offsets are stored in the transaction of the lines before them, or not at all."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def take(store, views, rejections=(), steps=()):
     return sum(added for _, added in store.load(columns(views), rejections, steps))
 
 
-def test_a_batch_is_stored_with_how_far_its_file_was_taken(store):
+def test_a_batch_is_stored_with_the_offset_of_its_file(store):
     """All that `behavstats sources` shows."""
     assert take(store, [VIEW], [BAD], [step()]) == 1
     (source,) = store.offsets.all()
@@ -32,16 +32,16 @@ def test_a_batch_is_stored_with_how_far_its_file_was_taken(store):
     assert [*rejections_of(store)] == [BAD]
 
 
-def test_it_may_be_all_that_there_is_to_store(store):
-    """As when a file has another name."""
+def test_an_offset_may_be_stored_without_page_views(store):
+    """For example when a file was renamed."""
     take(store, [], [], [step()])
     take(store, [], [], [step("/b", expected=100)])
     assert [source.name for source in store.offsets.all()] == ["/b"]
 
 
 @pytest.mark.parametrize("expected", [None, 99])
-def test_where_another_process_was_faster_nothing_of_a_batch_counts(store, expected):
-    """Neither rejected lines nor progress; what is in the file is looked at again."""
+def test_an_offset_conflict_stores_nothing_of_the_batch(store, expected):
+    """Neither page views nor rejected lines nor the offset; the file is read again."""
     take(store, [], [], [step()])
     with pytest.raises(OffsetConflict, match="/a"):
         take(store, [VIEW], [BAD], [step(offset=200, expected=expected)])
@@ -50,8 +50,8 @@ def test_where_another_process_was_faster_nothing_of_a_batch_counts(store, expec
     assert store.offsets.all()[0].checkpoint.offset == 100
 
 
-def test_files_are_found_by_their_beginning_those_that_were_taken_furthest_first(store):
-    """To know copies by; also of a content that is in no file any more."""
+def test_files_are_found_by_prefix_with_the_largest_offset_first(store):
+    """So copies are recognized, also of a content that no file holds any more."""
     take(store, [], [], [step(), step("/b", 300, inode=8), step("/c", 200, inode=9)])
     names = [source.name for source in store.offsets.by_beginnings([b"x", b"head"])]
     assert names == ["/b", "/c", "/a"]
@@ -64,7 +64,7 @@ def test_files_are_found_by_their_beginning_those_that_were_taken_furthest_first
 
 
 def test_a_source_is_forgotten_by_its_name(store):
-    """One that is not known is an error."""
+    """An unknown name is an error."""
     take(store, [], [], [step(), step("/b", inode=8)])
     store.offsets.forget("/a")
     assert [source.name for source in store.offsets.all()] == ["/b"]

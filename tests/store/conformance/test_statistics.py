@@ -49,12 +49,12 @@ def check_ties(store):
 
 
 def test_an_empty_store_has_statistics(store):
-    """Zeros, and no instant."""
+    """Its numbers are 0, and its times are None."""
     found = store.statistics()
     assert found[:6] == (0, 0, None, None, [], 0)
 
 
-def test_who_was_forgotten_is_not_counted(filled):
+def test_forgotten_users_are_not_counted(filled):
     """Nor are pages that nobody else viewed."""
     filled.add([PageView("gone", AS_OF + n, "/only") for n in range(900)])
     assert filled.statistics().top_pages[0] == ("/only", 900)

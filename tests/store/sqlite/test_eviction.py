@@ -152,9 +152,9 @@ def test_lines_that_an_older_version_kept_are_counted(db):
         store.add([], lines(7, arrived=None))
     with closing(sqlite3.connect(db, isolation_level=None)) as connection:
         connection.execute("DROP TABLE reject_sender")
-        from behavstats.store.sqlite import migrations
+        from behavstats.store.sqlite import schema
 
-        for statement in migrations._REJECTS[-2:]:
+        for statement in schema._REJECTS[-2:]:
             connection.execute(statement)
     with opened(db, lines=5) as store:
         trim(store)

@@ -26,7 +26,7 @@ EPOCH = "SELECT epoch, state, follows FROM store"
 
 @pytest.fixture
 def backup(store, tmp_path):
-    """A backup of the store, which holds one page view more since."""
+    """A backup of the store, which has got one more page view since."""
     backup = tmp_path / "backups" / "monday.db"
     backup.parent.mkdir()
     store.add([VIEW])
@@ -40,7 +40,7 @@ def restored(backup, store):
 
 
 def crashed(db, *views, before=""):
-    """Add page views in a process that is killed: those after the first are in the log alone."""
+    """Add page views in a process that is killed; all but the first are only in the log."""
     code = (
         "import os, sys; from pathlib import Path\n"
         "from behavstats.decode.event import PageView; from behavstats.store import create_store\n"
@@ -55,7 +55,7 @@ def crashed(db, *views, before=""):
 
 
 def refused(store, match):
-    """Check that a page view is refused, as it is until the files were opened anew."""
+    """Check that a page view is refused until the files are opened again."""
     with pytest.raises(StoreUnavailable, match=match):
         store.add([LATER])
 
@@ -66,8 +66,8 @@ def row(path):
 
 
 @pytest.mark.parametrize("checkpoints", [0, 1, 2])
-def test_a_log_that_a_killed_process_left_is_its_stores_own(db, checkpoints):
-    """However often it was begun anew; also of a store that was never checkpointed."""
+def test_a_log_left_by_a_killed_process_belongs_to_its_store(db, checkpoints):
+    """However often it was restarted, and also before the first checkpoint."""
     before = "\n".join(
         f"store.add([PageView('u', {n}, '/')]); store.maintain()" for n in range(checkpoints)
     )
@@ -77,8 +77,8 @@ def test_a_log_that_a_killed_process_left_is_its_stores_own(db, checkpoints):
         assert list(store.check()) == []
 
 
-def test_a_checkpoint_of_part_of_a_log_leaves_it_the_stores_own(store, db):
-    """As it is made while somebody reads; the file shows a state in the midst of the log."""
+def test_a_log_still_belongs_to_its_store_after_a_partial_checkpoint(store, db):
+    """Readers cause such checkpoints; the file has a state from the middle of the log."""
     store.add([VIEW])
     with closing(sqlite3.connect(db, isolation_level=None)) as reader:
         reader.execute("BEGIN")
@@ -96,8 +96,8 @@ def test_a_checkpoint_of_part_of_a_log_leaves_it_the_stores_own(store, db):
 
 
 @pytest.mark.parametrize("opening", [open_store, create_store])
-def test_a_backup_copied_over_a_crashed_store_is_refused_with_the_way_out(db, tmp_path, opening):
-    """The old log is not replayed over it; nothing is changed; and the way out leads out."""
+def test_a_backup_copied_over_a_crashed_store_is_refused_with_advice(db, tmp_path, opening):
+    """The old log is not replayed, nothing is changed, and the advice works."""
     backup = tmp_path / "backup.db"
     with create_store(db, lock_timeout=10) as store:
         store.add([VIEW])
@@ -114,8 +114,8 @@ def test_a_backup_copied_over_a_crashed_store_is_refused_with_the_way_out(db, tm
         assert export(store, "u") == [VIEW]
 
 
-def test_a_log_without_its_store_is_not_thrown_away(db):
-    """To make a store there would remove it."""
+def test_a_log_without_its_store_is_not_removed(db):
+    """Creating a store there would remove it."""
     crashed(db, VIEW)
     db.rename(db.with_name("moved.db"))
     with pytest.raises(StoreUnavailable, match="without its store"):
@@ -125,8 +125,8 @@ def test_a_log_without_its_store_is_not_thrown_away(db):
         assert export(store, "u") == [VIEW]
 
 
-def test_a_log_that_another_program_wrote_to_is_taken(store, db):
-    """As somebody does who repairs something with SQL, and is killed."""
+def test_a_log_written_by_another_program_is_accepted(store, db):
+    """For example when a repair with SQL was killed."""
     store.add([VIEW])
     store.close()
     code = (
@@ -139,8 +139,8 @@ def test_a_log_that_another_program_wrote_to_is_taken(store, db):
         assert export(opened, "u") == [PageView("u", AS_OF, "/other")]
 
 
-def test_each_copy_of_a_store_has_an_epoch_of_its_own(store, backup, tmp_path):
-    """A backup, the next one, and what was restored from it; one file each."""
+def test_each_copy_of_a_store_has_its_own_epoch(store, backup, tmp_path):
+    """Two backups and a store restored from one of them; each is a single file."""
     second = tmp_path / "backups" / "tuesday.db"
     store.back_up(second, force=False)
     epochs = [row(path)[0] for path in (store.path, backup, second)]
@@ -149,8 +149,8 @@ def test_each_copy_of_a_store_has_an_epoch_of_its_own(store, backup, tmp_path):
     assert len({*epochs, row(store.path)[0]}) == 4
 
 
-def test_a_restored_store_is_gone_on_with(store, backup):
-    """By who had the old one open: it reads and writes the new one, keys included."""
+def test_an_open_store_continues_on_the_restored_one(store, backup):
+    """It reads and writes the new file, with the keys of the new file."""
     store.add([PageView("new", AS_OF, "/new")])
     answer = restored(backup, store)
     assert (answer.users, answer.page_views) == (1, 1)
@@ -168,10 +168,10 @@ def test_a_restored_store_is_gone_on_with(store, backup):
         assert kept.counts()[0] == 3
 
 
-def test_what_was_committed_to_a_file_that_is_replaced_meanwhile_is_not_acknowledged(
+def test_a_commit_to_a_file_that_is_replaced_meanwhile_is_not_acknowledged(
     store, backup, monkeypatch
 ):
-    """It is in the old file, which nobody looks into."""
+    """It is in the old file, which is lost."""
     seal = store.database.connections.guard.seal
 
     def and_then_replace(connection):
@@ -185,8 +185,8 @@ def test_what_was_committed_to_a_file_that_is_replaced_meanwhile_is_not_acknowle
 
 
 @pytest.mark.parametrize("suffixes", [[""], ["", "-wal", "-shm"]])
-def test_a_store_that_is_removed_takes_nothing(store, backup, suffixes):
-    """Until one is there again. What is read is said to be gone, too."""
+def test_a_removed_store_accepts_nothing(store, backup, suffixes):
+    """Reads fail as well, until a store is there again."""
     for suffix in suffixes:
         os.unlink(f"{store.path}{suffix}")
     for _ in range(2):
@@ -200,8 +200,8 @@ def test_a_store_that_is_removed_takes_nothing(store, backup, suffixes):
     assert export(store, "u") == [VIEW, LATER]
 
 
-def test_a_store_that_is_moved_away_and_back_is_gone_on_with(store):
-    """With all that is in its log."""
+def test_a_store_that_is_moved_away_and_back_is_used_again(store):
+    """Nothing in its log is lost."""
     store.add([VIEW])
     moved = store.path.with_name("moved.db")
     store.path.rename(moved)
@@ -213,8 +213,8 @@ def test_a_store_that_is_moved_away_and_back_is_gone_on_with(store):
 
 
 @pytest.mark.parametrize("suffix", ["-wal", "-shm"])
-def test_what_is_in_a_log_that_was_removed_is_saved(store, suffix):
-    """As long as somebody has it open; the next page view is taken again."""
+def test_the_content_of_a_removed_log_is_saved(store, suffix):
+    """As long as a process has it open; the next page view is accepted again."""
     store.add([VIEW])
     os.unlink(f"{store.path}{suffix}")
     refused(store, "was removed")
@@ -226,8 +226,8 @@ def test_what_is_in_a_log_that_was_removed_is_saved(store, suffix):
 
 
 @pytest.mark.parametrize("suffix", ["-wal", "-shm"])
-def test_a_log_that_another_process_began_anew_is_left_to_it(store, cli, suffix):
-    """This one cannot join it, nor may it close what it has: it says so, and is to be ended."""
+def test_a_log_that_another_process_replaced_is_left_to_that_process(store, cli, suffix):
+    """This process can neither use nor close its files; it says so and must be ended."""
     store.add([VIEW])
     store.maintain()
     os.unlink(f"{store.path}{suffix}")
@@ -244,7 +244,7 @@ def test_a_log_that_another_process_began_anew_is_left_to_it(store, cli, suffix)
 
 
 def test_a_backup_copied_over_a_store_in_use_stops_it(store, backup):
-    """The file is the same, its content is not: nothing is put into it, nor out of the old log."""
+    """The file is the same, but its content is not: nothing is written into it."""
     shutil.copy(backup, store.path)
     before = store.path.read_bytes()
     for _ in range(2):
@@ -261,8 +261,8 @@ def test_a_backup_copied_over_a_store_in_use_stops_it(store, backup):
     assert export(store, "u") == [VIEW, LATER]
 
 
-def test_a_process_that_ends_leaves_a_file_alone_that_was_copied_over_its_own(db, tmp_path):
-    """SQLite would copy the old log into it, and remove that."""
+def test_an_ending_process_leaves_a_file_alone_that_was_copied_over_its_own(db, tmp_path):
+    """SQLite would copy the old log into the file and remove the new one."""
     backup = tmp_path / "backup.db"
     code = (
         "import shutil, sys; from pathlib import Path\n"
@@ -283,10 +283,8 @@ def test_a_process_that_ends_leaves_a_file_alone_that_was_copied_over_its_own(db
         db.unlink()
 
 
-def test_a_store_moved_over_one_in_use_is_gone_on_with_where_no_old_log_is_in_the_way(
-    store, backup
-):
-    """With one in the way it is refused, by the process that runs and by the next."""
+def test_a_store_moved_over_one_in_use_is_used_unless_an_old_log_is_in_the_way(store, backup):
+    """With an old log it is refused, by the running process and by the next one."""
     other = backup.with_name("other.db")
     shutil.copy(backup, other)
     store.maintain()

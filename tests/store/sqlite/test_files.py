@@ -1,4 +1,4 @@
-"""Which files are opened as a store, which are made, and which are refused."""
+"""Which files are opened as a store, which are created, and which are refused."""
 
 import sqlite3
 import subprocess
@@ -12,13 +12,13 @@ from behavstats.errors import NoStore, NotAStore, StoreUnavailable
 from behavstats.model.page_view import PageView
 from behavstats.model.profile import window
 from behavstats.store import create_store, open_store
-from behavstats.store.sqlite.migrations import VERSION
+from behavstats.store.sqlite.schema import VERSION
 from tests.support.histories import AS_OF
 from tests.support.stores import VIEW, export
 
 
-def test_opening_where_there_is_no_store_makes_none(db):
-    """An empty file is none either."""
+def test_opening_a_missing_store_creates_nothing(db):
+    """An empty file is not a store either."""
     with pytest.raises(NoStore):
         open_store(db, lock_timeout=1)
     assert list(db.parent.iterdir()) == []
@@ -30,7 +30,7 @@ def test_opening_where_there_is_no_store_makes_none(db):
 
 
 def test_a_new_store_has_small_pages(db):
-    """Page views in the order in which they come change almost a page each."""
+    """Posted page views change almost one page each."""
     create_store(db, lock_timeout=1).close()
     with closing(sqlite3.connect(db)) as connection:
         assert connection.execute("PRAGMA page_size").fetchone() == (2048,)
@@ -61,8 +61,8 @@ def _newer_store(path):
     ],
 )
 @pytest.mark.parametrize("opening", [open_store, create_store])
-def test_what_is_no_store_of_ours_is_refused_and_left_as_it_is(db, make, message, opening):
-    """Its bytes are not touched, and nothing is put beside it."""
+def test_a_file_that_is_not_a_store_is_refused_and_left_as_it_is(db, make, message, opening):
+    """Its bytes do not change, and nothing is created beside it."""
     make(db)
     before = {path: path.is_file() and path.read_bytes() for path in db.parent.iterdir()}
     with pytest.raises(NotAStore, match=message):
@@ -72,7 +72,7 @@ def test_what_is_no_store_of_ours_is_refused_and_left_as_it_is(db, make, message
 
 
 def test_a_store_cut_short_is_an_error_not_a_traceback(store, db):
-    """Of SQLite's words, ours."""
+    """SQLite's error becomes StoreUnavailable."""
     store.add([PageView(f"u{number}", AS_OF, "/") for number in range(10_000)])
     store.close()
     with db.open("r+b") as file:
@@ -82,7 +82,7 @@ def test_a_store_cut_short_is_an_error_not_a_traceback(store, db):
 
 
 def test_a_store_cut_short_within_its_last_page_is_refused(store, db):
-    """SQLite would read what is missing as zeros."""
+    """SQLite would read the missing part as zeros."""
     store.add([VIEW])
     store.close()
     with db.open("r+b") as file:
@@ -91,7 +91,7 @@ def test_a_store_cut_short_within_its_last_page_is_refused(store, db):
         open_store(db, lock_timeout=1)
 
 
-def test_a_store_in_a_folder_that_is_not_there_is_not_made(tmp_path):
+def test_a_store_is_not_created_in_a_missing_folder(tmp_path):
     """The message names the folder."""
     with pytest.raises(StoreUnavailable, match="missing"):
         create_store(tmp_path / "missing" / "store.db", lock_timeout=1)
@@ -99,7 +99,7 @@ def test_a_store_in_a_folder_that_is_not_there_is_not_made(tmp_path):
 
 @pytest.mark.parametrize("name", ["a b", "50%", "what?", "#1", "ü☕", "a'b", 'a"b', "x;y&z=1"])
 def test_a_store_may_have_any_name(tmp_path, name):
-    """Although SQLite is given it as a URI."""
+    """Although SQLite gets the name as a URI."""
     with create_store(tmp_path / name, lock_timeout=1) as store:
         store.add([VIEW])
         assert store.path.exists()
@@ -108,7 +108,7 @@ def test_a_store_may_have_any_name(tmp_path, name):
 
 
 def test_a_store_reached_by_a_link_is_the_same_store_with_the_same_lock(store, db):
-    """Two names with a lock each would be two writers at once."""
+    """Two names with separate locks would allow two writers at once."""
     link = db.with_name("link.db")
     link.symlink_to(db)
     with create_store(link, lock_timeout=1) as linked:
@@ -118,8 +118,8 @@ def test_a_store_reached_by_a_link_is_the_same_store_with_the_same_lock(store, d
     assert not list(db.parent.glob("link.db-*"))
 
 
-def test_a_store_whose_making_was_killed_is_opened_all_the_same(db):
-    """SQLite's journal of it is there yet; connections that only read cannot undo it."""
+def test_a_store_opens_after_its_creation_was_killed(db):
+    """SQLite's journal is still there, and readers cannot roll it back."""
     create_store(db, lock_timeout=5).close()
     code = (
         "import os, sqlite3, sys\n"

@@ -1,4 +1,4 @@
-"""What `check` finds in a store that somebody tampered with, and what `repair` makes of it."""
+"""The faults that `check` finds in a store that was tampered with, and `repair`."""
 
 import sqlite3
 from contextlib import closing, suppress
@@ -32,7 +32,7 @@ def _few_are_many(monkeypatch):
 
 @pytest.fixture
 def settled(store):
-    """A store in which a day and two hours of a user have summaries."""
+    """A store in which a day and two hours of a user have rollups."""
     store.add(VIEWS)
     store.refresh_rollups()
     assert store.counts() == (10, 3)
@@ -50,8 +50,8 @@ def summaries(store):
         return connection.execute("SELECT * FROM summary ORDER BY user, span, start").fetchall()
 
 
-def test_a_store_is_sound_as_it_was_made(settled):
-    """An empty one, too, and one with days that are not settled yet."""
+def test_a_new_store_is_sound(settled):
+    """So is an empty one, and one with stale days."""
     assert list(settled.check()) == []
     settled.add([PageView("busy", TODAY + 7, "/"), *VIEWS])
     assert list(settled.check()) == []
@@ -79,8 +79,8 @@ HOUR_SHOWN = "summary of user 1, hour of 2024-03-01T00:00:00.000Z: "
         ("views = 6, visits = 2", "views is 6, not 5; visits is 2, not 1"),
     ],
 )
-def test_a_summary_that_says_something_else_than_its_page_views_is_found(settled, change, said):
-    """Whichever of its columns; it is one line."""
+def test_a_rollup_that_differs_from_its_page_views_is_found(settled, change, said):
+    """Whichever column it is; the fault is one line."""
     tamper(settled, f"UPDATE summary SET {change} {OF_THE_HOUR}")
     assert list(settled.check()) == [HOUR_SHOWN + said]
 
@@ -95,7 +95,7 @@ def test_a_summary_that_says_something_else_than_its_page_views_is_found(settled
         ("DELETE FROM page_view WHERE user = 1", 3),
     ],
 )
-def test_page_views_changed_behind_their_summaries_are_found(settled, statement, found):
+def test_page_views_changed_behind_their_rollups_are_found(settled, statement, found):
     """In the hour and in the day."""
     tamper(settled, statement)
     assert len(list(settled.check())) == found
@@ -111,15 +111,15 @@ def test_page_views_changed_behind_their_summaries_are_found(settled, statement,
         f"UPDATE summary SET span = {MINUTE} {OF_THE_HOUR}",
     ],
 )
-def test_a_summary_of_no_hour_and_no_day_is_found(settled, statement):
-    """Wherever it begins and however long it is."""
+def test_a_rollup_of_neither_an_hour_nor_a_day_is_found(settled, statement):
+    """Whatever its start and its length are."""
     tamper(settled, statement)
     (difference,) = settled.check()
     assert difference.endswith("is of no hour or day")
 
 
-def test_a_summary_that_stands_for_no_page_view_is_found(settled):
-    """Of another day, or of a user who has none in it."""
+def test_a_rollup_without_page_views_is_found(settled):
+    """Of another day, or of a user without page views in it."""
     tamper(
         settled,
         f"UPDATE summary SET start = start + {DAY} {OF_THE_HOUR}",
@@ -156,8 +156,8 @@ def test_a_summary_that_stands_for_no_page_view_is_found(settled):
         ),
     ],
 )
-def test_rows_that_lead_nowhere_are_found(settled, statement, found):
-    """To a user or a page that is not there, or that was erased; how many there are is said."""
+def test_dangling_references_are_found(settled, statement, found):
+    """To a missing or erased user or page; they are counted."""
     tamper(settled, statement)
     assert list(settled.check()) == [found]
 
@@ -190,14 +190,14 @@ def test_rows_that_lead_nowhere_are_found(settled, statement, found):
         ),
     ],
 )
-def test_a_text_that_is_not_found_by_its_hash_or_is_there_twice_is_found(settled, statement, found):
-    """Its page views would be missed, or stand under two keys."""
+def test_a_text_with_a_wrong_hash_or_a_second_key_is_found(settled, statement, found):
+    """Its page views would be missed, or have two keys."""
     tamper(settled, statement)
     with open_store(settled.path, lock_timeout=1) as tampered:
         assert list(tampered.check()) == found
 
 
-def test_page_views_that_are_no_numbers_are_found_and_no_traceback(settled):
+def test_page_views_that_are_not_integers_are_found(settled):
     """SQLite keeps a fraction where a whole number is expected."""
     tamper(settled, f"INSERT INTO page_view VALUES (1, {TODAY}.5, 1)")
     assert [found.partition(": ")[2] for found in settled.check()] == [
@@ -221,7 +221,7 @@ def flip_a_byte(store, table):
 
 @pytest.mark.parametrize("table", ["page_view", "user", "page", "summary", "rejected_line"])
 def test_damage_to_the_file_is_found_and_hides_nothing_else(settled, table):
-    """SQLite's errors are differences, too."""
+    """SQLite's errors become lines as well."""
     tamper(settled, f"UPDATE summary SET views = 6 {OF_THE_HOUR}")
     flip_a_byte(settled, table)
     with open_store(settled.path, lock_timeout=1) as damaged:
@@ -230,8 +230,8 @@ def test_damage_to_the_file_is_found_and_hides_nothing_else(settled, table):
     assert any(difference.startswith(HOUR_SHOWN) for difference in found)
 
 
-def test_what_sqlite_finds_is_shown_in_its_words(settled):
-    """Here, of an erased user in a column that somebody wanted never to be empty."""
+def test_faults_found_by_sqlite_are_shown_in_its_words(settled):
+    """Here, NULL for an erased user in a column that was changed to NOT NULL."""
     tamper(
         settled,
         "PRAGMA writable_schema = ON",
@@ -243,8 +243,8 @@ def test_what_sqlite_finds_is_shown_in_its_words(settled):
         assert list(damaged.check()) == ["damage to the file: NULL value in user.user_id"]
 
 
-def test_a_check_sees_the_store_at_one_moment(settled):
-    """Whatever is written while it goes on."""
+def test_a_check_reads_one_snapshot(settled):
+    """Whatever is written meanwhile."""
     tamper(settled, "INSERT INTO page_view VALUES (77, 0, 1)")
     differences = settled.check()
     assert next(differences).startswith("page_view")
@@ -253,8 +253,8 @@ def test_a_check_sees_the_store_at_one_moment(settled):
     assert len(list(settled.check())) == 4
 
 
-def test_a_check_that_is_not_taken_to_its_end_lets_the_store_go(settled):
-    """So that the WAL can be emptied."""
+def test_an_unfinished_check_releases_the_store(settled):
+    """So the WAL can be emptied."""
     tamper(settled, "INSERT INTO page_view VALUES (77, 0, 1)")
     differences = settled.check()
     next(differences)
@@ -273,8 +273,8 @@ def test_a_check_that_is_not_taken_to_its_end_lets_the_store_go(settled):
         "DELETE FROM summary",
     ],
 )
-def test_repair_makes_anew_what_is_derived(settled, statement):
-    """Then all is sound, and each hour and day that deserves a summary has one."""
+def test_repair_computes_derived_data_again(settled, statement):
+    """Then the store is sound, and each busy hour and day has its rollup."""
     tamper(settled, statement)
     settled.repair()
     assert list(settled.check()) == []
@@ -289,15 +289,15 @@ def test_repair_makes_anew_what_is_derived(settled, statement):
 
 
 def test_repair_leaves_page_views_as_they_are(settled):
-    """A page view that leads nowhere is not derived, and stays for a person to look at."""
+    """A page view with a dangling reference stays, so that a person can look at it."""
     tamper(settled, f"INSERT INTO page_view VALUES (77, {TODAY}, 1)")
     before = list(settled.check())
     settled.repair()
     assert list(settled.check()) == before
 
 
-def test_who_reads_while_summaries_are_missing_gets_the_same_answer(settled, monkeypatch):
-    """From the page views: of a repair that was interrupted after the summaries were dropped."""
+def test_profiles_are_the_same_while_rollups_are_missing(settled, monkeypatch):
+    """After an interrupted repair, they are computed from page views."""
     wanted = window(AS_OF)
     before = settled.summary("busy", wanted)
     monkeypatch.setattr(SqliteStore, "refresh_rollups", lambda _: None)
@@ -322,8 +322,8 @@ steps = st.one_of(
 
 @settings(max_examples=60)
 @given(st.lists(steps, max_size=8), st.booleans())
-def test_whatever_happened_to_a_store_it_is_sound(tmp_path_factory, steps, repaired):
-    """Page views one by one or in columns, users forgotten, settled at any time or never."""
+def test_a_store_is_sound_after_any_history(tmp_path_factory, steps, repaired):
+    """Page views in rows or columns, users forgotten, rollups refreshed at any time or never."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         few_are_many(monkeypatch)
         with create_store(tmp_path_factory.mktemp("s") / "store.db", lock_timeout=10) as store:

@@ -1,4 +1,4 @@
-"""The store's lock: one holder at a time, in turn, across threads and processes."""
+"""The store's lock: one holder at a time, in order, across threads and processes."""
 
 import multiprocessing
 import threading
@@ -37,8 +37,8 @@ def test_processes_and_threads_take_turns(db, tmp_path):
     assert counter.read_text() == "800"
 
 
-def test_who_waits_gets_the_next_turn(db):
-    """One that lets go and comes again at once stands behind those who were waiting."""
+def test_waiting_writers_acquire_the_lock_in_order(db):
+    """A writer that releases the lock and asks again at once queues behind the others."""
     turns, ended = [], []
 
     def take(name):
@@ -57,17 +57,21 @@ def test_who_waits_gets_the_next_turn(db):
     assert all(one != following for one, following in pairwise(while_others_wait)), turns
 
 
-def test_patience_ends_with_an_error(db):
-    """And the lock can be had again afterwards."""
+def test_the_lock_timeout_raises_store_busy(db):
+    """The lock can be acquired afterwards."""
     impatient = StoreLock(db, lock_timeout=0.05).held()
-    with StoreLock(db, lock_timeout=1).held(), pytest.raises(StoreBusy, match="no turn"), impatient:
+    with (
+        StoreLock(db, lock_timeout=1).held(),
+        pytest.raises(StoreBusy, match="held its lock"),
+        impatient,
+    ):
         pass
     with StoreLock(db, lock_timeout=0).held():
         pass
 
 
-def test_a_long_wait_is_told_once(db):
-    """And a short one not at all."""
+def test_a_long_wait_is_reported_once(db):
+    """A short wait is not reported."""
     told = []
 
     def on_wait():
@@ -82,23 +86,23 @@ def test_a_long_wait_is_told_once(db):
         assert told == [1]
 
 
-def test_an_error_inside_lets_go(db):
-    """Whatever it is."""
+def test_an_error_releases_the_lock(db):
+    """Even KeyboardInterrupt does."""
     with pytest.raises(KeyboardInterrupt), StoreLock(db, lock_timeout=1).held():
         raise KeyboardInterrupt
     with StoreLock(db, lock_timeout=0).held():
         pass
 
 
-def test_a_lock_file_that_cannot_be_made_is_an_error(tmp_path):
-    """In a folder that is not there, say."""
+def test_a_lock_file_that_cannot_be_created_is_an_error(tmp_path):
+    """For example in a missing folder."""
     nowhere = StoreLock(tmp_path / "missing" / "store.db", lock_timeout=0).held()
     with pytest.raises(StoreUnavailable, match="No such file"), nowhere:
         pass
 
 
 def test_closing_while_another_holds_the_store_is_no_error(db):
-    """Everything is stored by then; the WAL is the other's to empty."""
+    """Everything is stored by then; the other process empties the WAL."""
     store = create_store(db, lock_timeout=0.05)
     store.add([VIEW])
     with StoreLock(db, lock_timeout=1).held():

@@ -1,4 +1,4 @@
-"""The versions of a store: made anew, or led there from an older one."""
+"""The schema: created in a new store, and migrated to from older ones."""
 
 import gzip
 import sqlite3
@@ -15,7 +15,7 @@ from behavstats.errors import NotAStore, StoreBusy
 from behavstats.model.page_view import PageView
 from behavstats.model.profile import profile, window
 from behavstats.store import open_store
-from behavstats.store.sqlite import migrations, tables
+from behavstats.store.sqlite import migrations, schema, tables
 from tests.conftest import files_of
 from tests.support.histories import AS_OF
 from tests.support.stores import VIEW, export, rejections_of
@@ -28,7 +28,7 @@ def words(statement):
 
 
 def test_the_tables_are_those_that_sqlmodel_defines(store):
-    """What is written as text, for speed, is what the classes say."""
+    """The statements, which are text for speed, agree with the classes."""
     with closing(sqlite3.connect(store.path)) as connection:
         query = "SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sql%'"
         made = {name: words(sql) for name, sql in connection.execute(query)}
@@ -47,13 +47,13 @@ def old(request, db):
 
 
 def test_there_is_a_file_of_each_older_version():
-    """So that what follows tests them all."""
-    names = [f"version-{version}.db.gz" for version in range(1, migrations.VERSION)]
+    """So the tests below cover all versions."""
+    names = [f"version-{version}.db.gz" for version in range(1, schema.VERSION)]
     assert [path.name for path in FILES] == names
 
 
-def test_a_store_of_an_older_version_is_led_to_the_newest_on_opening(old):
-    """With all that it held, and the summaries that it deserves."""
+def test_opening_a_store_of_an_older_version_migrates_it(old):
+    """It keeps all that it held, and gets its rollups."""
     with open_store(old, lock_timeout=10) as store:
         assert [view.name for view in export(store, "anna")] == ["/", "/pricing"]
         summary = store.summary("heavy", window(AS_OF))
@@ -66,8 +66,8 @@ def test_a_store_of_an_older_version_is_led_to_the_newest_on_opening(old):
         assert list(store.check()) == []
 
 
-def test_of_an_older_store_users_are_erased_as_of_any(old):
-    """No byte is left of who was erased, neither of the texts nor of the indexes that it had."""
+def test_users_are_erased_from_a_migrated_store(old):
+    """No byte of an erased user is left, neither in tables nor in former indexes."""
     with open_store(old, lock_timeout=10) as store:
         store.add([PageView("anna", AS_OF, "/of/anna")])
         held = b"".join(files_of(old).values())
@@ -83,7 +83,7 @@ def test_of_an_older_store_users_are_erased_as_of_any(old):
 
 
 def test_an_old_store_that_a_program_has_open_is_busy(old):
-    """An older program would add page views and leave summaries as they are."""
+    """An older program would add page views and leave rollups as they are."""
     with closing(sqlite3.connect(old)) as older:
         version = older.execute("PRAGMA user_version").fetchone()
         older.execute("SELECT * FROM page_view").fetchone()
@@ -94,27 +94,27 @@ def test_an_old_store_that_a_program_has_open_is_busy(old):
         assert export(store, "anna")
 
 
-def test_a_store_that_a_newer_program_has_led_on_is_not_written_to(store):
-    """As this one does not know what to keep right."""
+def test_a_store_that_a_newer_program_has_migrated_is_not_written_to(store):
+    """This program does not know what the newer tables need."""
     store.add([VIEW])
     with closing(sqlite3.connect(store.path)) as newer:
-        newer.execute(f"PRAGMA user_version = {migrations.VERSION + 1}")
+        newer.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
     for _ in range(2):
         with pytest.raises(NotAStore, match="version"):
             store.add([VIEW])
 
 
-def test_leading_on_sorts_nothing():
-    """Of a large store, that would take all memory."""
+def test_the_migration_sorts_nothing():
+    """Sorting a large store would take all memory."""
     with closing(sqlite3.connect(":memory:")) as connection:
         migrations.migrate(connection, 0)
-        query = "EXPLAIN QUERY PLAN " + migrations.NOTE_BUSY_DAYS.format(many=1024)
+        query = "EXPLAIN QUERY PLAN " + schema.NOTE_BUSY_DAYS.format(many=1024)
         plan = [row[3] for row in connection.execute(query)]
     assert not any("TEMP B-TREE" in step for step in plan)
 
 
 def test_several_processes_may_open_an_old_store_at_once(old):
-    """One of them leads it on; all of them find it led."""
+    """One of them migrates it, and all of them can use it."""
     code = (
         "from pathlib import Path; from behavstats.store import open_store\n"
         "from behavstats.store.sqlite import opening as module\n"
@@ -130,8 +130,8 @@ def test_several_processes_may_open_an_old_store_at_once(old):
     assert counted.pop().startswith("1103 ")
 
 
-def test_a_store_of_the_newest_version_is_made_without_sqlmodel(db):
-    """Importing that takes longer than making it."""
+def test_a_store_is_created_without_importing_sqlmodel(db):
+    """The import would take longer than creating the store."""
     code = (
         "import sys; from pathlib import Path; from behavstats.store import create_store\n"
         f"create_store(Path({str(db)!r}), 5).close()\n"

@@ -13,8 +13,8 @@ from tests.support.histories import AS_OF
 from tests.support.stores import columns
 
 
-def test_a_large_batch_has_it_in_its_last_transaction(store, monkeypatch):
-    """Killed before that, the file is taken again from where it was."""
+def test_a_large_batch_stores_offsets_in_its_last_transaction(store, monkeypatch):
+    """If the process is killed before that, the file is read again from the old offset."""
     monkeypatch.setattr(store_module, "_LOADED_AT_ONCE", 2)
     views = [PageView("u", AS_OF + number, "/") for number in range(6)]
     parts = store.load(columns(views), [BAD], [step()])
@@ -26,8 +26,8 @@ def test_a_large_batch_has_it_in_its_last_transaction(store, monkeypatch):
     assert len(store.offsets.all()) == store.rejected.totals().lines == 1
 
 
-def test_of_contents_that_are_gone_the_latest_are_remembered(store, monkeypatch):
-    """A file that is written anew each second must not fill the store."""
+def test_the_latest_contents_without_a_file_are_remembered(store, monkeypatch):
+    """A file that is replaced each second must not fill the store."""
     monkeypatch.setattr(progress_module, "_REMEMBERED", 3)
     for number in range(10):
         take(store, [], [], [step(taken=AS_OF + number)])
@@ -35,8 +35,8 @@ def test_of_contents_that_are_gone_the_latest_are_remembered(store, monkeypatch)
     assert [source.taken - AS_OF for source in store.offsets.all()] == [7, 8, 9]
 
 
-def test_the_name_of_a_file_that_names_a_forgotten_user_goes_and_does_not_come_back(db):
-    """From every byte; how far the file was taken stays."""
+def test_a_file_name_that_names_a_forgotten_user_is_erased_for_good(db):
+    """From every byte; the offset of the file stays."""
     secret, names = "8f14e45f-ceea", [f"/of/{number}.jsonl" for number in range(300)]
     with create_store(db, lock_timeout=10) as store:
         steps = [step(name, inode=number) for number, name in enumerate(names)]

@@ -22,8 +22,8 @@ def test_chunks_and_rounds_change_nothing(filled, monkeypatch, at_once, counters
     check(filled.statistics(), VIEWS)
 
 
-def test_they_are_read_while_another_writes(filled, db):
-    """They wait for no lock, and keep nobody from emptying the log."""
+def test_statistics_are_read_while_another_process_writes(filled, db):
+    """They need no lock, and do not keep the WAL from being emptied."""
     with open_store(db, lock_timeout=0) as other, other.database.lock.held():
         check(filled.statistics(), VIEWS)
     reads = statistics._chunks(filled.database.reading().__enter__())
@@ -33,7 +33,7 @@ def test_they_are_read_while_another_writes(filled, db):
 
 
 def test_the_size_is_that_of_all_files(filled, db):
-    """Also of the log, and of the lock's files."""
+    """The WAL and the lock files count as well."""
     files = files_of(db)
     assert filled.statistics().size == sum(map(len, files.values()))
     assert filled.sizes() == {"store": len(files["store.db"]), "wal": len(files["store.db-wal"])}

@@ -15,7 +15,7 @@ from tests.support.stores import VIEW, export
 
 
 def test_a_closed_store_is_one_file_without_a_wal(db):
-    """Besides the two empty ones of its lock."""
+    """Only the two empty lock files lie beside it."""
     with create_store(db, lock_timeout=10) as store:
         store.add([VIEW])
     assert sorted(path.name for path in db.parent.glob("store.db*")) == [
@@ -26,7 +26,7 @@ def test_a_closed_store_is_one_file_without_a_wal(db):
 
 
 def test_the_writer_has_the_pragmas_that_durability_rests_on(store):
-    """WAL in the file; FULL synchronous, secure deletion, no checkpoints of SQLite's own."""
+    """WAL mode, full synchronization, secure deletion, and no automatic checkpoints."""
     store.add([VIEW])
     writer = store.database.writer
     pragmas = ("journal_mode", "synchronous", "secure_delete", "wal_autocheckpoint", "mmap_size")
@@ -34,8 +34,8 @@ def test_the_writer_has_the_pragmas_that_durability_rests_on(store):
     assert values == [("wal",), (2,), (1,), (0,), (0,)]
 
 
-def test_a_wal_that_grows_large_is_copied_and_written_over(store, db, monkeypatch):
-    """So that it does not grow with what is ingested, and has its length already."""
+def test_a_large_wal_is_copied_and_overwritten(store, db, monkeypatch):
+    """So it does not grow with an ingest, and commits do not change its length."""
     monkeypatch.setattr("behavstats.store.sqlite.database._LARGE_WAL", 100_000)
     sizes, of_store = [], []
     for start in range(0, 20_000, 100):
@@ -47,8 +47,8 @@ def test_a_wal_that_grows_large_is_copied_and_written_over(store, db, monkeypatc
     assert 2 < len(set(of_store)) < len(of_store) / 2  # now and then, not each time
 
 
-def test_a_wal_that_grew_for_a_batch_does_not_stay_so(store, db, monkeypatch):
-    """The next one who sends little has it emptied, and cut."""
+def test_a_wal_that_grew_for_a_batch_is_truncated(store, db, monkeypatch):
+    """The next small commit truncates it."""
     monkeypatch.setattr("behavstats.store.sqlite.database._LARGE_WAL", 100_000)
     wal = Path(f"{db}-wal")
     store.add([VIEW])  # the first commit of a connection empties what others may have left
@@ -60,8 +60,8 @@ def test_a_wal_that_grew_for_a_batch_does_not_stay_so(store, db, monkeypatch):
 
 @settings(max_examples=20)
 @given(st.lists(st.lists(st.integers(1, 300), min_size=1, max_size=3), min_size=1, max_size=5))
-def test_how_far_a_wal_is_filled_is_told_whatever_filled_it_before(times):
-    """Just as SQLite counts it, as it empties it."""
+def test_the_filled_length_of_a_wal_is_measured_whatever_it_held_before(times):
+    """It is the length that SQLite reports for a checkpoint."""
     frames = range(600)
     with (
         TemporaryDirectory() as folder,
@@ -77,8 +77,8 @@ def test_how_far_a_wal_is_filled_is_told_whatever_filled_it_before(times):
             assert is_longer == [number < filled for number in frames]
 
 
-def test_a_checkpoint_that_was_cut_off_leaves_a_store_that_opens(store, db):
-    """Its file is shorter than its first page says; the WAL has the rest."""
+def test_a_store_opens_after_an_interrupted_checkpoint(store, db):
+    """The file is shorter than its first page says; the WAL has the rest."""
     store.add([VIEW])
     store.maintain()
     before = db.stat().st_size
@@ -96,7 +96,7 @@ def test_a_checkpoint_that_was_cut_off_leaves_a_store_that_opens(store, db):
 
 
 def test_a_copy_that_lost_wal_mode_gets_it_back(store, db):
-    """VACUUM INTO, with which one may make a backup, makes such copies."""
+    """VACUUM INTO, which some people use for backups, makes such copies."""
     store.add([VIEW])
     copy = db.with_name("copy.db")
     with closing(sqlite3.connect(db)) as connection:
