@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 
 from behavstats.errors import StoreBusy, StoreUnavailable
+from behavstats.store import Store
 from behavstats.store.sqlite.lock import StoreLock
 from tests.support.edge import is_waited_for, wait_until
 
@@ -93,3 +94,13 @@ def test_a_lock_file_that_cannot_be_made_is_an_error(tmp_path):
     nowhere = StoreLock(tmp_path / "missing" / "store.db", lock_timeout=0).held()
     with pytest.raises(StoreUnavailable, match="No such file"), nowhere:
         pass
+
+
+def test_a_store_can_be_told_to_wait_less(db, store):  # noqa: ARG001  it makes the store
+    """From then on, a busy store is an error that comes without a notice."""
+    notices = []
+    with Store.open(db, 60, lambda: notices.append("waiting")) as patient:
+        patient.wait_at_most(0)
+        with StoreLock(db, lock_timeout=10).held(), pytest.raises(StoreBusy):
+            patient.check_writable()
+    assert notices == []
