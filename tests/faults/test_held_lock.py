@@ -19,7 +19,7 @@ SECONDS = 30
 HOLDER = """
 import sys
 from pathlib import Path
-from behavstats.store.lock import StoreLock
+from behavstats.store.sqlite.lock import StoreLock
 with StoreLock(Path(sys.argv[1]), lock_timeout=10).held():
     print("held", flush=True)
     sys.stdin.read()
