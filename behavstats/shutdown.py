@@ -1,6 +1,5 @@
 """An orderly shutdown: after a signal, work in progress is finished first."""
 
-import multiprocessing
 import os
 import signal
 import time
@@ -40,7 +39,9 @@ _SECONDS_TO_FINISH = 10.0  # after the parent process is gone
 
 def end_with_parent() -> None:
     """Stop this process when its parent is gone, which could not ask for it if it was killed."""
-    parent = multiprocessing.parent_process()
+    from multiprocessing import parent_process  # slow to import, and only needed here
+
+    parent = parent_process()
     if parent is not None:
         parent.join()
         os.kill(os.getpid(), signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""The log: one JSON object a line or readable text, and nothing in it that is nobody's business."""
+"""The log: one JSON object a line or readable text, without any personal data."""
 
 import gzip
 import http.client
@@ -24,8 +24,8 @@ def words_of(*secrets):
     return re.compile("|".join(map(re.escape, secrets)))
 
 
-def test_each_line_of_a_request_is_a_json_object_with_the_id_of_its_answer(serve):
-    """And when, by which route, with what status, how long it took."""
+def test_each_request_is_logged_as_a_json_object(serve):
+    """With the id of its response, time, route, status and duration."""
     server = serve()
     ids = {}
     for method, path, body, route, status in (
@@ -42,19 +42,19 @@ def test_each_line_of_a_request_is_a_json_object_with_the_id_of_its_answer(serve
         ids[headers["X-Request-Id"]] = ("other" if route == "none" else method, route, status)
     assert server.stop() == 0
     lines = lines_of(server.stderr)
-    told = {
+    logged = {
         line["request_id"]: (line["method"], line["route"], line["status"])
         for line in lines
         if "request_id" in line
     }
-    assert ids.items() <= told.items()
+    assert ids.items() <= logged.items()
     assert all(line["level"] == "info" and line["seconds"] > 0 for line in lines[1:])
     instants = [parse_instant(line["time"]) for line in lines]
     assert instants == sorted(instants)
 
 
-def test_no_line_holds_a_page_view_a_user_or_a_key(serve):
-    """Whatever is sent, wherever it stands, and however it is refused."""
+def test_the_log_holds_no_page_views_users_or_keys(serve):
+    """Wherever they stand in a request, and however it is refused."""
     keys = ("--write-key", WRITE_KEY, "--secret-key", SECRET_KEY)
     server = serve(*keys)
     user, name = "user-8f14e45f", "/name-ceea167a"
@@ -102,20 +102,20 @@ class Lines:
         self.text += text
 
     def flush(self):
-        """Do nothing: it is written."""
+        """Do nothing, since every line is kept already."""
 
 
 @pytest.fixture
 def logger():
-    """A logger of the standard library that leads nowhere yet."""
+    """A logger of the standard library without handlers."""
     logger = logging.Logger("test")
     yield logger
     for handler in logger.handlers:
         handler.close()
 
 
-def test_an_unexpected_error_is_told_by_its_kind_and_place_without_its_words(logger):
-    """In these there may be anything."""
+def test_an_unexpected_error_is_logged_without_its_text(logger):
+    """Its type and place are logged; its text may hold anything."""
     stream = Lines()
     logger.addHandler(Log(stream))
     try:
@@ -134,8 +134,8 @@ def test_an_unexpected_error_is_told_by_its_kind_and_place_without_its_words(log
     assert "8f14e45f" not in stream.text
 
 
-def test_a_message_over_several_lines_is_one_line(logger):
-    """As others' libraries write them."""
+def test_a_message_of_several_lines_is_logged_as_one_line(logger):
+    """Other libraries write such messages."""
     stream = Lines()
     logger.addHandler(Log(stream))
     logger.warning("one\ntwo\x1b[31m")
@@ -143,10 +143,10 @@ def test_a_message_over_several_lines_is_one_line(logger):
     assert [line["message"] for line in lines_of(stream.text)] == ["one\ntwo\x1b[31m"]
 
 
-def test_a_reader_that_does_not_read_holds_nobody_up_and_what_is_dropped_is_counted(logger):
-    """More lines than a pipe takes, and than may wait; memory does not grow.
+def test_a_stalled_reader_blocks_no_caller_and_dropped_lines_are_counted(logger):
+    """More lines than a pipe holds and than may wait; memory does not grow.
 
-    Kept are at most those in the pipe, those that the thread has in hand, and those that wait.
+    At most the lines in the pipe, in the writing thread and in the queue are written later.
     """
     reader, writer = os.pipe()
     log = Log(os.fdopen(writer, "w"))
@@ -167,8 +167,8 @@ def test_a_reader_that_does_not_read_holds_nobody_up_and_what_is_dropped_is_coun
     assert written <= 1_000 + 10_000 + 10_000
 
 
-def test_a_server_whose_log_nobody_reads_answers_and_ends(serve):
-    """A full pipe, and one whose other end was closed."""
+def test_a_server_works_and_stops_without_a_reader_of_its_log(serve):
+    """With a full pipe, and with one whose other end was closed."""
     for is_closed in (False, True):
         reader, writer = os.pipe()
         server = serve(stderr=writer)
@@ -183,7 +183,7 @@ def test_a_server_whose_log_nobody_reads_answers_and_ends(serve):
 
 
 def asked(server, count):
-    """Ask many times on one connection, one after the other."""
+    """Return the statuses of many requests, one after the other on one connection."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     statuses = []
     for _ in range(count):
@@ -196,7 +196,7 @@ def asked(server, count):
 
 
 def test_at_a_terminal_the_log_is_text(serve):
-    """To be read by whoever started it."""
+    """For the person who started the server."""
     terminal, end = pty.openpty()
     server = serve(stderr=end)
     os.close(end)
@@ -220,8 +220,8 @@ def test_at_a_terminal_the_log_is_text(serve):
     assert re.fullmatch(r"\S+Z INFO GET /healthz 200 [\d.]+ ms [0-9a-f]+-[0-9a-f]+", more[-1])
 
 
-def test_that_the_worker_was_killed_is_a_json_line_too(serve):
-    """Granian's own words; only the command's own complaint is for a person."""
+def test_granian_messages_are_json_lines(serve):
+    """Only the command's own error message is for a person."""
     server = serve()
     os.kill(worker_of(server), signal.SIGKILL)
     assert server.process.wait(timeout=60) == 3

@@ -86,14 +86,14 @@ def store_options(db: Path, lock_timeout: float = 60.0) -> StoreOptions:
 
 
 def existing_store(options: StoreOptions) -> "Store":
-    """Open an existing store; StoreError if there is none, or if it cannot be used."""
+    """Open an existing store; raise StoreError if it does not exist or cannot be used."""
     from behavstats.store import open_store
 
     return open_store(options.path, options.lock_timeout, print_waiting, options.bounds)
 
 
 def created_store(options: StoreOptions) -> "Store":
-    """Open a store, and create it first if it does not exist; StoreError if that fails."""
+    """Open a store, and create it first if it does not exist; raise StoreError if that fails."""
     from behavstats.store import create_store
 
     return create_store(options.path, options.lock_timeout, print_waiting, options.bounds)

@@ -87,7 +87,7 @@ _CorsOrigin = Annotated[
     typer.Option(
         metavar="ORIGIN",
         help="A website whose pages can send page views, or * for any; can be repeated.  "
-        "[default: any if there are keys, else none]",
+        "[default: any if there are keys, otherwise none]",
     ),
 ]
 

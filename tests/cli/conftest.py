@@ -1,4 +1,4 @@
-"""What the tests of the commands share: some lines, and what commands print of them."""
+"""What the tests of the commands share: some lines, and what commands print for them."""
 
 import re
 
@@ -17,13 +17,13 @@ PROFILE = (
 
 
 def counts(done):
-    """The counts that an ingest prints, by their names."""
+    """Return the counts that an ingest prints, by name."""
     rows = re.findall(r"│\s+(\w+)\s+│\s+([\d,]+)\s+│", done.stdout.decode())
     return {name: int(count.replace(",", "")) for name, count in rows}
 
 
 def one_line(done):
-    """The one line on standard error, without the name in front."""
+    """Return the only line on standard error, without the program's name."""
     text = done.stderr.decode()
     assert text.startswith("behavstats: ")
     assert text.count("\n") == 1

@@ -22,8 +22,8 @@ def copy(tmp_path):
     return tmp_path / "backups" / "monday.db"
 
 
-def test_a_copy_is_a_store_with_all_that_was_in_it(cli, copy):
-    """And nothing stands beside it."""
+def test_a_backup_is_a_whole_store(cli, copy):
+    """It holds everything that the store held, and has no files beside it."""
     cli("ingest", "-", stdin=LINES)
     done = cli("backup", str(copy))
     assert (done.returncode, done.stderr) == (0, b"")
@@ -32,8 +32,8 @@ def test_a_copy_is_a_store_with_all_that_was_in_it(cli, copy):
     assert cli("export", "ada-l", "--db", str(copy)).stdout == cli("export", "ada-l").stdout
 
 
-def test_a_store_is_copied_while_others_write(store, copy):
-    """As it is at one moment: no transaction is there by half."""
+def test_backup_while_others_write(store, copy):
+    """The copy shows the store at one moment, and holds no transaction in part."""
     stop = threading.Event()
 
     def write():
@@ -58,7 +58,7 @@ def test_a_store_is_copied_while_others_write(store, copy):
 
 
 def test_nothing_is_overwritten_unless_forced(cli, db, copy):
-    """Exit code 3, and one line."""
+    """The exit code is 3, and the error is one line."""
     create_store(db, lock_timeout=5).close()
     copy.write_bytes(b"precious")
     done = cli("backup", str(copy))
@@ -81,8 +81,8 @@ def test_nothing_is_overwritten_unless_forced(cli, db, copy):
         ("used.db", "in use"),
     ],
 )
-def test_where_no_copy_can_be_it_says_so(store, tmp_path, copy, to, reason):
-    """Also forced; and nothing is left of it."""
+def test_backup_to_an_impossible_place_fails(store, tmp_path, copy, to, reason):
+    """Even with --force; and nothing is left behind."""
     store.add([VIEW])
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "used.db-wal").write_bytes(b"something")
@@ -91,8 +91,8 @@ def test_where_no_copy_can_be_it_says_so(store, tmp_path, copy, to, reason):
     assert not [*tmp_path.rglob("*.part"), *copy.parent.iterdir()]
 
 
-def test_one_that_comes_to_be_meanwhile_is_not_overwritten(store, copy, monkeypatch):
-    """Whoever is first has the name."""
+def test_a_file_created_during_the_backup_is_not_overwritten(store, copy, monkeypatch):
+    """The other process keeps its file."""
     whole = backup._copy
 
     def slowly(*arguments):
@@ -106,8 +106,8 @@ def test_one_that_comes_to_be_meanwhile_is_not_overwritten(store, copy, monkeypa
     assert os.listdir(copy.parent) == [copy.name]
 
 
-def test_a_full_disk_is_an_error_and_leaves_nothing(store, copy, monkeypatch):
-    """What was there stays."""
+def test_backup_to_a_full_disk_leaves_nothing_behind(store, copy, monkeypatch):
+    """A file that was there before stays."""
     store.add([VIEW])
     connect = sqlite3.connect
 
@@ -124,8 +124,8 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(store, copy, monkeypatch):
     assert os.listdir(copy.parent) == [copy.name]
 
 
-def test_a_copy_of_what_is_still_in_the_log_is_whole(store, copy):
-    """The write-ahead log is part of the store."""
+def test_backup_includes_the_write_ahead_log(store, copy):
+    """The log is part of the store."""
     store.add([VIEW])
     store.back_up(copy, force=False)
     with closing(sqlite3.connect(copy)) as connection:

@@ -1,4 +1,4 @@
-"""`behavstats check`: what it prints of a store, what it repairs, and its exit codes."""
+"""`behavstats check`: its output, what it repairs, and its exit codes."""
 
 import sqlite3
 from contextlib import closing
@@ -16,7 +16,7 @@ TODAY = AS_OF - AS_OF % DAY
 
 @pytest.fixture(autouse=True)
 def _store(db):
-    """A store with a summary of an hour and one of a day."""
+    """Create a store with rollups of one hour and one day."""
     with create_store(db, lock_timeout=10) as store:
         store.add([PageView("busy", TODAY + n, "/") for n in range(2000)])
         store.refresh_rollups()
@@ -27,8 +27,8 @@ def tamper(db, statement):
         connection.execute(statement)
 
 
-def test_a_sound_store_is_one_line_and_exit_code_0(cli):
-    """With or without --repair, which then has nothing to do."""
+def test_check_of_a_sound_store_prints_one_line(cli):
+    """The exit code is 0, also with --repair, which has nothing to do then."""
     for options in ((), ("--repair",)):
         done = cli("check", *options)
         assert done.returncode == 0
@@ -36,8 +36,8 @@ def test_a_sound_store_is_one_line_and_exit_code_0(cli):
         assert done.stderr == b""
 
 
-def test_what_is_wrong_is_printed_and_exit_code_3(cli, db):
-    """A difference a line, and how many there are on standard error; nothing is changed."""
+def test_check_prints_each_difference(cli, db):
+    """Their number is on standard error, and the exit code is 3; nothing is changed."""
     tamper(db, "UPDATE summary SET views = views + 1")
     for _ in range(2):
         done = cli("check")
@@ -51,8 +51,8 @@ def test_what_is_wrong_is_printed_and_exit_code_3(cli, db):
         )
 
 
-def test_repair_shows_what_was_wrong_makes_it_right_and_checks_again(cli, db):
-    """Exit code 0, if nothing is left."""
+def test_repair_rebuilds_rollups_and_checks_again(cli, db):
+    """It prints what was wrong. The exit code is 0 if no difference is left."""
     tamper(db, "UPDATE summary SET views = views + 1")
     done = cli("check", "--repair")
     assert done.returncode == 0
@@ -64,8 +64,8 @@ def test_repair_shows_what_was_wrong_makes_it_right_and_checks_again(cli, db):
     assert cli("check").returncode == 0
 
 
-def test_what_repair_cannot_make_right_is_exit_code_3(cli, db):
-    """Page views are not derived from anything; standard error says so."""
+def test_repair_cannot_mend_page_views(cli, db):
+    """They are derived from nothing else. The exit code is 3, and standard error says so."""
     tamper(db, "INSERT INTO page_view VALUES (7, 0, 1)")
     done = cli("check", "--repair")
     assert done.returncode == 3
@@ -78,8 +78,8 @@ def test_what_repair_cannot_make_right_is_exit_code_3(cli, db):
     assert one_line(done).startswith("1 difference found; a repair cannot mend")
 
 
-def test_a_damaged_file_is_told_and_not_repaired(cli, db):
-    """Without a traceback, whatever SQLite says."""
+def test_check_reports_a_damaged_file(cli, db):
+    """There is no traceback, whatever SQLite reports."""
     with closing(sqlite3.connect(db)) as connection:
         ((root,),) = connection.execute(
             "SELECT rootpage FROM sqlite_schema WHERE name = 'page_view'"
@@ -95,8 +95,8 @@ def test_a_damaged_file_is_told_and_not_repaired(cli, db):
     assert "behavstats restore BACKUP" in one_line(done)
 
 
-def test_of_very_many_differences_the_first_are_printed(cli, db):
-    """And how many more there are."""
+def test_check_prints_only_the_first_differences(cli, db):
+    """It also prints how many more there are."""
     rows = ", ".join(f"(1, 60000, {n}, 0, 0, 0, 0, 0, x'')" for n in range(1100))
     tamper(db, f"INSERT INTO summary VALUES {rows}")
     done = cli("check")
@@ -105,16 +105,16 @@ def test_of_very_many_differences_the_first_are_printed(cli, db):
     assert one_line(done).startswith("1,100 differences found; ")
 
 
-def test_no_difference_steers_the_terminal(cli, db):
-    """Control characters that somebody put into a row are escaped."""
+def test_differences_cannot_control_the_terminal(cli, db):
+    """Control characters in a row are escaped."""
     tamper(db, "UPDATE summary SET first = char(27) || '[2J' WHERE span = 86400000")
     done = cli("check")
     assert b"\x1b" not in done.stdout
     assert len(done.stdout.splitlines()) == 1
 
 
-def test_a_store_in_use_may_be_checked_and_repaired(cli, db, server):
-    """By a server, which answers the same before and after, and keeps summaries right."""
+def test_check_and_repair_while_a_server_runs(cli, db, server):
+    """The server answers the same before and after, and keeps the rollups right."""
     before = server.get("busy", "?as_of=2024-03-01T10:30:00Z&detail=true")
     tamper(db, "UPDATE summary SET first = 0")
     assert cli("check", "--repair").returncode == 0

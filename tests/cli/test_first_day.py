@@ -1,4 +1,4 @@
-"""The commands one after the other, as README shows them."""
+"""A walk through the commands, as README shows them."""
 
 import json
 import re
@@ -7,8 +7,8 @@ from tests.cli.conftest import AT, LINES, PROFILE, counts, one_line
 from tests.conftest import files_of
 
 
-def test_a_first_day_with_it(cli, db):
-    """Ingest, profile, export into another store, forget: as README shows it."""
+def test_the_commands_of_a_first_day(cli, db):
+    """Ingest, profile, export into another store, forget: as README shows them."""
     done = cli("ingest", "-", stdin=LINES)
     assert (done.returncode, done.stderr) == (0, b"")
     assert counts(done) == {"read": 2, "added": 2, "duplicates": 0, "rejected": 0}

@@ -1,4 +1,4 @@
-"""What the program says of itself: help, version, and the completion of a shell."""
+"""Help, version, and shell completion."""
 
 import re
 import subprocess
@@ -17,7 +17,7 @@ ALL = [(), *((name,) for name in COMMANDS), ("keys", "new")]
 
 
 def help_of(*command, option="--help"):
-    """The help of a command, as a terminal of 80 columns shows it."""
+    """Return the help of a command as a terminal of 80 columns shows it."""
     done = CliRunner().invoke(app, [*command, option], env={"COLUMNS": "80"})
     assert (done.exit_code, done.stderr) == (0, "")
     return done.stdout
@@ -25,20 +25,20 @@ def help_of(*command, option="--help"):
 
 @pytest.mark.parametrize("command", ALL, ids=" ".join)
 def test_help_is_plain_and_fits_80_columns(command):
-    """No marks of types or of repetition that nobody types, and no sentence that is cut short."""
+    """It shows no types and no marks of repetition, and cuts no sentence short."""
     text = help_of(*command)
     assert max(map(len, text.splitlines())) <= 80
     assert not re.search(r"[{}]|<\w|[a-z]\.\.\.$", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize("command", ALL, ids=" ".join)
-def test_h_is_help(command):
-    """With every command."""
+def test_h_is_short_for_help(command):
+    """For every command."""
     assert help_of(*command, option="-h") == help_of(*command)
 
 
-def test_the_list_has_each_command_once_with_a_sentence_on_one_line():
-    """Those of every day come first."""
+def test_the_list_has_one_line_for_each_command():
+    """Each has one sentence, and daily commands come first."""
     rows = re.findall(r"^  (\w+) +([A-Z].*)$", help_of().split("\nEvery day:\n")[1], re.MULTILINE)
     assert sorted(name for name, _ in rows) == sorted(COMMANDS)
     assert [name for name, _ in rows][:2] == ["ingest", "watch"]
@@ -46,14 +46,14 @@ def test_the_list_has_each_command_once_with_a_sentence_on_one_line():
 
 
 def test_the_version_is_that_of_the_package(cli):
-    """On one line."""
+    """It is printed on one line."""
     done = cli("--version")
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.decode() == f"behavstats {behavstats.__version__}\n"
 
 
-def test_bash_gets_a_script_with_which_it_completes(cli):
-    """Commands, and the options of one."""
+def test_bash_completes_commands_and_options(cli):
+    """With the script that --show-completion prints."""
     command = f"""
         PATH={BEHAVSTATS.parent}:$PATH
         script=$(behavstats --show-completion) && eval "$script"
@@ -68,7 +68,7 @@ def test_bash_gets_a_script_with_which_it_completes(cli):
     assert done.stdout.split() == [b"profile", b"--repair"]
 
 
-def test_a_command_is_completed_without_what_is_heavy(cli):
+def test_completion_imports_nothing_heavy(cli):
     """Each press of the key starts the program."""
     code = (
         "import sys; from behavstats.cli import main\n"

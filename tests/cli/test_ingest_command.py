@@ -1,4 +1,4 @@
-"""`behavstats ingest` as a process: which files it takes, and what it says of bad lines."""
+"""`behavstats ingest` and `rejects` as processes: which files are read, and rejected lines."""
 
 import gzip
 import json
@@ -9,8 +9,8 @@ from behavstats.sources.compression import zstd
 from tests.cli.conftest import LINES, counts, one_line
 
 
-def test_files_of_all_kinds_at_once(cli, tmp_path):
-    """Plain, gzip, zstandard, whatever their names."""
+def test_ingest_of_plain_and_compressed_files(cli, tmp_path):
+    """The format is recognised from the content, whatever the name."""
     contents = {"a.gz": LINES, "b": gzip.compress(LINES), "c.txt": zstd.compress(LINES)}
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
@@ -21,8 +21,8 @@ def test_files_of_all_kinds_at_once(cli, tmp_path):
     )
 
 
-def test_bad_lines_are_shown_kept_listed_printed_and_cleared(cli, tmp_path):
-    """With file, line number and reason; exit code 1."""
+def test_rejected_lines_from_ingest_to_clearing(cli, tmp_path):
+    """Each is shown with file, line number and reason; the exit code is 1."""
     bad = [b"{", b'{"user_id": "b\xff"}', b"[]", b"{}", b'{"user_id": 7}', b"7", b"\x1b[31m"]
     (tmp_path / "events.jsonl").write_bytes(LINES + b"\n".join(bad))
     done = cli("ingest", "events.jsonl")
@@ -56,8 +56,8 @@ def test_bad_lines_are_shown_kept_listed_printed_and_cleared(cli, tmp_path):
     assert cli("rejects", "--jsonl").stdout == b""
 
 
-def test_an_over_long_line_is_listed_by_its_place(cli):
-    """Its beginning is all that is kept; that is not printed as if it were the line."""
+def test_an_over_long_line_is_reported_by_its_position(cli):
+    """Only its beginning is kept, which is not exported as if it were the line."""
     done = cli("ingest", "-", stdin=LINES + b"x" * 2_000_000 + b"\n" + LINES)
     assert (done.returncode, counts(done)["rejected"], counts(done)["duplicates"]) == (1, 1, 2)
     printed = cli("rejects", "--jsonl")
@@ -69,8 +69,8 @@ def test_an_over_long_line_is_listed_by_its_place(cli):
     ]
 
 
-def test_a_file_that_cannot_be_read_does_not_stop_the_others(cli, tmp_path):
-    """It is named, and the exit code is 3."""
+def test_an_unreadable_file_does_not_stop_the_others(cli, tmp_path):
+    """The file is named, and the exit code is 3."""
     (tmp_path / "good").write_bytes(LINES)
     (tmp_path / "cut").write_bytes(gzip.compress(LINES * 100)[:-10])
     done = cli("ingest", "missing", "cut", "good")
@@ -82,7 +82,7 @@ def test_a_file_that_cannot_be_read_does_not_stop_the_others(cli, tmp_path):
 
 
 def test_the_store_is_not_ingested_into_itself(cli, db, tmp_path):
-    """As by `*` in its own folder; exit code 3, and the others are."""
+    """As `*` in its folder would do. The exit code is 3, and other files are ingested."""
     (tmp_path / "events.jsonl").write_bytes(LINES)
     cli("ingest", "events.jsonl", cwd=tmp_path)
     done = cli("ingest", str(db), "events.jsonl", cwd=tmp_path)
@@ -92,7 +92,7 @@ def test_the_store_is_not_ingested_into_itself(cli, db, tmp_path):
 
 
 def test_a_file_name_that_is_not_utf_8_is_stored_escaped(cli, tmp_path):
-    """What is good in it is stored, what is bad is kept."""
+    """Its valid lines are stored, and its rejected lines are kept."""
     name = os.fsencode(tmp_path) + b"/\xff\n.jsonl"
     Path(os.fsdecode(name)).write_bytes(b"bad\n" + LINES)
     done = cli("ingest", name)
@@ -103,7 +103,7 @@ def test_a_file_name_that_is_not_utf_8_is_stored_escaped(cli, tmp_path):
 
 
 def test_the_repair_loop_loses_nothing(cli, tmp_path):
-    """What is rejected again, by the same or another text, and what came meanwhile stays."""
+    """Lines that are rejected again, and lines that arrived in the meantime, are kept."""
     cli("ingest", "-", stdin=b"one\ntwo\n")
     exported = cli("rejects", "--jsonl")
     (tmp_path / "bad.jsonl").write_bytes(exported.stdout.replace(b"one", b"One"))
@@ -118,8 +118,8 @@ def test_the_repair_loop_loses_nothing(cli, tmp_path):
     assert cli("rejects", "--jsonl").stdout.split() == [b"One", b"two"]
 
 
-def test_clearing_needs_to_be_told_up_to_where(cli):
-    """So that nobody loses what was never printed; options that do not go together are named."""
+def test_clear_needs_a_limit(cli):
+    """So no line is lost that was never printed. Options that exclude each other are named."""
     cli("ingest", "-", stdin=b"one\n")
     for options in (["--clear"], ["--clear", "--all", "--up-to", "9"], ["--all"]):
         done = cli("rejects", *options)
@@ -129,8 +129,8 @@ def test_clearing_needs_to_be_told_up_to_where(cli):
     assert cli("rejects", "--clear", "--all").stdout == b"1 rejected line deleted, 0 left\n"
 
 
-def test_rejects_are_summed_up_and_filtered(cli, tmp_path):
-    """By source and reason, for a person or as JSON; the mark of a filtered export has the same."""
+def test_rejects_are_counted_and_filtered_by_source_and_reason(cli, tmp_path):
+    """As text and as JSON. The command that clears a filtered export has the same filter."""
     (tmp_path / "a b").write_bytes(b"x\n7\n")
     cli("ingest", "a b", "-", stdin=b"y\n")
     summary = json.loads(cli("rejects", "--json", "--source", "a b").stdout)
@@ -143,8 +143,8 @@ def test_rejects_are_summed_up_and_filtered(cli, tmp_path):
     assert b"3 rejected lines kept" in cli("rejects").stdout
 
 
-def test_a_dry_run_makes_no_store_and_a_report_can_be_json(cli, db):
-    """With what was read, and why lines were rejected."""
+def test_dry_run_creates_no_store(cli, db):
+    """Its report, also as JSON, says what was read and why lines were rejected."""
     done = cli("ingest", "-", "--dry-run", "--json", stdin=LINES + b"x\n")
     report = json.loads(done.stdout)
     assert (done.returncode, report["page_views"], report["rejected"]) == (
@@ -157,8 +157,8 @@ def test_a_dry_run_makes_no_store_and_a_report_can_be_json(cli, db):
     assert (done.returncode, counts(done)["rejected"]) == (3, 1)
 
 
-def test_a_large_csv_is_stopped_and_bounded(cli, db, tmp_path):
-    """Also if it is forced: the bounds of the environment hold, and say what was dropped."""
+def test_a_large_csv_is_stopped_early(cli, db, tmp_path):
+    """With --force, the bounds from the environment hold; what was dropped is reported."""
     (tmp_path / "events.csv").write_bytes(b"ada-l,/pricing,2026-11-15T12:34:56Z\n" * 60_000)
     assert cli("ingest", "events.csv").returncode == 3
     bounds = {"BEHAVSTATS_REJECTS_MAX_LINES": "2000"}

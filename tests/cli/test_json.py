@@ -1,4 +1,4 @@
-"""`--json`: standard output holds JSON alone, on one line, whatever happens."""
+"""`--json`: standard output holds one line of JSON and nothing else."""
 
 import json
 import sqlite3
@@ -9,12 +9,12 @@ from tests.conftest import user_path
 
 
 def parsed(done):
-    """The one value on standard output."""
+    """Return the only value on standard output."""
     assert done.stdout.count(b"\n") == 1
     return json.loads(done.stdout)
 
 
-def test_the_detail_of_a_profile_is_what_the_api_answers(cli, server):
+def test_a_detailed_profile_is_what_the_api_returns(cli, server):
     """Byte for byte."""
     cli("ingest", "-", stdin=LINES)
     done = cli("profile", "ada-l", "--detail", "--json", *AT)
@@ -24,8 +24,8 @@ def test_the_detail_of_a_profile_is_what_the_api_answers(cli, server):
     assert list(parsed(done))[-2:] == ["first_view", "last_view"]
 
 
-def test_a_receipt(cli):
-    """What was erased of whom; of an unknown user, nothing is on standard output."""
+def test_forget_prints_a_receipt(cli):
+    """It says what was erased. For an unknown user, standard output stays empty."""
     cli("ingest", "-", stdin=LINES)
     done = cli("forget", "ada-l", "--json")
     assert (done.returncode, done.stderr) == (0, b"")
@@ -36,8 +36,8 @@ def test_a_receipt(cli):
     assert one_line(done)
 
 
-def test_a_check(cli, db):
-    """Whether the store is sound, what is wrong, and whether that was repaired."""
+def test_check_prints_whether_the_store_is_sound(cli, db):
+    """With the differences, and whether they were repaired."""
     cli("ingest", "-", stdin=LINES)
     sound = {"sound": True, "repaired": False, "difference_count": 0, "differences": []}
     counts = {"page_views": 2, "summaries": 0}
@@ -62,8 +62,8 @@ def test_a_check(cli, db):
     assert parsed(done) == sound | counts | {"repaired": True}
 
 
-def test_statistics(cli, db):
-    """Instants are RFC 3339, the size is in bytes."""
+def test_stats_prints_counts(cli, db):
+    """Timestamps are RFC 3339, and the size is in bytes."""
     cli("ingest", "-", stdin=LINES + b"{\n")
     done = cli("stats", "--json")
     assert (done.returncode, done.stderr) == (0, b"")

@@ -1,4 +1,4 @@
-"""What a terminal shows while files are followed."""
+"""The table that a terminal shows while files are followed."""
 
 import io
 
@@ -23,7 +23,7 @@ def cells(row):
     return [cell.strip() for cell in row.split("│")][1:-1]
 
 
-def test_each_file_has_a_line_with_its_rate_lag_and_rejects():
+def test_each_file_has_a_row_with_rate_lag_and_rejects():
     """The rate is that of the last five seconds."""
     now = [100.0]
     files = LiveFiles(5, lambda: now[0])
@@ -42,8 +42,8 @@ def test_each_file_has_a_line_with_its_rate_lag_and_rejects():
     assert row[2] == "0"
 
 
-def test_of_many_files_those_are_shown_of_which_something_was_taken_last():
-    """And how many more there are; no name steers the terminal."""
+def test_the_most_recently_read_files_are_shown():
+    """The caption counts the other files, and no name controls the terminal."""
     files = LiveFiles(2)
     for name in ("/in/a", "/in/b", "/in/c\x1b[2J", "/in/a"):
         files.took(followed(name), 1)
@@ -54,8 +54,8 @@ def test_of_many_files_those_are_shown_of_which_something_was_taken_last():
     assert "and 1 more" in text
 
 
-def test_where_nobody_watches_nothing_is_shown():
-    """Log lines are all that there is."""
+def test_without_a_terminal_nothing_is_shown():
+    """The log is the only output."""
     out = io.StringIO()
     with live(out) as files:
         assert files is None

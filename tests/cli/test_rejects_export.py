@@ -1,4 +1,4 @@
-"""Rejected lines as they are printed: those that told no time with when they arrived."""
+"""The export of rejected lines: messages without a time get their time of arrival."""
 
 import json
 
@@ -28,8 +28,8 @@ def kept(text, sender=1, arrived=AS_OF, length=None):
         (b'{"timestamp": null, "a": 1}', b'{"timestamp": null, "a": 1,' + ARRIVED.encode()),
     ],
 )
-def test_a_message_that_tells_no_time_is_printed_with_its_arrival(text, printed):
-    """By the name that Segment gives it."""
+def test_a_message_without_a_time_is_exported_with_its_arrival(text, printed):
+    """Under the name that Segment gives it."""
     assert exported(kept(text)) == printed
 
 
@@ -46,16 +46,16 @@ def test_a_message_that_tells_no_time_is_printed_with_its_arrival(text, printed)
         b"",
     ],
 )
-def test_any_other_line_is_printed_as_it_came(text):
-    """What tells a time, is in our format, or is no message; and whatever stood in a file."""
+def test_any_other_line_is_exported_unchanged(text):
+    """It has a time, is in our own format, or is no message; or it came from a file."""
     assert exported(kept(text)) == text
     assert exported(kept(b'{"type":"page"}', sender=0)) == b'{"type":"page"}'
     assert exported(kept(b'{"type":"page"}', arrived=None)) == b'{"type":"page"}'
     assert exported(kept(text, length=len(text) + 1)) is None
 
 
-def test_a_message_without_a_time_is_repaired_to_what_it_would_have_been(store, tmp_path):
-    """Dated by its arrival; it counts once, though it is ingested and sent again."""
+def test_a_repaired_message_without_a_time_keeps_its_arrival(store, tmp_path):
+    """It counts once, even though it is ingested and sent again."""
     message = {"type": "page", "name": "/", "userId": 5.5, "messageId": "m1"}
     first = take_in("POST /v1/p", [json.dumps(message).encode()], Arrival(AS_OF))
     store.add(first.views, first.rejections)
@@ -71,8 +71,8 @@ def test_a_message_without_a_time_is_repaired_to_what_it_would_have_been(store, 
     assert store.add(again.views) == 0
 
 
-def test_what_is_no_time_of_arrival_rejects_a_message_that_has_no_other(store, tmp_path):
-    """It says which field is wrong."""
+def test_an_invalid_arrival_rejects_a_message_without_another_time(store, tmp_path):
+    """The reason names the field that is wrong."""
     path = tmp_path / "bad.jsonl"
     path.write_bytes(b'{"type":"page","userId":"u","name":"/","receivedAt":"now"}\n')
     report = ingest([str(path)], store, lambda: AS_OF)

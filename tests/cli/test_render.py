@@ -1,4 +1,4 @@
-"""What a person sees, and what a pipe gets."""
+"""What a terminal shows, and what a pipe gets."""
 
 import io
 import re
@@ -22,7 +22,7 @@ from tests.support.histories import AS_OF, summary_of
 
 
 class Terminal(io.StringIO):
-    """A stream that somebody watches."""
+    """A stream that claims to be a terminal."""
 
     def isatty(self):
         return True
@@ -35,7 +35,7 @@ def shown(renderable, file=None):
 
 
 def test_piped_output_has_no_colours_and_is_never_wrapped(monkeypatch):
-    """Whatever the width that the environment claims, and however long a name is."""
+    """Whatever width the environment claims, and however long a name is."""
     monkeypatch.setenv("COLUMNS", "20")
     name = "/" + "x" * 2000
     text = shown(profile_tables("u" * 500, summary_of([(AS_OF, name)]), window(AS_OF)))
@@ -44,8 +44,8 @@ def test_piped_output_has_no_colours_and_is_never_wrapped(monkeypatch):
     assert "u" * 500 in text
 
 
-def test_the_days_have_bars_in_proportion():
-    """The longest is of the day with the most views; every date of the window has a row."""
+def test_each_day_has_a_bar_in_proportion():
+    """The longest bar is on the day with the most views; every date has a row."""
     run = [(AS_OF - 86_400_000, "/")] + [(AS_OF + number - 10, "/") for number in range(3)]
     rows = shown(profile_tables("u", summary_of(run), window(AS_OF))).splitlines()
     bars = [row.count("█") for row in rows if row.startswith("│ 2024-")]
@@ -53,7 +53,7 @@ def test_the_days_have_bars_in_proportion():
 
 
 def test_time_on_site_is_shown_with_its_unit():
-    """The key of the field does not tell it."""
+    """The key of the field does not name it."""
     for milliseconds, text in ((0, "0 minutes"), (60_000, "1 minute"), (1_800_000, "30 minutes")):
         run = [(AS_OF - milliseconds, "/"), (AS_OF, "/")]
         shown_fields = shown(profile_tables("u", summary_of(run), window(AS_OF)))
@@ -61,7 +61,7 @@ def test_time_on_site_is_shown_with_its_unit():
 
 
 def test_the_detail_is_a_table_of_its_own():
-    """Visits, the exact time in seconds, the first and the last view, each if there is one."""
+    """Visits, seconds on site, first and last view, if there are any."""
     summary = summary_of([(AS_OF - 90_500, "/"), (AS_OF, "/")])
     text = shown(profile_tables("u", summary, window(AS_OF), detail=True))
     assert re.search(r"│ visits +│ 1 +│\n│ seconds_on_site +│ 90.5 +│", text)
@@ -72,7 +72,7 @@ def test_the_detail_is_a_table_of_its_own():
 
 
 def test_statistics_are_shown_with_separators_and_units():
-    """A page's name never steers the terminal; an empty store has no instants to show."""
+    """No page name controls the terminal; an empty store has no timestamps to show."""
     found = Statistics(1_000, 20_000, 0, AS_OF, [("/\x1b", 19_000)], 3, 400_000)
     text = shown(statistics_tables(found))
     for part in ("1,000", "20,000", "1970-01-01T00:00:00.000Z", "400,000 bytes", "/\\x1b"):
@@ -82,21 +82,21 @@ def test_statistics_are_shown_with_separators_and_units():
 
 
 def test_a_profile_without_views_can_be_shown():
-    """Zeros, no page, empty days."""
+    """It shows zeros, no page, and empty days."""
     text = shown(profile_tables("u", Summary(), window(AS_OF)))
     assert "│ most_viewed_page_in_last_7_days        │ -" in text
     assert "█" not in text
 
 
 @pytest.mark.parametrize("text", ["\x1b[2J", "a\nb", "a\tb", "\x9b1m", "\u202e", "\x00"])
-def test_data_never_steers_the_terminal(text):
-    """Control characters in names and ids are shown escaped."""
+def test_data_cannot_control_the_terminal(text):
+    """Control characters in names and ids are escaped."""
     assert printable(text).isprintable()
     table = shown(profile_tables(text, summary_of([(AS_OF, text)]), window(AS_OF)))
     assert text not in table
 
 
-def test_markup_in_data_is_text():
+def test_markup_in_data_is_shown_as_text():
     """A page may be called [red]."""
     assert "[red]/[/red]" in shown(
         profile_tables("[bold]u", summary_of([(AS_OF, "[red]/[/red]")]), window(AS_OF))
@@ -108,8 +108,8 @@ def test_printable_text_stays_as_it_is():
     assert printable("/café ☕😀日本") == "/café ☕😀日本"
 
 
-def test_a_rejected_line_is_shown_with_its_place_and_reason():
-    """Long texts are cut, bytes that are no text are escaped."""
+def test_a_rejected_line_is_shown_with_position_and_reason():
+    """Long texts are cut, and bytes that are not UTF-8 are escaped."""
     rejection = Rejection(
         "f.jsonl", 7, 0, 500, "invalid_json", "it is broken", b"\xff" + b"x" * 499
     )
@@ -121,8 +121,8 @@ def test_a_rejected_line_is_shown_with_its_place_and_reason():
     assert max(map(len, lines)) <= 80
 
 
-def test_rejects_are_summed_up_by_source_and_reason_in_80_columns():
-    """With what is kept at most, what was dropped, and the first and last arrival."""
+def test_rejects_summary_fits_80_columns():
+    """It has the bounds, what was dropped, and the first and last arrival of each reason."""
     groups = [
         Group("/var/log/a.jsonl", "message_too_large", 1_234_567, AS_OF, AS_OF + 86_400_000),
         Group("/var/log/a.jsonl", "invalid_json", 1, None, None),
@@ -143,8 +143,8 @@ def test_rejects_are_summed_up_by_source_and_reason_in_80_columns():
     assert max(map(len, lines)) <= 80
 
 
-def test_progress_is_shown_to_who_watches_and_to_nobody_else():
-    """How much of all sources, at which rate, how long to go."""
+def test_progress_is_shown_only_on_a_terminal():
+    """It covers all sources, and has the rate and the remaining time."""
 
     class Part:
         def __init__(self, name, position):

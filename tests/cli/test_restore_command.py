@@ -1,4 +1,4 @@
-"""`behavstats restore`: a backup in the store's place, whatever became of that."""
+"""`behavstats restore`: replaces a store with a backup, even a damaged store."""
 
 import gzip
 import os
@@ -19,7 +19,7 @@ from tests.support.stores import VIEW, export
 
 @pytest.fixture
 def backup(db, tmp_path):
-    """A backup of two page views; the store has one more since."""
+    """Return a backup with two page views; the store has got a third one since."""
     backup = tmp_path / "backups" / "monday.db"
     backup.parent.mkdir()
     with create_store(db, lock_timeout=5) as store:
@@ -30,14 +30,14 @@ def backup(db, tmp_path):
 
 
 def users(db):
-    """The users of a store, which is sound."""
+    """Return the users of a store, after checking that it is sound."""
     with open_store(db, lock_timeout=5) as store:
         assert list(store.check()) == []
         return {user for user in ("ada-l", "u") if export(store, user)}
 
 
-def test_a_backup_takes_the_place_of_the_store(cli, db, backup):
-    """It says what it restored, where the old store is, and that erased users are back."""
+def test_restore_replaces_the_store(cli, db, backup):
+    """It says what it restored, where the former store is, and that erased users are back."""
     os.chmod(db, 0o640)
     before = backup.read_bytes()
     done = cli("restore", str(backup))
@@ -54,8 +54,8 @@ def test_a_backup_takes_the_place_of_the_store(cli, db, backup):
     assert not [*db.parent.glob("*.restore")]
 
 
-def test_what_was_restored_can_be_undone(db, backup):
-    """By restoring what was replaced; nothing that is kept is overwritten."""
+def test_restore_can_be_undone(db, backup):
+    """By restoring the former store; no kept store is overwritten."""
     restore.restore(backup, db, StoreLock(db, 5))
     restore.restore(Path(f"{db}.replaced-1"), db, StoreLock(db, 5))
     assert users(db) == {"ada-l", "u"}
@@ -73,8 +73,8 @@ def _damage(db):
     [Path.unlink, _damage, lambda db: db.write_bytes(b""), lambda db: db.write_bytes(b"no store")],
     ids=["gone", "damaged", "empty", "another file"],
 )
-def test_it_does_not_matter_what_became_of_the_store(db, backup, spoil):
-    """Gone or damaged, it is replaced."""
+def test_restore_replaces_a_missing_or_damaged_store(db, backup, spoil):
+    """Whatever happened to the store."""
     spoil(db)
     there = db.exists()
     assert restore.restore(backup, db, StoreLock(db, 5)).page_views == 2
@@ -113,8 +113,8 @@ def _in_use(path):
         (lambda path: path.write_bytes(b""), "no store"),
     ],
 )
-def test_a_backup_that_cannot_be_used_changes_nothing(cli, db, backup, spoil, why):
-    """Exit code 3, and one line that says why and names the backup."""
+def test_an_unusable_backup_changes_nothing(cli, db, backup, spoil, why):
+    """The exit code is 3, and one line names the backup and the reason."""
     spoil(backup)
     before = db.read_bytes()
     done = cli("restore", str(backup))
@@ -125,8 +125,8 @@ def test_a_backup_that_cannot_be_used_changes_nothing(cli, db, backup, spoil, wh
     assert not [*db.parent.glob("*.re*")]
 
 
-def test_the_store_itself_is_no_backup(store, db):
-    """Nor by another name."""
+def test_the_store_is_not_a_backup_of_itself(store, db):
+    """Even under another name."""
     store.add([VIEW])
     os.link(db, db.with_name("same.db"))
     for path in (db, db.with_name("same.db")):
@@ -134,8 +134,8 @@ def test_the_store_itself_is_no_backup(store, db):
             restore.restore(path, db, StoreLock(db, 5))
 
 
-def test_a_store_that_somebody_writes_to_is_waited_for(store, tmp_path):
-    """And left as it is if that takes too long."""
+def test_restore_waits_for_a_writer(store, tmp_path):
+    """The store is left unchanged if that takes too long."""
     store.add([VIEW])
     store.back_up(tmp_path / "backup.db", force=False)
     with StoreLock(store.path, 1).held(), pytest.raises(StoreBusy):
@@ -144,8 +144,8 @@ def test_a_store_that_somebody_writes_to_is_waited_for(store, tmp_path):
     assert not [*tmp_path.glob("*.re*")]
 
 
-def test_a_backup_of_an_older_version_is_led_to_the_newest(db):
-    """As a store would be."""
+def test_a_backup_of_an_older_version_is_migrated(db):
+    """Just as a store would be."""
     old = Path(__file__).parents[1] / "store" / "sqlite" / "files" / "version-4.db.gz"
     db.with_name("old.db").write_bytes(gzip.decompress(old.read_bytes()))
     restore.restore(db.with_name("old.db"), db, StoreLock(db, 5))
@@ -158,10 +158,10 @@ STEPS = ["link", "replace", "rename", "unlink"]
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("is_after", [False, True])
-def test_cut_off_at_any_step_it_leaves_a_store_that_is_whole_or_refused(
+def test_restore_interrupted_at_any_step_leaves_a_whole_or_refused_store(
     db, tmp_path, monkeypatch, step, is_after
 ):
-    """Never the new file with the old log, nor the old one without; run again, it is done."""
+    """Never a file with the log of another, nor without its log; run again, it succeeds."""
     backup = tmp_path / "backup.db"
     with create_store(db, lock_timeout=5) as store:
         store.add(VIEWS)
@@ -203,8 +203,8 @@ def test_cut_off_at_any_step_it_leaves_a_store_that_is_whole_or_refused(
         assert list(store.check()) == []
 
 
-def test_a_full_disk_is_an_error_and_changes_nothing(store, tmp_path, monkeypatch):
-    """As the copy is made."""
+def test_restore_on_a_full_disk_changes_nothing(store, tmp_path, monkeypatch):
+    """The disk fills up while the copy is made."""
     store.add([VIEW])
     store.back_up(tmp_path / "backup.db", force=False)
 

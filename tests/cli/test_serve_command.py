@@ -1,4 +1,4 @@
-"""`behavstats serve`: where its address and its keys come from."""
+"""`behavstats serve`: where its address and keys come from."""
 
 import http.client
 import os
@@ -12,8 +12,8 @@ from tests.conftest import BEHAVSTATS
 from tests.support.ports import free_port
 
 
-def test_host_port_and_keys_come_from_the_environment(db, tmp_path):
-    """Keys out of a file of `keys new`, which serves for both kinds."""
+def test_host_port_and_keys_from_the_environment(db, tmp_path):
+    """One file made by `keys new` serves for both kinds of keys."""
     made = subprocess.run([BEHAVSTATS, "keys", "new"], capture_output=True, check=True).stdout
     keys = tmp_path / "keys.env"
     keys.touch(mode=0o600)
@@ -41,7 +41,7 @@ def test_host_port_and_keys_come_from_the_environment(db, tmp_path):
 
 
 def status_with(server, port, key):
-    """The status of a profile that is asked for with a key, once the server answers."""
+    """Return the status of a profile request with a key, once the server answers."""
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
     deadline = time.monotonic() + 60
     while True:
@@ -58,8 +58,8 @@ def status_with(server, port, key):
 
 
 @pytest.mark.parametrize("option", ["--write-key-file", "--secret-key-file"])
-def test_keys_that_others_can_read_are_warned_of(cli, tmp_path, option):
-    """The keys are taken all the same; here, the address ends the server."""
+def test_key_files_that_others_can_read_cause_a_warning(cli, tmp_path, option):
+    """The keys are accepted nevertheless; in this test, the address ends the server."""
     keys = tmp_path / "keys"
     keys.write_text("a-key-0123456789\n")
     keys.chmod(0o644)
@@ -69,8 +69,8 @@ def test_keys_that_others_can_read_are_warned_of(cli, tmp_path, option):
     assert failure.startswith("behavstats: cannot listen on")
 
 
-def test_a_file_that_holds_both_kinds_of_keys_is_warned_of_once(cli, tmp_path):
-    """With a command that can be copied, whatever the file's name."""
+def test_a_key_file_given_twice_causes_one_warning(cli, tmp_path):
+    """The warning has a command that can be copied, whatever the name of the file."""
     made = cli("keys", "new").stdout
     keys = tmp_path / "my keys"
     keys.write_bytes(made)
@@ -90,16 +90,16 @@ def test_a_file_that_holds_both_kinds_of_keys_is_warned_of_once(cli, tmp_path):
         ("short\n", 2, "keys, line 1: a key has to have 16 characters or more"),
     ],
 )
-def test_a_file_without_good_keys_stops_the_server(cli, tmp_path, text, code, complaint):
-    """Otherwise it would run with fewer keys than it was meant to have."""
+def test_a_file_without_valid_keys_stops_the_server(cli, tmp_path, text, code, complaint):
+    """Otherwise the server would run with fewer keys than intended."""
     if text is not None:
         (tmp_path / "keys").write_text(text)
     done = cli("serve", "--write-key-file", "keys")
     assert (done.returncode, one_line(done)) == (code, complaint)
 
 
-def test_a_port_in_the_environment_that_is_no_number_is_wrong_usage(cli):
-    """The message names the option."""
+def test_a_port_that_is_not_a_number_is_wrong_usage(cli):
+    """Also in the environment; the message names the option."""
     done = cli("serve", env={"BEHAVSTATS_PORT": "http"})
     assert done.returncode == 2
     assert b"--port" in done.stderr

@@ -1,4 +1,4 @@
-"""Standard input, output and error: terminals, pipes, full disks, closed, of another encoding."""
+"""Standard streams: terminals, pipes, full disks, closed streams, other encodings."""
 
 import os
 import pty
@@ -15,7 +15,7 @@ FULL = "cannot write to standard output (No space left on device), but this was 
 
 
 def test_a_closed_pipe_ends_an_export_quietly(cli, db):
-    """As `| head` closes it."""
+    """`| head` closes it early."""
     cli("ingest", "-", stdin=b"".join(line(PageView("u", AS_OF + n, "/")) for n in range(50_000)))
     export = subprocess.Popen(
         [BEHAVSTATS, "export", "u", "--db", db], stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -40,8 +40,8 @@ def on_a_terminal(arguments, answer):
     return process.returncode, output.decode()
 
 
-def test_at_a_terminal_forget_asks_first(cli, db):
-    """No is no, yes is yes, and --yes is not asked."""
+def test_forget_asks_for_confirmation_at_a_terminal(cli, db):
+    """It respects the answer; with --yes, it does not ask."""
     cli("ingest", "-", stdin=LINES + line(PageView("bob", AS_OF, "/")))
     code, output = on_a_terminal(["forget", "ada-l", "--db", str(db)], b"n\n")
     assert (code, "nothing was erased" in output) == (130, True)
@@ -53,8 +53,8 @@ def test_at_a_terminal_forget_asks_first(cli, db):
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])
-def test_a_full_disk_under_standard_output_is_one_line(cli, options):
-    """Exit code 3."""
+def test_a_full_disk_under_standard_output_is_one_error_line(cli, options):
+    """The exit code is 3."""
     cli("ingest", "-", stdin=LINES)
     command = f"{BEHAVSTATS} profile ada-l {' '.join((*options, *AT))} > /dev/full"
     done = subprocess.run(
@@ -64,8 +64,8 @@ def test_a_full_disk_under_standard_output_is_one_line(cli, options):
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])
-def test_where_a_receipt_cannot_be_printed_standard_error_says_what_was_erased(cli, options):
-    """Otherwise a user would think that nothing was erased."""
+def test_a_receipt_that_cannot_be_printed_goes_to_standard_error(cli, options):
+    """Otherwise a user could believe that nothing was erased."""
     cli("ingest", "-", stdin=LINES)
     command = f"{BEHAVSTATS} forget ada-l {' '.join(options)} > /dev/full"
     run = ["sh", "-c", command]
@@ -76,8 +76,8 @@ def test_where_a_receipt_cannot_be_printed_standard_error_says_what_was_erased(c
     assert outcome == "erased 2 page views, 2 page names and 0 rejected lines of user ada-l"
 
 
-def test_where_a_report_cannot_be_printed_standard_error_says_what_was_stored(cli, tmp_path):
-    """The report in short."""
+def test_a_report_that_cannot_be_printed_goes_to_standard_error(cli, tmp_path):
+    """In short form."""
     (tmp_path / "events.jsonl").write_bytes(LINES + b"{\n")
     command = f"{BEHAVSTATS} ingest events.jsonl > /dev/full"
     run = ["sh", "-c", command]
@@ -88,8 +88,8 @@ def test_where_a_report_cannot_be_printed_standard_error_says_what_was_stored(cl
     assert outcome == "3 lines read, 2 added, 0 duplicates, 0 other messages, 1 rejected"
 
 
-def test_every_byte_is_written_also_where_a_write_takes_less(cli, tmp_path):
-    """Unbuffered, as in many containers, onto a disk that is full half-way: that is an error."""
+def test_output_is_complete_after_partial_writes(cli, tmp_path):
+    """Output is unbuffered, as in many containers; a disk that fills up half-way is an error."""
     cli("ingest", "-", stdin=b"".join(line(PageView("u", AS_OF + n, "/")) for n in range(2000)))
     unbuffered = cli.environment | {"PYTHONUNBUFFERED": "1"}
     command = f"ulimit -f 50; {BEHAVSTATS} export u > {tmp_path}/out"
@@ -99,8 +99,8 @@ def test_every_byte_is_written_also_where_a_write_takes_less(cli, tmp_path):
 
 
 @pytest.mark.parametrize("where", ["&-", "/dev/full"])
-def test_where_standard_error_leads_nowhere_the_exit_code_still_tells(cli, where):
-    """And no complaint gets into standard output."""
+def test_without_standard_error_the_exit_code_is_still_right(cli, where):
+    """No error message is written to standard output instead."""
     cli("ingest", "-", stdin=LINES)
     for arguments, code in (("profile nobody", 1), ("ingest missing", 3), ("rejects", 0)):
         command = f"{BEHAVSTATS} {arguments} 2>{where}"
@@ -110,8 +110,8 @@ def test_where_standard_error_leads_nowhere_the_exit_code_still_tells(cli, where
         assert (done.stdout == b"") is (code != 0)
 
 
-def test_closed_standard_streams_are_no_tracebacks(cli):
-    """Whatever started us."""
+def test_closed_standard_streams_cause_no_traceback(cli):
+    """The parent process may have closed them."""
     closed_input = f"{BEHAVSTATS} ingest - <&-"
     done = subprocess.run(
         ["sh", "-c", closed_input], capture_output=True, env=cli.environment, check=False
@@ -125,8 +125,8 @@ def test_closed_standard_streams_are_no_tracebacks(cli):
     assert (done.returncode, one_line(done)) == (3, "missing: No such file or directory")
 
 
-def test_a_locale_that_cannot_show_a_name_gets_it_escaped(cli):
-    """In tables; JSON is UTF-8 always."""
+def test_names_are_escaped_in_a_locale_that_cannot_show_them(cli):
+    """In tables; JSON is always UTF-8."""
     cli("ingest", "-", stdin=LINES)
     ascii_only = {"PYTHONIOENCODING": "ascii"}
     table = cli("profile", "ada-l", *AT, env=ascii_only)

@@ -1,4 +1,4 @@
-"""How the program starts: by which names, and with how little."""
+"""How the program starts, and what it imports then."""
 
 import subprocess
 import sys
@@ -11,8 +11,8 @@ from tests.cli.conftest import LINES
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_launcher_in_a_checkout_is_the_same_command():
-    """`python cli.py`."""
+def test_the_launcher_runs_the_same_command():
+    """As `python cli.py` in a checkout."""
     done = subprocess.run(
         [sys.executable, ROOT / "cli.py", "--help"], capture_output=True, check=True
     )
@@ -26,7 +26,7 @@ HEAVY = ("sqlmodel", "sqlalchemy", "granian", "bottle", "numpy", "rich")
     "command", [["--help"], ["profile", "--help"], ["profile", "ada-l", "--json"], ["export", "u"]]
 )
 def test_help_and_reading_import_nothing_heavy(cli, command):
-    """SQLModel, which takes half a second, is for rejected lines; NumPy for busy users alone."""
+    """SQLModel takes half a second to import, and only busy users need NumPy."""
     cli("ingest", "-", stdin=LINES)
     code = (
         "import sys; from behavstats.cli import main\n"
@@ -40,14 +40,17 @@ def test_help_and_reading_import_nothing_heavy(cli, command):
     assert done.stdout.endswith(b"[]\n")
 
 
+UNNEEDED = {"msgspec", "multiprocessing", "pydantic", "sqlite3", "behavstats.store"}
+
+
 def test_help_imports_little_but_typer():
-    """It is to be there at once."""
+    """It should appear at once."""
     code = (
         "import sys; from behavstats.cli import main\n"
         "sys.argv = ['behavstats', '--help']\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "print({'msgspec', 'pydantic', 'sqlite3', 'behavstats.store'} & {*sys.modules})"
+        f"print({UNNEEDED} & {{*sys.modules}})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert done.stdout.endswith(b"set()\n")

@@ -1,4 +1,4 @@
-"""Arguments, options and the environment: which store, which help, which exit code."""
+"""Arguments, options and environment: the store, the help, the exit codes."""
 
 import pytest
 from typer.testing import CliRunner
@@ -22,8 +22,8 @@ from tests.cli.conftest import LINES, one_line
         ("backup", "copy.db"),
     ],
 )
-def test_without_a_store_a_command_says_so_and_makes_none(cli, tmp_path, arguments):
-    """Exit code 3."""
+def test_commands_create_no_store(cli, tmp_path, arguments):
+    """They say that there is none; the exit code is 3."""
     done = cli(*arguments)
     assert done.returncode == 3
     assert "there is no store at" in one_line(done)
@@ -49,7 +49,7 @@ def test_without_a_store_a_command_says_so_and_makes_none(cli, tmp_path, argumen
     ],
 )
 def test_an_expected_failure_is_one_line_and_an_exit_code(cli, db, tmp_path, arguments, code):
-    """1 unknown user, 2 wrong usage, 3 a store or a file that cannot be used."""
+    """1 is an unknown user, 2 wrong usage, 3 a store or a file that cannot be used."""
     (tmp_path / "text").write_text("no store " * 1000)
     create_store(db, lock_timeout=1).close()
     done = cli(*arguments)
@@ -62,15 +62,15 @@ def test_an_expected_failure_is_one_line_and_an_exit_code(cli, db, tmp_path, arg
     "arguments", [(), ("nonsense",), ("profile",), ("profile", "u", "--days", "x"), ("ingest",)]
 )
 def test_wrong_usage_is_exit_code_2(cli, arguments):
-    """With a hint, on standard error."""
+    """With a hint on standard error."""
     done = cli(*arguments)
     assert done.returncode == 2
     assert b"Usage: behavstats" in done.stderr + done.stdout
     assert b"Traceback" not in done.stderr
 
 
-def test_the_store_is_the_options_else_the_environments_else_the_folders(cli, tmp_path):
-    """In this order; an option before the command counts if none stands behind it."""
+def test_the_store_comes_from_option_then_environment_then_default(cli, tmp_path):
+    """An option before the command counts if none follows it."""
     cli("ingest", "-", "--db", "option.db", stdin=LINES)
     cli("ingest", "-", stdin=LINES, env={"BEHAVSTATS_DB": "environment.db"})
     cli("ingest", "-", stdin=LINES, env={"BEHAVSTATS_DB": ""})
@@ -86,7 +86,7 @@ def test_the_store_is_the_options_else_the_environments_else_the_folders(cli, tm
 
 
 def test_a_suggested_command_names_the_store_unless_it_is_the_default_one(cli):
-    """The default is the environment's store, and without one, the store in the folder."""
+    """The default is the store that the environment names, else the one in the folder."""
     for options, environment, suffix in (
         ((), "environment.db", ""),
         (("--db", "behavstats.db"), "environment.db", " --db behavstats.db"),
@@ -114,7 +114,7 @@ def test_a_suggested_command_names_the_store_unless_it_is_the_default_one(cli):
     ],
 )
 def test_the_help_of_each_command_shows_an_example(command):
-    """That starts as one would type it."""
+    """As a user would type it."""
     done = CliRunner().invoke(behavstats.cli.app, [command, "--help"])
     assert done.exit_code == 0
     assert f"Example: behavstats {command}" in done.stdout

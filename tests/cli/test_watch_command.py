@@ -33,7 +33,7 @@ def lines(start, end):
 
 @pytest.fixture
 def watch(cli, tmp_path):
-    """Start to watch; what still runs at the end is killed."""
+    """Start `behavstats watch`; processes that still run at the end are killed."""
     running = []
 
     def start(*arguments):
@@ -61,8 +61,8 @@ def page_views(db):
         return store.counts()[0]
 
 
-def test_once_takes_what_is_there_and_ends(cli, db, folder):
-    """0 all was taken, 1 some was rejected, 3 a file could not be used."""
+def test_once_stores_what_is_there_and_stops(cli, db, folder):
+    """The exit code is 1 if a line was rejected, and 3 if a file could not be read."""
     (folder / "a.jsonl").write_bytes(lines(0, 10))
     assert cli("watch", str(folder), "--once").returncode == 0
     (folder / "b.jsonl").write_bytes(lines(10, 20) + BAD)
@@ -74,7 +74,7 @@ def test_once_takes_what_is_there_and_ends(cli, db, folder):
 
 
 def test_the_hint_to_list_rejected_lines_names_the_store(cli, folder):
-    """Unless it is the default one."""
+    """Unless it is the default store."""
     (folder / "a.jsonl").write_bytes(BAD)
     done = cli("watch", "in", "--once")
     assert b"1 rejected (behavstats rejects lists them)" in done.stderr
@@ -82,8 +82,8 @@ def test_the_hint_to_list_rejected_lines_names_the_store(cli, folder):
     assert b"1 rejected (behavstats rejects --db other.db lists them)" in done.stderr
 
 
-def test_without_anything_to_watch_it_says_so(cli):
-    """Exit code 3: where there is no folder, no file may come; once, nothing is waited for."""
+def test_watch_fails_if_there_is_nothing_to_watch(cli):
+    """The exit code is 3 if the folder does not exist or, with --once, the file."""
     for arguments in (["missing/new.jsonl"], ["new.jsonl", "--once"]):
         done = cli("watch", *arguments)
         assert done.returncode == 3
@@ -91,8 +91,8 @@ def test_without_anything_to_watch_it_says_so(cli):
         assert b"Traceback" not in done.stderr
 
 
-def test_a_file_that_is_not_there_yet_is_waited_for(db, folder, watch):
-    """If its folder is; once it comes, it is taken, and so is what is rotated of it at once."""
+def test_watch_waits_for_a_file_in_an_existing_folder(db, folder, watch):
+    """The file is stored once it exists, also if it is rotated at once."""
     process = watch(str(folder / "new.jsonl"))
     assert process.poll() is None
     wait_until(lambda: b"is waited for" in process.log.read_bytes())
@@ -102,8 +102,8 @@ def test_a_file_that_is_not_there_yet_is_waited_for(db, folder, watch):
     wait_until(lambda: page_views(db) == 6)
 
 
-def test_a_source_whose_name_is_not_utf_8_is_forgotten_by_it(cli, folder):
-    """As it is, or as it is listed."""
+def test_a_source_can_be_forgotten_if_its_name_is_not_utf_8(cli, folder):
+    """By its name, or in the form in which it is listed."""
     for name in ("log\udcff", "log\\xff"):
         path = folder / "log\udcff"
         path.write_bytes(lines(0, 2))
@@ -112,8 +112,8 @@ def test_a_source_whose_name_is_not_utf_8_is_forgotten_by_it(cli, folder):
         assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_told_to_stop_it_leaves_though_another_process_holds_the_store(db, folder, watch):
-    """What it could not store, it takes the next time."""
+def test_watch_stops_even_if_another_process_holds_the_store(db, folder, watch):
+    """Lines that it could not store are stored the next time."""
     (folder / "a.jsonl").write_bytes(lines(0, 3))
     process = watch(str(folder))
     wait_until(lambda: page_views(db) == 3)
@@ -126,8 +126,8 @@ def test_told_to_stop_it_leaves_though_another_process_holds_the_store(db, folde
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_told_to_stop_it_stores_what_it_has_and_leaves(db, folder, watch, number):
-    """Exit code 0; later, it goes on where it was."""
+def test_watch_stores_lines_in_progress_and_stops(db, folder, watch, number):
+    """The exit code is 0, and the next run continues there."""
     (folder / "a.jsonl").write_bytes(lines(0, 60_000))
     process = watch(str(folder))
     wait_until(lambda: page_views(db))
@@ -142,8 +142,8 @@ def test_told_to_stop_it_stores_what_it_has_and_leaves(db, folder, watch, number
         assert store.counts()[0] == 60_000
 
 
-def test_killed_at_any_instant_it_loses_and_doubles_nothing(db, folder, watch):
-    """SIGKILL under a writer that goes on, and rotates its file."""
+def test_watch_killed_at_any_moment_loses_and_doubles_nothing(db, folder, watch):
+    """While a writer goes on writing and rotates its file."""
     rng = random.Random(5)
     written = []
 
@@ -175,8 +175,8 @@ def test_killed_at_any_instant_it_loses_and_doubles_nothing(db, folder, watch):
         assert list(store.check()) == []
 
 
-def test_sources_lists_how_far_each_file_was_taken(cli, folder):
-    """With the size that it has now; one can be forgotten."""
+def test_sources_lists_how_far_each_file_has_been_read(cli, folder):
+    """With its current size; a source can be forgotten."""
     (folder / "a.jsonl").write_bytes(lines(0, 2) + BAD)
     cli("watch", str(folder), "--once")
     with (folder / "a.jsonl").open("ab") as file:
@@ -198,8 +198,8 @@ def test_sources_lists_how_far_each_file_was_taken(cli, folder):
     assert "a.jsonl" not in cli("sources").stdout.decode()
 
 
-def test_sources_are_told_as_json(cli, folder):
-    """An object for each, with what the table says, and since when it is taken anew."""
+def test_sources_as_json(cli, folder):
+    """An object for each source has what the table shows, and when it was taken anew."""
     log = folder / "a.jsonl"
     log.write_bytes(lines(0, 2) + BAD)
     cli("watch", str(log), "--once")
@@ -217,8 +217,8 @@ def test_sources_are_told_as_json(cli, folder):
     assert "that had not been read are lost" in listed
 
 
-def test_at_a_terminal_each_file_has_a_line(cli, db, folder):
-    """Below what the log says; and when it is told to stop, it leaves the terminal as it was."""
+def test_at_a_terminal_each_file_has_a_row(cli, db, folder):
+    """The log is above the table, and the cursor is visible again at the end."""
     (folder / "a.jsonl").write_bytes(lines(0, 7) + BAD)
     ours, theirs = pty.openpty()
     environment = cli.environment | {"TERM": "xterm", "COLUMNS": "100", "LINES": "30"}
@@ -250,8 +250,8 @@ def test_at_a_terminal_each_file_has_a_line(cli, db, folder):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read anything")
-def test_a_file_that_must_not_be_read_is_named_and_taken_when_it_may(cli, db, folder):
-    """The others are taken meanwhile."""
+def test_a_file_without_permission_is_named_and_read_later(cli, db, folder):
+    """The other files are stored in the meantime."""
     (folder / "a.jsonl").write_bytes(lines(0, 2))
     (folder / "b.jsonl").write_bytes(lines(2, 4))
     (folder / "a.jsonl").chmod(0)

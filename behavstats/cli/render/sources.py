@@ -21,8 +21,9 @@ _TAKEN_ANEW = (
 
 def sources_table(sources: Iterable[SourceOffset], *, is_wide: bool = True) -> RenderableType:
     """Return a table of how far each file has been read; unless `is_wide`, with fewer columns."""
+    title = f"sources ({'size, offset and ' if is_wide else ''}lag in bytes)"
     numbers = ["size", "offset", "lag", "lines", "rejected"][0 if is_wide else 2 :]
-    table = new_table("sources", "source", *numbers, "last read", right=numbers)
+    table = new_table(title, "source", *numbers, "last read", right=numbers)
     is_any_anew = False
     for source in sources:
         name = "(erased)" if source.name is None else printable(source.name)

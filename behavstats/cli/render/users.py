@@ -70,6 +70,6 @@ def receipt_table(receipt: Receipt) -> Table:
     """Return a table of what was erased of a user."""
     table = new_table(None, "erased", printable(receipt.user_id), right=printable(receipt.user_id))
     table.add_row("page views", f"{receipt.page_views:,}")
-    table.add_row("page names that nobody else viewed", f"{receipt.page_names:,}")
+    table.add_row("page names that no other user viewed", f"{receipt.page_names:,}")
     table.add_row("rejected lines", f"{receipt.rejected_lines:,}")
     return table

@@ -109,3 +109,13 @@ def test_closing_while_another_holds_the_store_is_no_error(db):
         store.close()
     with open_store(db, lock_timeout=1) as again:
         assert export(again, "u") == [VIEW]
+
+
+def test_a_store_can_be_told_to_wait_less(db, store):  # noqa: ARG001  it makes the store
+    """From then on, a busy store is an error that comes without a notice."""
+    notices = []
+    with open_store(db, 60, lambda: notices.append("waiting")) as patient:
+        patient.wait_at_most(0)
+        with StoreLock(db, lock_timeout=10).held(), pytest.raises(StoreBusy):
+            patient.check_writable()
+    assert notices == []
