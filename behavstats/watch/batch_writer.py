@@ -1,8 +1,8 @@
 """Storing what a round reads, in batches that say up to where each file was read.
 
-A batch is stored with the offsets of its files in one transaction; a large one takes several, and
-the last of them has the offsets and the rejected lines. What the ones before it hold are page
-views, which are stored once however often they come.
+A batch is stored with the offsets of its files in one transaction. A large batch needs several, and
+only the last one has the offsets and the rejected lines. The others hold nothing but page views; if
+they are read again after a crash, they are duplicates and are not stored twice.
 """
 
 from collections.abc import Callable

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterable
 from behavstats.shutdown import Stop
 
 _TICK = 250  # ms of waiting for changes
-_DEBOUNCE = (200, 50)  # ms for which changes are gathered: at most, and while there are none
+_DEBOUNCE = (200, 50)  # ms to gather changes: at most, and without another change
 
 _log = logging.getLogger(__name__)
 logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it logs each change

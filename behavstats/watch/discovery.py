@@ -22,7 +22,7 @@ class DiscoveredFile(NamedTuple):
 
     `beside` is None if the file was asked for. Otherwise it is the path of a followed file, beside
     which this one lies with a name that begins alike, as rotated files do: it counts only if it
-    holds what that file held, or was rotated since that file is followed.
+    holds what that file held, or was rotated after that file began to be followed.
     """
 
     path: str
@@ -53,10 +53,10 @@ class FileScanner:
     ) -> None:
         """`on_problem` is called at each scan for each path that cannot be followed.
 
-        Its last argument says whether that is a failure; that a folder holds other things than
-        files is none. In folders, only files whose names fit one of the patterns to `include`
-        count, if there are any; names are also compared as they were before rotation or
-        compression. Raises InvalidInput if a path is empty.
+        Its last argument says whether that is a failure; a pipe in a folder, for example, is not.
+        If there are patterns to `include`, only files whose names fit one of them are found in
+        folders. A rotated or compressed file may also fit by its former name. Raises InvalidInput
+        if a path is empty.
         """
         if not all(paths):
             raise InvalidInput("invalid_path", "a path is empty")
@@ -67,10 +67,10 @@ class FileScanner:
         self._waits = False
         self._wanted = WantedPaths(include, self._store_files)
         self.folders: dict[str, FileId] = {}
-        """The folders that the last scan has met, in which changes are to be waited for."""
+        """The folders that the last scan has visited, where changes are to be expected."""
 
     def check(self, *, waits: bool) -> None:
-        """Raise SourceError if none of the paths is there, or can ever be followed.
+        """Raise SourceError unless at least one of the paths can be followed.
 
         With `waits`, a file need not be there yet if its folder is.
         """

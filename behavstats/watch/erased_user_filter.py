@@ -1,7 +1,7 @@
 """Leaves out the lines of erased users where a file is read again.
 
-What a file holds may be replaced by what it held, but for some lines, as when an operator removes a
-user from it. Then all of it is read again, and other users who were erased since would be back.
+A file may be replaced by a copy without some lines, for example because an operator removes a user
+from it. Then all of it is read again, and other users who were erased meanwhile would return.
 """
 
 import re
@@ -20,7 +20,7 @@ _NUMERIC_ID = re.compile(r'(?i:"(?:user|anonymous)_?id")\s*:\s*(-?[0-9]+)')
 
 
 class ErasedUserFilter:
-    """Keeps out users who were erased, as far as the store remembers them; for one batch."""
+    """Leaves out erased users that the store remembers. Each batch needs a filter of its own."""
 
     def __init__(self, erasures: Callable[[], Erasures]) -> None:
         """`erasures` returns the current ones; it is called once, when they are needed."""

@@ -12,7 +12,7 @@ def id_of(status: os.stat_result) -> FileId:
 
 
 def status_of(path: str) -> os.stat_result | None:
-    """Return the status of the file at a path; None if there is none that can be looked at."""
+    """Return the status of the file at a path, or None if it is missing or inaccessible."""
     try:
         return os.stat(path)
     except (OSError, ValueError):

@@ -1,7 +1,7 @@
 """Where files are, and where contents were.
 
-The store has their names. But a name may have been erased because it told a user, or may not be
-UTF-8.
+The store has the names of files. But a name may have been erased because it contained a user's id,
+or it may not be UTF-8.
 """
 
 from collections.abc import Callable

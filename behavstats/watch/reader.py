@@ -1,4 +1,4 @@
-"""Reading what is new in files, in turns: a share of each file, and again what has come since."""
+"""Reading what is new in files, in turns, so that a large file does not keep others waiting."""
 
 import time
 from collections import deque
@@ -57,7 +57,7 @@ class RoundReader:
     def _newly_found(
         self, current: Round, queue: Iterable[DiscoveredFile], scan: Scan
     ) -> list[DiscoveredFile]:
-        """Return the files that are neither queued nor looked at as they are now."""
+        """Scan again; return files that are not queued, and are new or changed in this round."""
         queued = {file.id for file in queue}
         found = scan()
         self._states.update(found)

@@ -32,7 +32,7 @@ class Recognized(NamedTuple):
 
 
 class FileRecognizer:
-    """Decides from where a file is read. What it decides is in the round, or in the store."""
+    """Decides from which offset a file is read. It keeps no state of its own."""
 
     def __init__(
         self,
@@ -53,8 +53,8 @@ class FileRecognizer:
     ) -> Recognized | None:
         """Return from where to read a file that is not tracked in this round yet.
 
-        Return None if there is nothing to read. Raises SourceError for a compressed file that is
-        incomplete, and for one that is no text; raises StoreError.
+        Return None if there is nothing to read. Raises StoreError, and SourceError for a file that
+        is compressed but incomplete, or is not text.
         """
         offset = self._offsets.of(*file.id)
         if offset is None and not (self._named.is_wanted(found) or any(self._originals(file))):
@@ -173,7 +173,7 @@ class FileRecognizer:
             raise
 
     def _check_text(self, file: TailedFile, found: DiscoveredFile) -> None:
-        """Raise NoText if a file is no text; a compressed one is not decompressed again then."""
+        """Raise NoText if a file is not text; do not decompress it a second time to find out."""
         try:
             file.check_text()
         except NoText:

@@ -1,7 +1,7 @@
-"""Files that are read again from their beginning though they, or others beside them, are known.
+"""Known files that are read from their beginning, because they hold something else now.
 
-Either they were rotated, which shows when a copy of the former content is found; or that content is
-lost, which is logged.
+Either such a file was rotated, and a copy of its former content is found sooner or later; or the
+former content is lost, and a warning is logged.
 """
 
 import logging

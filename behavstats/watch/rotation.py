@@ -1,4 +1,4 @@
-"""Rotation: which file is a copy of which, or was it before, by its name and its content.
+"""Rotation: which file is a rotated copy of another one, by name and by content.
 
 Nothing here looks at the file system or the store.
 """
@@ -54,14 +54,14 @@ def begins_alike(path: str, other: str) -> bool:
 
 
 def unrotated(path: str) -> str:
-    """Return the path that a file had before it was rotated, as far as its name tells."""
+    """Return the path that a file had before it was rotated, as far as the name shows."""
     folder, name = os.path.split(path)
     marked = _MARKED.fullmatch(name)
     return os.path.join(folder, marked[1] + marked[2]) if marked else path
 
 
 def unpacked(path: str) -> str:
-    """Return the path that a file had before it was compressed, as far as its name tells."""
+    """Return the path that a file had before it was compressed, as far as the name shows."""
     return path.removesuffix(".gz").removesuffix(".zst")
 
 

@@ -41,7 +41,7 @@ class Round:
 
     `tracked` are the files that are read, `by_prefix` the same by the fingerprints of their
     prefixes, and `due` those whose offsets the next batch has to store. `looked_at` is what a scan
-    found of each file when it was opened. `left_out` counts lines of erased users by the names of
+    found of each file before it was opened. `left_out` counts lines of erased users by the names of
     files. `is_behind` says that a file has to wait for the next round.
     """
 

@@ -1,4 +1,4 @@
-"""Ingesting what is new in followed files, in rounds that look at each file once or more."""
+"""Ingesting what is new in followed files, in rounds; each looks at every changed file."""
 
 import logging
 import os
@@ -29,8 +29,8 @@ _log = logging.getLogger(__name__)
 class Tailer:
     """Ingests what is new in files, and remembers which of them it has read to their end.
 
-    `report` counts what was ingested. `is_behind` says that something is left for another round,
-    which has to look at all files; whoever begins that round resets it.
+    `report` counts what was ingested. `is_behind` says that another round has to look at all files;
+    the caller resets it before that round.
     """
 
     def __init__(

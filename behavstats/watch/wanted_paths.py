@@ -9,7 +9,7 @@ from behavstats.watch.store_files import StoreFiles
 
 
 class WantedPaths:
-    """Decides which paths count, as far as their names tell; for one scan.
+    """Decides by their names which paths count. Each scan has its own.
 
     `named` are files that are followed by their names, `folders` those of which all files are.
     """

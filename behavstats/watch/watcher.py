@@ -76,7 +76,7 @@ class Watcher:
         """
         if once:
             self._scanner.check(waits=False)
-        with suppress(StoreBusy, StoreUnavailable):  # then the first scan meets them again
+        with suppress(StoreBusy, StoreUnavailable):  # handled when the first scan meets them
             self.begin()
         _log.info("follows %s into %s", ", ".join(self._paths), self._store.address)
         try:

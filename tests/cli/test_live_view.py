@@ -23,7 +23,7 @@ def cells(row):
     return [cell.strip() for cell in row.split("│")][1:-1]
 
 
-def test_each_file_has_a_row_with_rate_lag_and_rejects():
+def test_each_file_has_a_row_with_its_rate_lag_and_rejected_lines():
     """The rate is that of the last five seconds."""
     now = [100.0]
     files = LiveFiles(5, lambda: now[0])

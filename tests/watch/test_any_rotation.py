@@ -1,4 +1,4 @@
-"""Following, whatever is done to the files: each line that could be seen is there exactly once."""
+"""Any sequence of rotations, restarts and kills: each line is ingested exactly once."""
 
 import gzip
 import json
@@ -28,16 +28,16 @@ NAMES = ("a.jsonl", "b.jsonl", "sub/c")
 
 
 def a_second_ago():
-    """The clock: what is written from now on was written later, whatever a file's time tells."""
+    """A clock that is behind, so that the coarse times of files count as later."""
     return system_clock() - 1_000
 
 
 class Killed(BaseException):
-    """As if by SIGKILL."""
+    """Raised in place of SIGKILL."""
 
 
 class Folder:
-    """Files that are written to, rotated and taken; and what is to come of that."""
+    """Files that are written, rotated and followed, and the lines that the store should have."""
 
     def __init__(self, path: Path, *, by_name: bool = False) -> None:
         self.path = path / "in"
@@ -45,12 +45,12 @@ class Folder:
         (self.path / "sub").mkdir(parents=True)
         self.db = path / "store.db"
         self.number = 0
-        self.visible: set[bytes] = set()  # at a scan that came to its end
-        self.glimpsed: set[bytes] = set()  # at one that did not, too
+        self.visible: set[bytes] = set()  # at a scan that was completed
+        self.glimpsed: set[bytes] = set()  # at any scan, also one that was killed
         self.open()
 
     def open(self) -> None:
-        """Begin to watch, as a new process would."""
+        """Open the store and follow the files, as a new process would."""
         self.store = create_store(self.db, lock_timeout=10)
         paths = [*map(str, self.watched)]
         self.watcher = Watcher(paths, self.store, a_second_ago, Stop())
@@ -61,7 +61,7 @@ class Folder:
         self.open()
 
     def line(self, *, good: bool) -> bytes:
-        """A line that was never there before."""
+        """Return a line that was never written before."""
         self.number += 1
         if good:
             return line(PageView(f"user{self.number}", AS_OF + self.number, "/"))
@@ -71,7 +71,7 @@ class Folder:
         return sorted(path for path in self.path.rglob("*") if path.is_file())
 
     def seen(self) -> set[bytes]:
-        """What a scan would find now."""
+        """Return the lines that a scan would find now."""
         return {text for path in self.files() for text in lines_of(path)}
 
     def scan(self) -> None:
@@ -80,7 +80,7 @@ class Folder:
         self.watcher.drain()
 
     def scan_and_die(self, transaction: int, *, committed: bool) -> None:
-        """Be killed in, or after, one of the transactions of a scan."""
+        """Scan, and be killed during or after one of the transactions."""
         self.glimpsed |= self.seen()
         with dying(transaction, committed=committed), suppress(Killed):
             self.watcher.drain()
@@ -123,7 +123,7 @@ def content_of(path):
 
 
 def lines_of(path):
-    """The lines of a file that have ended."""
+    """Return the lines of a file that end with a newline."""
     content = content_of(path)
     return content[: content.rfind(b"\n") + 1].splitlines()
 
@@ -133,7 +133,7 @@ def is_plain(path):
 
 
 def free(path):
-    """Where a file is rotated to: the next name that is free."""
+    """Return the next free name to which a file can be rotated."""
     number = 1
     while (to := path.with_name(rotated(path, number))).exists():
         number += 1
@@ -141,7 +141,7 @@ def free(path):
 
 
 def rotated(path, number):
-    """The style changes with the name: before the extension, with a date, or behind."""
+    """Return a rotated name: each file has a style of its own."""
     if path.name.startswith("a"):
         return f"{path.stem}.{number}{path.suffix}"
     if path.name.startswith("b"):
@@ -150,7 +150,7 @@ def rotated(path, number):
 
 
 class Ops:
-    """What may be done to the files, each by a number that chooses among them."""
+    """The operations on the files; numbers choose the file and how it is changed."""
 
     @staticmethod
     def append(folder, which, good, bad):
@@ -163,7 +163,7 @@ class Ops:
 
     @staticmethod
     def begin_a_line(folder, which, good, bad):
-        """What is appended next completes it, or makes something else of it."""
+        """Append a part of a line; what is appended next completes it or spoils it."""
         path = folder.path / NAMES[which % len(NAMES)]
         whole = folder.line(good=good > bad)
         with path.open("ab") as file:
@@ -171,7 +171,7 @@ class Ops:
 
     @staticmethod
     def append_in_parts(folder, which, good, bad):
-        """A line without its end, and maybe a scan before that comes."""
+        """Append a line in two parts, with a scan in between."""
         path = folder.path / NAMES[which % len(NAMES)]
         whole = folder.line(good=good > bad)
         cut = (good * 17 + bad * 5) % len(whole)
@@ -182,7 +182,7 @@ class Ops:
 
     @staticmethod
     def rename(folder, which, good, _bad):
-        """And maybe go on writing into it, as a writer does that has it open."""
+        """Rotate by renaming; maybe append, as a writer does that has the file open."""
         if path := chosen(folder, which):
             to = free(path)
             path.rename(to)
@@ -191,7 +191,7 @@ class Ops:
 
     @staticmethod
     def copy_and_truncate(folder, which, good, bad):
-        """With a scan between, or not; and more written at once."""
+        """Rotate by copying and truncating, with or without a scan in between; append at once."""
         folder.scan()
         if path := chosen(folder, which):
             with path.open("ab") as file:
@@ -217,14 +217,14 @@ class Ops:
 
     @staticmethod
     def replace(folder, which, good, bad):
-        """Another file under the same name, maybe with the inode of the old one."""
+        """Delete a file and write another one of that name, maybe with the same inode."""
         if path := chosen(folder, which):
             path.unlink()
             Ops.append(folder, which, good, bad)
 
     @staticmethod
     def compress(folder, which, good, _bad):
-        """Rotated, and compressed afterwards; written by half at first."""
+        """Rotate and then compress a file; scan while half of it is written."""
         folder.scan()
         path = chosen(folder, which)
         if path and path.stat().st_size and is_ended(path):
@@ -267,10 +267,10 @@ steps = st.lists(st.tuples(st.sampled_from(OPS), st.integers(0, 9), few, few), m
 
 @settings(max_examples=60)
 @given(steps, st.booleans())
-def test_each_line_that_was_whole_at_a_scan_is_there_exactly_once(tmp_path_factory, steps, by_name):
-    """Page views, rejected lines, and the counts of each source; and the store is sound.
+def test_each_line_that_a_scan_could_see_is_stored_exactly_once(tmp_path_factory, steps, by_name):
+    """Page views, rejected lines and the counts of each source are right; the store is sound.
 
-    Of a folder, and of files that are followed by their names.
+    The files are followed by their folder or by their names.
     """
     folder = Folder(tmp_path_factory.mktemp("watch"), by_name=by_name)
     with pytest.MonkeyPatch.context() as patch:
@@ -323,24 +323,24 @@ def users(store):
         return [user for (user,) in connection.execute("SELECT user_id FROM user")]
 
 
-def test_the_lines_of_this_test_are_what_it_takes_them_for():
-    """A good one is a page view, and a bad one is not."""
+def test_the_model_writes_valid_page_views():
+    """Otherwise, the test above would compare only rejected lines."""
     assert json.loads(Folder.line(type("F", (), {"number": 0})(), good=True))["name"] == "/"
 
 
 @pytest.mark.parametrize("transaction", range(1, 9))
 @pytest.mark.parametrize("committed", [False, True])
-def test_of_a_compressed_file_all_is_taken_after_a_kill_in_the_midst(
+def test_a_compressed_file_is_read_completely_after_a_kill(
     tmp_path, monkeypatch, transaction, committed
 ):
-    """Not before its last line was stored does it count as taken."""
+    """Its modification time is stored only with its last line."""
     monkeypatch.setattr(batch, "_MOST_VIEWS", 3)
     monkeypatch.setattr(line_blocks, "_BLOCK_LINES", 2)
     folder = Folder(tmp_path)
     lines = b"".join(folder.line(good=number % 4 > 0) for number in range(20))
     path = folder.path / "a.gz"
     path.write_bytes(gzip.compress(lines))
-    os.utime(path, (0, 0))  # long ago: it may be remembered as what it is
+    os.utime(path, (0, 0))  # long ago, so that a later change would show
     folder.scan_and_die(transaction, committed=committed)
     folder.scan()
     check(folder)

@@ -1,4 +1,4 @@
-"""ProgressLog: what the log says of what was taken, and how often."""
+"""The log of what was ingested: what it says, and how often."""
 
 import logging
 from collections import Counter

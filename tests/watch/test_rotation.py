@@ -1,13 +1,15 @@
 """Rotation: files that are renamed, copied, truncated or compressed while they are followed."""
 
 import gzip
+import io
 import os
 import time
+from dataclasses import dataclass
 
 import pytest
 
 from behavstats.sources.compression import zstd
-from behavstats.watch.rotation import is_rotated, unrotated
+from behavstats.watch.rotation import is_contained, is_likely_copy, is_rotated, unrotated
 from tests.support.edge import wait_until
 from tests.support.followed import BAD, drain, following, lines, sources, users
 
@@ -67,6 +69,50 @@ def test_a_name_with_a_number_or_a_date_is_that_of_a_rotated_file(name, rotated)
 def test_a_name_that_only_begins_alike_is_that_of_another_file(name, other):
     """For example, a second log, or a copy that an editor leaves."""
     assert not is_rotated(f"/in/{other}", f"/in/{name}")
+
+
+@pytest.mark.parametrize(
+    ("name", "original", "common_bytes", "is_copy"),
+    [
+        ("/in/x", "/in/a.log", 1024, True),
+        ("/in/x", None, 1024, True),
+        ("/in/x", "/in/a.log", 1023, False),
+        ("/in/a.log.1", "/in/a.log", 1, True),
+        ("/in/a.log.gz", "/in/a.log", 1, True),
+        ("/in/a.log.2", "/in/a.log.1", 1, True),
+        ("/in/b.log.1", "/in/a.log", 1, False),
+        ("/in/a.log.1", None, 1, False),
+    ],
+)
+def test_a_short_copy_needs_a_related_name(name, original, common_bytes, is_copy):
+    """The first 1,024 bytes of two logs are not the same by coincidence; fewer may be."""
+    assert is_likely_copy(name, original, common_bytes) == is_copy
+
+
+@dataclass
+class Bytes:
+    """A content in memory."""
+
+    data: bytes
+    is_compressed: bool = False
+
+    @property
+    def size(self):
+        return len(self.data)
+
+    def read(self, offset, length):
+        return io.BytesIO(self.data[offset:]).read(length)
+
+
+def test_a_copy_is_contained_in_its_original_up_to_its_last_byte():
+    """An original that was truncated, or that is compressed, does not hold the lines any more."""
+    whole = lines(*range(100))
+    copy = Bytes(whole[:3_000])
+    assert is_contained(copy, Bytes(whole))
+    assert is_contained(copy, Bytes(copy.data))
+    assert not is_contained(copy, Bytes(whole[:2_999]))
+    assert not is_contained(Bytes(copy.data[:-1] + b"?"), Bytes(whole))
+    assert not is_contained(copy, Bytes(whole, is_compressed=True))
 
 
 @pytest.mark.parametrize("how", ["folder", "file"])
