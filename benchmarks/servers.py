@@ -15,11 +15,11 @@ from behavstats.config import Settings
 from behavstats.daemon import supervisor
 from behavstats.ingest.shared_counts import SharedCounts
 from behavstats.logs import Answered
-from behavstats.server.asgi import Gateway
-from behavstats.server.payload import Intake
+from behavstats.server.asgi import AsgiAdapter
+from behavstats.server.payload import Payload
 
 
-def bare_app(_settings: Settings, _tally: SharedCounts) -> Gateway:
+def bare_app(_settings: Settings, _tally: SharedCounts) -> AsgiAdapter:
     """Return the least that a Bottle application can do with a GET and with a POST."""
     app = bottle.Bottle()
 
@@ -32,17 +32,17 @@ def bare_app(_settings: Settings, _tally: SharedCounts) -> Gateway:
         bottle.request.body.read()
         return "ok"
 
-    return Gateway(app, _nothing_to_store, lambda _method, _path: False, _Nobody())
+    return AsgiAdapter(app, _nothing_to_store, lambda _method, _path: False, _Nobody())
 
 
-async def _nothing_to_store(_: Intake) -> None:
+async def _nothing_to_store(_: Payload) -> None:
     """Store nothing: the bare routes leave nothing to be stored."""
 
 
 class _Nobody:
     """Takes no note of anything."""
 
-    def took_in(self, intake: Intake) -> None:
+    def took_in(self, intake: Payload) -> None:
         pass
 
     def answered(self, answered: Answered) -> None:

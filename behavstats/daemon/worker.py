@@ -13,10 +13,10 @@ from behavstats.ingest.shared_counts import SharedCounts
 from behavstats.logs import Answered, Log
 from behavstats.server.admission import Admission
 from behavstats.server.app import make_app
-from behavstats.server.asgi import Gateway
+from behavstats.server.asgi import AsgiAdapter
 from behavstats.server.auth import Keys
 from behavstats.server.group_commit import GroupCommit
-from behavstats.server.handlers import Answers
+from behavstats.server.handlers import Handlers
 from behavstats.server.metrics import Metrics
 from behavstats.server.origins import Origins
 from behavstats.server.routes import is_slow
@@ -31,7 +31,7 @@ _NOBODY_CAN_READ = (
 )
 
 
-def load(settings: Settings, tally: SharedCounts) -> Gateway:
+def load(settings: Settings, tally: SharedCounts) -> AsgiAdapter:
     """Make the application; called in the process that does the work."""
     # Ctrl-C at a terminal is for the supervisor, which tells this process; told twice, it may hang.
     os.setpgrp()
@@ -58,11 +58,11 @@ def load(settings: Settings, tally: SharedCounts) -> Gateway:
         gateway.check_room()
         group.check_room()
 
-    answers = Answers(store, keys, metrics, check_room, settings.clock)
+    answers = Handlers(store, keys, metrics, check_room, settings.clock)
     admission = Admission(keys, origins)
     app = make_app(answers, admission, origins)
     observer = _Observer(metrics, log)
-    gateway = Gateway(app, group.add, is_slow, observer, admission.standing_of)
+    gateway = AsgiAdapter(app, group.add, is_slow, observer, admission.standing_of)
     address = f"http://{_in_url(settings.host)}:{settings.port}"
     docs = f"http://{_in_url(_reachable(settings.host))}:{settings.port}/docs"
     _log.info("behavstats serves %s on %s; its documentation is at %s", settings.db, address, docs)

@@ -23,11 +23,11 @@ from behavstats.errors import (
 )
 from behavstats.server.admission import Admission
 from behavstats.server.asgi import FAILED, REQUEST_ID
-from behavstats.server.auth import Need
-from behavstats.server.handlers import Answers, Text
+from behavstats.server.auth import Scope
+from behavstats.server.handlers import Handlers, Text
 from behavstats.server.origins import Origins
 from behavstats.server.query import check_query
-from behavstats.server.routes import OPERATIONS, Failure, Operation
+from behavstats.server.routes import ROUTES, Failure, Route
 
 RETRY_AFTER = 1
 """Seconds after which a client is asked to try again, where the store cannot take it now."""
@@ -53,21 +53,21 @@ _log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
 
 
-def make_app(answers: Answers, admission: Admission, origins: Origins) -> bottle.Bottle:
+def make_app(answers: Handlers, admission: Admission, origins: Origins) -> bottle.Bottle:
     """Return the application that gives answers to those who may have them."""
     app = bottle.Bottle()
     app.uninstall("json")
     app.default_error_handler = _http_error
-    for operation in OPERATIONS:
-        path = operation.path
+    for route in ROUTES:
+        path = route.path
         for name, pattern in _PATTERNS.items():
             path = path.replace(name, pattern)
-        admit = _admitting(operation, admission, origins)
-        answer = _answering(admit, partial(getattr(answers, operation.answer), operation))
-        app.route(path, operation.method, answer, name=operation.path)
-        if operation.takes:  # the browser asks first, without a key
+        admit = _admitting(route, admission, origins)
+        answer = _answering(admit, partial(getattr(answers, route.answer), route))
+        app.route(path, route.method, answer, name=route.path)
+        if route.takes:  # the browser asks first, without a key
             preflight = _answering(partial(_grant, origins), lambda: Text("text/plain", b""))
-            app.route(path, "OPTIONS", preflight, name=operation.path)
+            app.route(path, "OPTIONS", preflight, name=route.path)
     app.route("/", "GET", _lead_to_docs, name="/")
     return app
 
@@ -102,11 +102,11 @@ def _answering(
 
 
 def _admitting(
-    operation: Operation, admission: Admission, origins: Origins
+    route: Route, admission: Admission, origins: Origins
 ) -> Callable[[Mapping[str, str]], None]:
     """Return a check that raises an error unless the client may have the answer."""
-    need, known = operation.need, operation.in_query
-    is_sending = need is Need.SENDING
+    scope, known = route.scope, route.in_query
+    is_sending = scope is Scope.SENDING
 
     def admit(arguments: Mapping[str, str]) -> None:
         environ = bottle.request.environ
@@ -114,10 +114,10 @@ def _admitting(
             bottle.response.set_header("Cross-Origin-Resource-Policy", "same-origin")
         origin = environ.get("HTTP_ORIGIN")
         if origin is not None:
-            _allow_to_read(origins.allowed(need, origin))
+            _allow_to_read(origins.allowed(scope, origin))
         if FAILED in environ:
             raise environ[FAILED]
-        admission.check(operation, environ, arguments.get("key"))
+        admission.check(route, environ, arguments.get("key"))
         if not is_sending:  # clients and browsers may add to a query what is theirs
             check_query(environ, known)
 
@@ -127,8 +127,8 @@ def _admitting(
 def _grant(origins: Origins, _: Mapping[str, str]) -> None:
     """Answer a browser's preflight: whether a page of another origin may send, and how."""
     environ, response = bottle.request.environ, bottle.response
-    origins.check(Need.SENDING, environ)
-    origin = origins.allowed(Need.SENDING, environ.get("HTTP_ORIGIN"))
+    origins.check(Scope.SENDING, environ)
+    origin = origins.allowed(Scope.SENDING, environ.get("HTTP_ORIGIN"))
     if origin is None:
         raise AccessDenied("pages of this origin may not send")
     _allow_to_read(origin)

@@ -29,7 +29,7 @@ import bottle
 
 from behavstats.errors import InvalidInput, Overloaded, SlowClient
 from behavstats.logs import Answered
-from behavstats.server.payload import GZIP, MAX_BODY_BYTES, Intake
+from behavstats.server.payload import GZIP, MAX_BODY_BYTES, Payload
 
 INTAKE = "behavstats.server.payload"
 """Key in the environment of a request: what has to be durable before the answer is true."""
@@ -68,7 +68,7 @@ _Environment = dict[str, Any]
 _Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 _Send = Callable[[dict[str, Any]], Awaitable[None]]
 _Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
-_Add = Callable[[Intake], Awaitable[None]]
+_Add = Callable[[Payload], Awaitable[None]]
 _IsSlow = Callable[[str, str], bool]
 _Waiting = dict[asyncio.Timeout, float]  # since when (monotonic), the longest first
 
@@ -91,14 +91,14 @@ _StandingOf = Callable[[_Environment], Standing]
 class Observer(Protocol):
     """Whoever is told what happens."""
 
-    def took_in(self, intake: Intake) -> None:
+    def took_in(self, payload: Payload) -> None:
         """Take note of what is durable now."""
 
     def answered(self, answered: "Answered") -> None:
         """Take note of a request that was answered."""
 
 
-class Gateway:
+class AsgiAdapter:
     """An ASGI application that asks a Bottle application for its answers."""
 
     def __init__(
@@ -111,7 +111,7 @@ class Gateway:
     ) -> None:
         """Answer with `app`.
 
-        `add` returns what is done once all of an intake is durable; it may raise Overloaded.
+        `add` returns what is done once all of a payload is durable; it may raise Overloaded.
         `is_slow` says of a method and a path whether the answer may take long.
         """
         self._app = app
@@ -265,9 +265,9 @@ class Gateway:
         except Exception as error:  # the application knows what each means
             again = {FAILED: error, REQUEST_ID: environment[REQUEST_ID]}
             return self._ask(_environment(scope) | again)
-        intake = environment.pop(INTAKE, None)
-        if intake is not None:
-            self._observer.took_in(intake)
+        payload = environment.pop(INTAKE, None)
+        if payload is not None:
+            self._observer.took_in(payload)
         return answer
 
     async def _asked_beside(
@@ -281,8 +281,8 @@ class Gateway:
     def _store(self, environment: _Environment) -> Awaitable[None] | None:
         """Return what is done once all that a request brought is durable, if there is anything."""
         self._drop_body(environment)
-        intake = environment.get(INTAKE)
-        return self._add(intake) if intake is not None and intake.is_to_be_stored else None
+        payload = environment.get(INTAKE)
+        return self._add(payload) if payload is not None and payload.is_to_be_stored else None
 
     def _ask(self, environment: _Environment) -> _Answer:
         body = environment[_BODY]

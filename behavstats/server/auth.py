@@ -16,7 +16,7 @@ SHORTEST_KEY = 16
 KEY_IN_QUERY = "writeKey"
 
 
-class Need(IntEnum):
+class Scope(IntEnum):
     """What a route asks for: nothing, the right to send page views, or the right to all."""
 
     NOTHING = 0
@@ -32,8 +32,8 @@ class Keys:
 
         InvalidInput for one that is too short, or of both kinds.
         """
-        self._rights: list[tuple[bytes, Need]] = []
-        for keys, right in ((write, Need.SENDING), (secret, Need.EVERYTHING)):
+        self._rights: list[tuple[bytes, Scope]] = []
+        for keys, right in ((write, Scope.SENDING), (secret, Scope.EVERYTHING)):
             for key in keys:
                 if len(key) < SHORTEST_KEY:
                     message = f"a key has to have {SHORTEST_KEY} characters or more"
@@ -49,21 +49,21 @@ class Keys:
     @property
     def can_read(self) -> bool:
         """Whether one of them gives the right to all."""
-        return any(right is Need.EVERYTHING for _, right in self._rights)
+        return any(right is Scope.EVERYTHING for _, right in self._rights)
 
-    def check(self, need: Need, key: str | None) -> None:
+    def check(self, scope: Scope, key: str | None) -> None:
         """Raise AccessDenied unless a key gives a right; without any known keys, everything goes.
 
         In a time that does not depend on how much of a key is right.
         """
-        if not self._rights or need is Need.NOTHING:
+        if not self._rights or scope is Scope.NOTHING:
             return
         if key is None:
             raise NotAuthenticated("a key is needed: as Basic user name, Bearer, or X-Write-Key")
         right = self._right(_digest(key))
-        if right is Need.NOTHING:
+        if right is Scope.NOTHING:
             raise NotAuthenticated("the key is not known")
-        if right < need:
+        if right < scope:
             raise AccessDenied("a write key may only send; this takes a secret key")
 
     def sender(self, key: str | None) -> int:
@@ -76,10 +76,10 @@ class Keys:
         digest = blake2b(_digest(key), digest_size=3).digest()
         return OF_ALL_WITHOUT_KEYS + 1 + int.from_bytes(digest, "big")
 
-    def _right(self, digest: bytes) -> Need:
+    def _right(self, digest: bytes) -> Scope:
         # Compared with each, also after one has fitted.
         fits = [(compare_digest(known, digest), right) for known, right in self._rights]
-        return max((right for fitting, right in fits if fitting), default=Need.NOTHING)
+        return max((right for fitting, right in fits if fitting), default=Scope.NOTHING)
 
 
 def new_key() -> str:
@@ -87,7 +87,7 @@ def new_key() -> str:
     return secrets.token_urlsafe(24)
 
 
-def given_key(environ: Mapping[str, str], query: Mapping[str, str]) -> str | None:
+def credential(environ: Mapping[str, str], query: Mapping[str, str]) -> str | None:
     """Return the key that a request shows outside of its body, or None.
 
     The first of: the user name of Basic, Bearer, `X-Write-Key`, `?writeKey=`.

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 from behavstats.errors import Overloaded, StoreBusy, StoreError, detached
 from behavstats.model.page_view import PageView, Rejection
-from behavstats.server.payload import Intake
+from behavstats.server.payload import Payload
 from behavstats.store import pieces
 
 # A transaction takes no more requests, or page views, than these.
@@ -67,7 +67,7 @@ class GroupCommit:
         self._is_committing = False
         self.waiting_bytes = 0
 
-    def add(self, intake: Intake) -> "asyncio.Future[None]":
+    def add(self, payload: Payload) -> "asyncio.Future[None]":
         """Return what is done once all of it is durable, or failed as `commit` has.
 
         Raises Overloaded if too much is waiting already.
@@ -75,14 +75,14 @@ class GroupCommit:
         self.check_room()
         loop = asyncio.get_running_loop()
         durable = loop.create_future()
-        size = intake.size + _LEAST
+        size = payload.size + _LEAST
         self.waiting_bytes += size
-        parts = pieces(intake.rejections)
+        parts = pieces(payload.rejections)
         if len(parts) < 2:
-            self._waiting.append(_Waiting(intake.views, intake.rejections, durable, size))
+            self._waiting.append(_Waiting(payload.views, payload.rejections, durable, size))
         else:
             first, *between, last = parts
-            self._long.append(_Waiting(intake.views, first, durable, 0))
+            self._long.append(_Waiting(payload.views, first, durable, 0))
             self._long.extend(_Waiting((), piece, durable, 0) for piece in between)
             self._long.append(_Waiting((), last, durable, size))
         if not self._is_committing:

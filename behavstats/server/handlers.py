@@ -1,4 +1,4 @@
-"""The answers: for each operation of the contract, a method that parses, calls the store, returns.
+"""The answers: for each route of the contract, a method that parses, calls the store, returns.
 
 What it returns is a value to be shown as JSON, or a text with its content type; what goes wrong is
 raised.
@@ -18,16 +18,16 @@ from behavstats.model.profile import MAX_DAYS, Profile, Window, detailed_profile
 from behavstats.model.timestamps import format_instant, parse_instant
 from behavstats.server import openapi, swagger_ui
 from behavstats.server.asgi import INTAKE
-from behavstats.server.auth import Keys, Need, given_key
+from behavstats.server.auth import Keys, Scope, credential
 from behavstats.server.metrics import CONTENT_TYPE, Metrics
 from behavstats.server.payload import (
     MAX_BODY_BYTES,
-    Intake,
     Lines,
+    Payload,
     open_batch,
     open_envelope,
     open_lines,
-    take_in,
+    parse_payload,
     text_of,
 )
 from behavstats.server.query import query_of
@@ -36,8 +36,8 @@ from behavstats.server.routes import (
     Done,
     Erased,
     Integrations,
-    Operation,
     Project,
+    Route,
     SegmentIntegration,
 )
 from behavstats.store import Store
@@ -55,8 +55,8 @@ class Text(NamedTuple):
     headers: Mapping[str, str] = {}
 
 
-class Answers:
-    """The operations on a store."""
+class Handlers:
+    """The routes on a store."""
 
     def __init__(
         self,
@@ -76,15 +76,15 @@ class Answers:
         self._check_room = check_room
         self._clock = clock
 
-    def post_message(self, operation: Operation) -> Done:
+    def post_message(self, route: Route) -> Done:
         """Take a single message; the answer is true once it is durable."""
         text = self._sent()
         if not text.strip():
             raise InvalidInput("invalid_json", "the body is empty")
-        self._take(operation, [text], Arrival(self._clock(), kind=operation.kind))
+        self._take(route, [text], Arrival(self._clock(), kind=route.kind))
         return Done()
 
-    def post_batch(self, operation: Operation) -> Counted:
+    def post_batch(self, route: Route) -> Counted:
         """Take the messages of a batch; the answer is true once all of them are durable."""
         text = self._sent()
         now = self._clock()
@@ -92,17 +92,17 @@ class Answers:
             batch = open_batch(text)
         except InvalidInput as error:
             lines = _lines(text, error)
-            intake = self._take(operation, lines.messages, Arrival(now), lines.numbers)
+            payload = self._take(route, lines.messages, Arrival(now), lines.numbers)
         else:
             arrival = Arrival(now, clock_behind(now, batch.sent))
-            intake = self._take(operation, batch.batch, arrival)
+            payload = self._take(route, batch.batch, arrival)
         return Counted(
-            page_views=len(intake.views),
-            others=intake.non_page_messages.total(),
-            rejected=len(intake.rejections),
+            page_views=len(payload.views),
+            others=payload.non_page_messages.total(),
+            rejected=len(payload.rejections),
         )
 
-    def get_user(self, _: Operation, user_id: str) -> Profile:
+    def get_user(self, _: Route, user_id: str) -> Profile:
         """Read a profile."""
         query = query_of(bottle.request.environ)
         wanted, detailed = self._window(query), _flag(query, "detail")
@@ -111,11 +111,11 @@ class Answers:
             return detailed_profile(user_id, summary, wanted)
         return profile(user_id, summary, wanted.days)
 
-    def delete_user(self, _: Operation, user_id: str) -> Erased:
+    def delete_user(self, _: Route, user_id: str) -> Erased:
         """Erase a user."""
         return Erased(**self._store.forget(_checked(user_id))._asdict())
 
-    def get_project(self, _: Operation, key: str) -> Project:
+    def get_project(self, _: Route, key: str) -> Project:
         """Tell Segment's client for browsers to send to the address that it asked."""
         environ = bottle.request.environ
         forwarded, _, _ = environ.get("HTTP_X_FORWARDED_PROTO", "").partition(",")
@@ -127,32 +127,32 @@ class Answers:
         )
         return Project(Integrations(here))
 
-    def get_health(self, _: Operation) -> Done:
+    def get_health(self, _: Route) -> Done:
         """Say that the store can be read."""
         self._store.check_readable()
         return Done()
 
-    def get_readiness(self, _: Operation) -> Done:
+    def get_readiness(self, _: Route) -> Done:
         """Say that page views can be taken now, too."""
         self._check_room()
         self._store.check_writable()  # opens the store anew where it was replaced
         self._store.check_readable()
         return Done()
 
-    def get_metrics(self, _: Operation) -> Text:
+    def get_metrics(self, _: Route) -> Text:
         """Show what was counted."""
         return Text(CONTENT_TYPE, self._metrics.text())
 
-    def get_openapi(self, _: Operation) -> Text:
+    def get_openapi(self, _: Route) -> Text:
         """Show the contract to a machine."""
         now = format_instant(self._clock())
         return Text("application/json", openapi.encoded(now, has_keys=bool(self._keys)))
 
-    def get_docs(self, _: Operation) -> Text:
+    def get_docs(self, _: Route) -> Text:
         """Show the contract to a person."""
         return Text("text/html; charset=utf-8", swagger_ui.PAGE, swagger_ui.HEADERS)
 
-    def get_docs_file(self, _: Operation, file: str) -> Text:
+    def get_docs_file(self, _: Route, file: str) -> Text:
         """Show a file of that page."""
         content_type, packed = swagger_ui.file(file)
         return Text(content_type, packed, {**swagger_ui.HEADERS, "Content-Encoding": "gzip"})
@@ -165,20 +165,20 @@ class Answers:
             raise TooLarge("body", MAX_BODY_BYTES)
         text = text_of(body)
         if self._keys:
-            key = given_key(environ, query_of(environ))
+            key = credential(environ, query_of(environ))
             if key is None:
                 key = open_envelope(text).key
-                self._keys.check(Need.SENDING, key)
+                self._keys.check(Scope.SENDING, key)
             environ[_SENDER] = self._keys.sender(key)
         return text
 
     def _take(
         self,
-        operation: Operation,
+        route: Route,
         messages: Sequence[bytes | Raw],
         arrival: Arrival,
         numbers: Sequence[int] | None = None,
-    ) -> Intake:
+    ) -> Payload:
         """Decode messages and have them stored before the answer; InvalidInput if none is good.
 
         Also then, the answer waits until what was rejected is kept.
@@ -186,13 +186,13 @@ class Answers:
         environ = bottle.request.environ
         if _SENDER in environ:
             arrival = arrival._replace(sender=environ[_SENDER])
-        intake = take_in(f"{operation.method} {operation.path}", messages, arrival, numbers)
-        environ[INTAKE] = intake
-        if intake.reason is not None:
-            raise InvalidInput(*intake.reason)
+        payload = parse_payload(f"{route.method} {route.path}", messages, arrival, numbers)
+        environ[INTAKE] = payload
+        if payload.reason is not None:
+            raise InvalidInput(*payload.reason)
         if not messages:
             raise InvalidInput("nothing_sent", "there is no message")
-        return intake
+        return payload
 
     def _window(self, query: Mapping[str, str]) -> Window:
         days, as_of = query.get("days", "7"), query.get("as_of")

@@ -25,7 +25,7 @@ from behavstats.ingest import shared_counts
 from behavstats.logs import Answered
 from behavstats.model.page_view import PageView
 from behavstats.model.timestamps import SECOND
-from behavstats.server.payload import Intake
+from behavstats.server.payload import Payload
 from behavstats.store import Store
 from behavstats.watch.tailed_file import up_to_date
 
@@ -95,11 +95,11 @@ class Metrics:
         """Count a request that was answered."""
         self._timed(answered.method, answered.route, answered.status)(answered.seconds)
 
-    def took_in(self, intake: Intake) -> None:
+    def took_in(self, payload: Payload) -> None:
         """Count what a request brought beside page views."""
-        for kind, count in intake.non_page_messages.items():
+        for kind, count in payload.non_page_messages.items():
             self._others.labels(kind).inc(count)
-        for rejection in intake.rejections:
+        for rejection in payload.rejections:
             self._rejected.labels(rejection.reason).inc()
 
     def committed(self, views: Sequence[PageView], added: int, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""The contract as an OpenAPI 3.1 document, made from the table of operations and their types."""
+"""The contract as an OpenAPI 3.1 document, made from the table of routes and their types."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -20,20 +20,20 @@ from behavstats.errors import (
 )
 from behavstats.model.profile import FIELDS, Details, Profile, profile
 from behavstats.model.summary import summarise
-from behavstats.server.auth import Need
+from behavstats.server.auth import Scope
 from behavstats.server.openapi_segment import Schema, message_schemas
 from behavstats.server.payload import MAX_BODY_BYTES, MAX_MESSAGES, Batch
 from behavstats.server.routes import (
-    OPERATIONS,
+    ROUTES,
     TAGS,
     Counted,
     Done,
     Erased,
     Failure,
     Integrations,
-    Operation,
     Parameter,
     Project,
+    Route,
     SegmentIntegration,
 )
 
@@ -101,9 +101,9 @@ _AS_WORD = str.maketrans("/{}.", "____")
 def document(*, has_keys: bool = True) -> Schema:
     """Return the document of a server with keys, or of one without any."""
     paths: dict[str, Schema] = {}
-    for operation in OPERATIONS:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(
-            operation, has_keys=has_keys
+    for route in ROUTES:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(
+            route, has_keys=has_keys
         )
     return {
         "openapi": "3.1.0",
@@ -140,18 +140,18 @@ def _encoded(has_keys: bool) -> bytes:
     return msgspec.json.encode(document(has_keys=has_keys))
 
 
-def _operation(operation: Operation, *, has_keys: bool) -> Schema:
+def _operation(route: Route, *, has_keys: bool) -> Schema:
     described: Schema = {
-        "operationId": _id(operation.method, operation.path),
-        "summary": operation.summary,
-        "tags": [operation.tag.name],
-        "responses": _answers(operation, has_keys=has_keys),
-        "security": [{name: []} for name in _SECURITY] if operation.need and has_keys else [],
+        "operationId": _id(route.method, route.path),
+        "summary": route.summary,
+        "tags": [route.tag.name],
+        "responses": _answers(route, has_keys=has_keys),
+        "security": [{name: []} for name in _SECURITY] if route.scope and has_keys else [],
     }
-    if operation.parameters:
-        described["parameters"] = [*map(_parameter, operation.parameters)]
-    if operation.takes:
-        described["requestBody"] = {"required": True, "content": _taken(operation)}
+    if route.parameters:
+        described["parameters"] = [*map(_parameter, route.parameters)]
+    if route.takes:
+        described["requestBody"] = {"required": True, "content": _taken(route)}
     return described
 
 
@@ -168,25 +168,23 @@ def _parameter(parameter: Parameter) -> Schema:
     }
 
 
-def _answers(operation: Operation, *, has_keys: bool) -> Schema:
-    """Return the statuses that an operation may answer with, and what comes with them."""
-    content = _content(operation.gives, _EXAMPLES[operation.gives])
-    answers = {200: {"description": "Done.", "content": content, **_links(operation)}}
-    for status, words, error in _failures(operation, has_keys=has_keys):
+def _answers(route: Route, *, has_keys: bool) -> Schema:
+    """Return the statuses that a route may answer with, and what comes with them."""
+    content = _content(route.gives, _EXAMPLES[route.gives])
+    answers = {200: {"description": "Done.", "content": content, **_links(route)}}
+    for status, words, error in _failures(route, has_keys=has_keys):
         answers[status] = {"description": words, "content": _content(Failure, Failure.of(error))}
     for status, answer in answers.items():
         answer["headers"] = {"X-Request-Id": _REQUEST_ID, **_HEADERS.get(status, {})}
     return {str(status): answer for status, answer in answers.items()}
 
 
-def _failures(
-    operation: Operation, *, has_keys: bool
-) -> Iterator[tuple[int, str, BehavstatsError]]:
-    """Yield how an operation may fail: the status, what it means, and an error that leads to it."""
+def _failures(route: Route, *, has_keys: bool) -> Iterator[tuple[int, str, BehavstatsError]]:
+    """Yield how a route may fail: the status, what it means, and an error that leads to it."""
     words = "Something in the request is wrong. Sending it again does not help."
-    if operation.takes or operation.need is not Need.SENDING or has_keys:
-        yield 400, words, _wrong(operation)
-    if operation.need and has_keys:
+    if route.takes or route.scope is not Scope.SENDING or has_keys:
+        yield 400, words, _wrong(route)
+    if route.scope and has_keys:
         yield 401, "No key, or one that is not known.", NotAuthenticated("the key is not known")
     if not has_keys:
         error = AccessDenied("without keys, the Host has to be this machine's loopback address")
@@ -195,37 +193,37 @@ def _failures(
             "It comes from another machine, or from a web page that may not send.",
             error,
         )
-    elif operation.need is Need.EVERYTHING:
+    elif route.scope is Scope.EVERYTHING:
         error = AccessDenied("a write key may only send; this takes a secret key")
         yield 403, "A write key, where a secret one is needed.", error
-    if operation.absent is not None:
-        yield 404, "What is asked for is not there.", operation.absent
-    if operation.takes:
+    if route.absent is not None:
+        yield 404, "What is asked for is not there.", route.absent
+    if route.takes:
         yield 408, "The request was not sent to its end in time.", SlowClient(60)
         yield 413, "The request is too large.", TooLarge("body", MAX_BODY_BYTES)
-    if operation.is_stored:
+    if route.is_stored:
         yield 503, "Not now: try again.", StoreBusy("the store is busy")
 
 
-def _wrong(operation: Operation) -> InvalidInput:
+def _wrong(route: Route) -> InvalidInput:
     """Return an example of what may be wrong in a request."""
-    if operation.kind in OTHERS:  # nothing in them has to be right but that they are objects
+    if route.kind in OTHERS:  # nothing in them has to be right but that they are objects
         return InvalidInput("not_an_object", "the JSON is not an object")
-    if operation.takes:
+    if route.takes:
         return InvalidInput("wrong_type", "user_id must be text, not a number", "user_id")
-    if "days" in operation.in_query:
+    if "days" in route.in_query:
         return InvalidInput("invalid_days", "days must be 1 to 90, not 0", "days")
-    if operation.need is Need.SENDING:
+    if route.scope is Scope.SENDING:
         return InvalidInput("query_too_long", "the query is over 8,192 bytes long")
     message = "there is no parameter 'days': this operation takes none"
     return InvalidInput("unknown_parameter", message, "days")
 
 
-def _links(operation: Operation) -> Schema:
-    """Return what can be done with the user whom an operation was about."""
-    if operation.kind == "page":
+def _links(route: Route) -> Schema:
+    """Return what can be done with the user whom a route was about."""
+    if route.kind == "page":
         user_id = "$request.body#/user_id"
-    elif operation.path == _USER:
+    elif route.path == _USER:
         user_id = "$request.path.user_id"
     else:
         return {}
@@ -240,20 +238,20 @@ def _id(method: str, path: str) -> str:
     return method.lower() + path.translate(_AS_WORD)
 
 
-def _taken(operation: Operation) -> Schema:
-    """Return what a body holds that an operation takes."""
-    values: Schema = {"ours": _EVENT, "segment": {"type": operation.kind or "page", **_CALL}}
-    if Batch in operation.takes:
+def _taken(route: Route) -> Schema:
+    """Return what a body holds that a route takes."""
+    values: Schema = {"ours": _EVENT, "segment": {"type": route.kind or "page", **_CALL}}
+    if Batch in route.takes:
         schema = _reference("Batch")
         values = {name: {"batch": [value]} for name, value in values.items()}
-    elif operation.kind in PAGES:
+    elif route.kind in PAGES:
         schema = {"anyOf": [_reference("WireEvent"), _reference("MessageForPage")]}
     else:
         schema = {"type": "object"}
         del values["ours"]
     examples = {name: {"value": value} for name, value in values.items()}
     content: Schema = {"application/json": {"schema": schema, "examples": examples}}
-    if Batch in operation.takes:
+    if Batch in route.takes:
         words = f"Messages of either format, one a line; at most {MAX_MESSAGES:,} lines."
         lines = {"type": "string", "format": "message-lines", "description": words}
         content["application/x-ndjson"] = {"schema": lines, "example": _LINES}

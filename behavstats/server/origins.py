@@ -6,7 +6,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 
 from behavstats.errors import AccessDenied, InvalidInput
-from behavstats.server.auth import Keys, Need
+from behavstats.server.auth import Keys, Scope
 
 ANY_ORIGIN = "*"
 _FOREIGN = ("cross-site", "same-site")
@@ -32,15 +32,15 @@ class Origins:
         default = (ANY_ORIGIN,) if keys else ()
         self._allowed = frozenset(map(_origin, default if allowed is None else allowed))
 
-    def allowed(self, need: Need, origin: str | None) -> str | None:
+    def allowed(self, scope: Scope, origin: str | None) -> str | None:
         """Return the origin (or `*`) that may read the answer to what it sent, or None."""
-        if origin is None or need is not Need.SENDING:
+        if origin is None or scope is not Scope.SENDING:
             return None
         if ANY_ORIGIN in self._allowed:
             return ANY_ORIGIN
         return origin if origin in self._allowed else None
 
-    def check(self, need: Need, environ: Mapping[str, str]) -> None:
+    def check(self, scope: Scope, environ: Mapping[str, str]) -> None:
         """Raise AccessDenied for a request by a web page that must not reach a store without keys.
 
         With keys, these decide.
@@ -51,7 +51,7 @@ class Origins:
         if not is_loopback(_host_name(host)):
             raise AccessDenied("without keys, the Host has to be this machine's loopback address")
         origin = environ.get("HTTP_ORIGIN")
-        if self.allowed(need, origin):
+        if self.allowed(scope, origin):
             return
         # An image or a frame of another site's page has no Origin, but the browser tells.
         is_foreign = environ.get("HTTP_SEC_FETCH_SITE") in _FOREIGN

@@ -1,4 +1,4 @@
-"""Intake: the body of a request, which may be compressed, into page views and rejected messages."""
+"""The payload of a request: its body, decompressed and parsed into page views and rejections."""
 
 import re
 import zlib
@@ -19,7 +19,7 @@ from behavstats.model.line_block import BYTE_ORDER_MARK, MAX_LINE_BYTES
 from behavstats.model.page_view import PageView, Rejection
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
-MAX_INFLATED_BYTES = 16 * 1024 * 1024
+MAX_DECOMPRESSED_BYTES = 16 * 1024 * 1024
 MAX_MESSAGES = 2_500
 
 _MANY_COMMAS = 250_000  # what has fewer is decoded into so few objects that they may be counted
@@ -89,7 +89,7 @@ class Reason(NamedTuple):
     field: str | None
 
 
-class Intake(NamedTuple):
+class Payload(NamedTuple):
     """What a request brings; `non_page_messages` counts messages of other kinds, by kind.
 
     `reason` is that of the first message, where none is good.
@@ -125,10 +125,10 @@ _marks_decoder = msgspec.json.Decoder(
 
 def text_of(body: bytes) -> bytes:
     """Return the text that a body holds: decompressed, and without a byte-order mark."""
-    return inflated(body).removeprefix(BYTE_ORDER_MARK)
+    return decompress(body).removeprefix(BYTE_ORDER_MARK)
 
 
-def inflated(body: bytes) -> bytes:
+def decompress(body: bytes) -> bytes:
     """Return a body, decompressed if it is gzip, whatever its headers say.
 
     Raises TooLarge as soon as there is more than 16 MiB, and InvalidInput (`invalid_gzip`) if it is
@@ -145,10 +145,10 @@ def inflated(body: bytes) -> bytes:
                 piece = body[at : at + _PIECE]
                 if not piece:
                     raise InvalidInput("invalid_gzip", "the gzip data is cut off")
-                parts.append(member.decompress(piece, MAX_INFLATED_BYTES + 1 - length))
+                parts.append(member.decompress(piece, MAX_DECOMPRESSED_BYTES + 1 - length))
                 length += len(parts[-1])
-                if length > MAX_INFLATED_BYTES:
-                    raise TooLarge("body", MAX_INFLATED_BYTES)
+                if length > MAX_DECOMPRESSED_BYTES:
+                    raise TooLarge("body", MAX_DECOMPRESSED_BYTES)
                 at += len(piece) - len(member.unused_data)
     except zlib.error as error:
         raise InvalidInput("invalid_gzip", f"the gzip data is damaged: {error}") from None
@@ -244,12 +244,12 @@ def _text(value: Raw) -> str | None:
         return None
 
 
-def take_in(
+def parse_payload(
     source: str,
     messages: Sequence[Raw | bytes],
     arrival: Arrival,
     numbers: Sequence[int] | None = None,
-) -> Intake:
+) -> Payload:
     """Decode messages, each for itself; a bad one becomes a rejected line of the source.
 
     `numbers` are those of their lines, where they do not simply follow each other from 1.
@@ -273,7 +273,7 @@ def take_in(
                 views.append(event)
             else:
                 others[event.kind] += 1
-    return Intake(
+    return Payload(
         views,
         rejections,
         others,

@@ -1,4 +1,4 @@
-"""The query of a request: parsed once, and checked against what its operation knows."""
+"""The query of a request: parsed once, and checked against what its route knows."""
 
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches

@@ -1,4 +1,4 @@
-"""The contract of the HTTP interface: every operation, in one table.
+"""The contract of the HTTP interface: every route, in one table.
 
 The application takes its routes and rights from it, the metrics their labels, `openapi` the
 document.
@@ -14,7 +14,7 @@ from msgspec import UNSET, Meta, UnsetType
 from behavstats.decode.wire import INSTANT, KINDS, PAGES, USER_ID, Message, WireEvent
 from behavstats.errors import BehavstatsError, NothingThere, UnknownUser
 from behavstats.model.profile import MAX_DAYS, Profile
-from behavstats.server.auth import KEY_IN_QUERY, Need
+from behavstats.server.auth import KEY_IN_QUERY, Scope
 from behavstats.server.payload import Batch
 from behavstats.server.swagger_ui import TYPES
 
@@ -98,7 +98,7 @@ class Parameter(NamedTuple):
 
 
 class Tag(NamedTuple):
-    """A heading over operations."""
+    """A heading over routes."""
 
     name: str
     words: str
@@ -113,7 +113,7 @@ TAGS = (PROFILES, SENDING, RUNNING, CONTRACT, ALIASES)
 """All of them, in the order in which a reader wants them."""
 
 
-class Operation(NamedTuple):
+class Route(NamedTuple):
     """One method of one path; types of what it takes and gives, or the media types of a text.
 
     `answer` names the application's method for it. `kind` is what comes this way, as in `Arrival`.
@@ -126,7 +126,7 @@ class Operation(NamedTuple):
     answer: str
     summary: str
     tag: Tag
-    need: Need = Need.NOTHING
+    scope: Scope = Scope.NOTHING
     takes: tuple[Any, ...] = ()
     gives: Any = Done
     parameters: tuple[Parameter, ...] = ()
@@ -139,7 +139,7 @@ class Operation(NamedTuple):
     def in_query(self) -> tuple[str, ...]:
         """The names of what may stand in the query; the key, wherever one is needed."""
         names = (parameter.name for parameter in self.parameters if parameter.where == "query")
-        return (*names, *((KEY_IN_QUERY,) if self.need else ()))
+        return (*names, *((KEY_IN_QUERY,) if self.scope else ()))
 
 
 _USER_ID = Parameter(
@@ -170,64 +170,64 @@ _KEY = Parameter("key", "path", str, "A write key.", "a-write-key-of-16-or-more"
 _UNKNOWN = UnknownUser(_USER_ID.example)
 
 
-def _intake() -> Iterator[Operation]:
+def _intake() -> Iterator[Route]:
     for kind in KINDS:
         is_page = kind in PAGES
         summary = "Send a page view" if is_page else f"Send a message that is counted: {kind}"
         takes = (WireEvent, Message) if is_page else (dict[str, Any],)
-        sending = partial(Operation, need=Need.SENDING, takes=takes, kind=kind)
+        sending = partial(Route, scope=Scope.SENDING, takes=takes, kind=kind)
         for path, tag in ((f"/v1/{kind}", SENDING), (f"/v1/{kind[0]}", ALIASES)):
             yield sending("POST", path, "post_message", summary, tag)
         if kind == PAGES[0]:
             yield from _batches()
 
 
-def _batches() -> Iterator[Operation]:
-    sending = partial(Operation, need=Need.SENDING, takes=(Batch,), gives=Counted)
+def _batches() -> Iterator[Route]:
+    sending = partial(Route, scope=Scope.SENDING, takes=(Batch,), gives=Counted)
     summary = "Send a batch of messages"
     yield sending("POST", "/v1/batch", "post_batch", summary, SENDING)
     for path in ("/v1/b", "/v1/import", "/beacon/v1/batch"):
         yield sending("POST", path, "post_batch", summary, ALIASES)
 
 
-OPERATIONS = (
-    Operation(
+ROUTES = (
+    Route(
         "GET",
         "/v1/user/{user_id}",
         "get_user",
         "Read a user's profile",
         PROFILES,
-        Need.EVERYTHING,
+        Scope.EVERYTHING,
         gives=Profile,
         parameters=(_USER_ID, *_WINDOW),
         absent=_UNKNOWN,
     ),
-    Operation(
+    Route(
         "DELETE",
         "/v1/user/{user_id}",
         "delete_user",
         "Erase a user: the page views, and all that is derived from them",
         PROFILES,
-        Need.EVERYTHING,
+        Scope.EVERYTHING,
         gives=Erased,
         parameters=(_USER_ID,),
         is_slow=True,
         absent=_UNKNOWN,
     ),
     *_intake(),
-    Operation(
+    Route(
         "GET",
         "/v1/projects/{key}/settings",
         "get_project",
         "What Segment's client for browsers asks before it sends",
         SENDING,
-        Need.SENDING,
+        Scope.SENDING,
         gives=Project,
         is_stored=False,
         parameters=(_KEY,),
     ),
-    Operation("GET", "/healthz", "get_health", "Whether the store can be read", RUNNING),
-    Operation(
+    Route("GET", "/healthz", "get_health", "Whether the store can be read", RUNNING),
+    Route(
         "GET",
         "/readyz",
         "get_readiness",
@@ -235,18 +235,18 @@ OPERATIONS = (
         RUNNING,
         is_slow=True,
     ),
-    Operation(
+    Route(
         "GET",
         "/metrics",
         "get_metrics",
         "Counts, bytes and seconds, for Prometheus",
         RUNNING,
-        Need.EVERYTHING,
+        Scope.EVERYTHING,
         gives="text/plain",
         is_slow=True,
         is_stored=False,
     ),
-    Operation(
+    Route(
         "GET",
         "/openapi.json",
         "get_openapi",
@@ -255,7 +255,7 @@ OPERATIONS = (
         gives=Mapping[str, Any],
         is_stored=False,
     ),
-    Operation(
+    Route(
         "GET",
         "/docs",
         "get_docs",
@@ -264,7 +264,7 @@ OPERATIONS = (
         gives="text/html",
         is_stored=False,
     ),
-    Operation(
+    Route(
         "GET",
         "/docs/{file}",
         "get_docs_file",
@@ -278,7 +278,7 @@ OPERATIONS = (
 )
 """All of them."""
 
-_SLOW = [op for op in OPERATIONS if op.is_slow]
+_SLOW = [op for op in ROUTES if op.is_slow]
 _BEGINNINGS = {
     method: tuple(op.path.partition("{")[0] for op in _SLOW if op.method == method)
     for method in {op.method for op in _SLOW}

@@ -15,8 +15,14 @@ from behavstats.decode.wire import KINDS
 from behavstats.errors import InvalidInput
 from behavstats.model.page_view import PageView, check_name, check_user_id
 from behavstats.model.timestamps import HOUR, parse_instant
-from behavstats.server.auth import given_key
-from behavstats.server.payload import MAX_BODY_BYTES, inflated, open_batch, open_envelope, take_in
+from behavstats.server.auth import credential
+from behavstats.server.payload import (
+    MAX_BODY_BYTES,
+    decompress,
+    open_batch,
+    open_envelope,
+    parse_payload,
+)
 
 NOW = parse_instant("2026-11-15T12:00:00Z")
 MIB = 1024 * 1024
@@ -104,7 +110,7 @@ def test_of_many_messages_each_is_taken_or_rejected_for_itself(plain, messages, 
     """
     arrival = arrival or Arrival(NOW)
     messages = [_as_json(_PLAIN | {"name": f"/{n}"}) for n in range(plain)] + messages
-    intake = take_in("POST /v1/batch", messages, arrival)
+    intake = parse_payload("POST /v1/batch", messages, arrival)
     taken = len(intake.views) + intake.non_page_messages.total()
     assert taken + len(intake.rejections) == len(messages)
     assert (intake.reason is not None) == bool(messages and not taken)
@@ -131,7 +137,7 @@ def test_a_body_is_a_batch_or_wrong(body):
     if isinstance(batch, InvalidInput):
         assert batch.code in {"invalid_batch", "too_deep", "invalid_json", "invalid_utf8"}
     else:
-        intake = take_in("POST /v1/batch", batch.batch, Arrival(NOW))
+        intake = parse_payload("POST /v1/batch", batch.batch, Arrival(NOW))
         others = intake.non_page_messages.total()
         assert len(batch.batch) == len(intake.views) + others + len(intake.rejections)
 
@@ -147,7 +153,7 @@ _GZIPPED = st.lists(st.binary(max_size=200), min_size=1, max_size=3).map(
 @example(gzip.compress(b"x") + b"\x1f\x8b")
 def test_a_body_is_decompressed_or_wrong(body):
     """Whatever only begins as gzip does; what does not is as it was."""
-    text = outcome(inflated, body)
+    text = outcome(decompress, body)
     if isinstance(text, InvalidInput):
         assert body.startswith(b"\x1f\x8b")
         assert text.code == "invalid_gzip"
@@ -160,18 +166,18 @@ def test_a_damaged_body_is_found_to_be_damaged(body, at, byte):
     """By the checksum, at least: no byte of it may change what is inside."""
     damaged = _one_byte_wrong(body, at % len(body), byte)
     assume(damaged.startswith(b"\x1f\x8b"))
-    text = outcome(inflated, damaged)
+    text = outcome(decompress, damaged)
     if isinstance(text, InvalidInput):
         assert text.code == "invalid_gzip"
     else:
-        assert text == inflated(body)
+        assert text == decompress(body)
 
 
 def test_many_tiny_files_take_no_longer_than_one():
     """Each is looked at, but the rest is not copied for each of them: that would take a minute."""
     tiny = gzip.compress(b"")
     begin = time.process_time()
-    assert inflated(tiny * (MAX_BODY_BYTES // len(tiny))) == b""
+    assert decompress(tiny * (MAX_BODY_BYTES // len(tiny))) == b""
     assert time.process_time() - begin < 10
 
 
@@ -189,7 +195,7 @@ def test_a_key_is_given_or_not_whatever_stands_in_its_place(authorization, heade
     environ = {"HTTP_AUTHORIZATION": authorization}
     if header is not None:
         environ["HTTP_X_WRITE_KEY"] = header
-    key = given_key(environ, {} if query is None else {"writeKey": query})
+    key = credential(environ, {} if query is None else {"writeKey": query})
     assert key is None or (isinstance(key, str) and key != "")
     if header or query:
         assert key is not None

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from behavstats.server.routes import OPERATIONS
+from behavstats.server.routes import ROUTES
 from tests.decode.test_decoders import BODIES
 from tests.support.keyed import SECRET_KEY, bearer, running
 
-_PATHS = st.sampled_from([operation.path.encode() for operation in OPERATIONS])
+_PATHS = st.sampled_from([route.path.encode() for route in ROUTES])
 _NAMES = st.sampled_from(
     (b"Authorization", b"X-Write-Key", b"Origin", b"Host", b"Content-Type", b"Content-Encoding")
 ) | st.sampled_from((b"Access-Control-Request-Headers", b"X-Forwarded-Proto", b"Cookie", b"Accept"))

@@ -9,7 +9,7 @@ from behavstats.decode.segment import Arrival
 from behavstats.ingest.pipeline import ingest
 from behavstats.model.page_view import PageView
 from behavstats.model.timestamps import HOUR, MINUTE, format_instant
-from behavstats.server.payload import open_batch, take_in
+from behavstats.server.payload import open_batch, parse_payload
 from behavstats.store import Store
 from tests.store.sqlite.conftest import export
 from tests.support.followed import drain
@@ -57,9 +57,9 @@ class Routes:
         drain(self.store, self._folder / "followed")
 
     def _take(self, messages):
-        intake = take_in("/v1/batch", messages, Arrival(self.now))
-        assert not intake.rejections
-        self.store.add(intake.views)
+        payload = parse_payload("/v1/batch", messages, Arrival(self.now))
+        assert not payload.rejections
+        self.store.add(payload.views)
 
     def _file(self, folder, numbers):
         self._files += 1

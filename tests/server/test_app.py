@@ -12,7 +12,7 @@ from behavstats.model.timestamps import format_instant
 from behavstats.server.admission import Admission
 from behavstats.server.app import make_app
 from behavstats.server.auth import Keys
-from behavstats.server.handlers import Answers
+from behavstats.server.handlers import Handlers
 from behavstats.server.metrics import Metrics
 from behavstats.server.origins import Origins
 from tests.conftest import user_path
@@ -274,7 +274,7 @@ def call(app, method, path):
 
 def app_on(store, clock=system_clock):
     """The application on a store, for whoever asks."""
-    answers = Answers(store, Keys(), Metrics(store, clock), lambda: None, clock)
+    answers = Handlers(store, Keys(), Metrics(store, clock), lambda: None, clock)
     origins = Origins(None, Keys())
     return make_app(answers, Admission(Keys(), origins), origins)
 

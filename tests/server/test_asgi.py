@@ -10,16 +10,16 @@ import pytest
 from behavstats.errors import Overloaded, StoreBusy
 from behavstats.model.page_view import PageView
 from behavstats.server import asgi
-from behavstats.server.asgi import FAILED, INTAKE, Gateway
-from behavstats.server.payload import Intake
+from behavstats.server.asgi import FAILED, INTAKE, AsgiAdapter
+from behavstats.server.payload import Payload
 
 
 class Notes:
     """What a gateway told."""
 
     def __init__(self):
-        self.intakes, self.answers = [], []
-        self.took_in, self.answered = self.intakes.append, self.answers.append
+        self.payloads, self.answers = [], []
+        self.took_in, self.answered = self.payloads.append, self.answers.append
 
 
 async def stored(_intake):
@@ -60,7 +60,7 @@ def ask(app, method="GET", path=b"/", body=(b"",), query=b"", headers=(), ends=T
 
     notes, add = settings.get("notes") or Notes(), settings.get("add") or stored
     asked = scope(method, path, query, headers)
-    asyncio.run(Gateway(app, add, is_slow, notes)(asked, receive, send))
+    asyncio.run(AsgiAdapter(app, add, is_slow, notes)(asked, receive, send))
     if not sent:
         return None
     start, content = sent
@@ -109,7 +109,7 @@ def test_a_body_that_is_large_or_may_become_so_is_looked_at_beside_the_loop(app,
     assert ask(app, "POST", body=[body])[1][b"x-thread"] != b"MainThread"
 
 
-INTAKE_OF_ALL = Intake([PageView("u", 0, "/")], [], Counter(track=2))
+INTAKE_OF_ALL = Payload([PageView("u", 0, "/")], [], Counter(track=2))
 
 
 @pytest.fixture
@@ -133,24 +133,24 @@ def test_an_answer_waits_until_it_is_true(storing):
     """What the application leaves is durable when the answer is sent; and that is told."""
     done = []
 
-    async def add(intake):
-        assert intake is INTAKE_OF_ALL
+    async def add(payload):
+        assert payload is INTAKE_OF_ALL
         await asyncio.sleep(0.05)
         done.append(True)
 
     notes = Notes()
     assert ask(storing, "POST", add=add, notes=notes)[2] == b"stored"
     assert done == [True]
-    assert notes.intakes == [INTAKE_OF_ALL]
+    assert notes.payloads == [INTAKE_OF_ALL]
 
 
 def test_what_is_only_counted_waits_for_nothing(storing, monkeypatch):
     """Nothing of it is to be durable."""
-    counted = Intake([], [], Counter(track=2))
+    counted = Payload([], [], Counter(track=2))
     monkeypatch.setattr("tests.server.test_asgi.INTAKE_OF_ALL", counted)
     notes = Notes()
     assert ask(storing, "POST", add=None, notes=notes)[2] == b"stored"
-    assert notes.intakes == [counted]
+    assert notes.payloads == [counted]
 
 
 @pytest.mark.parametrize("at_once", [True, False])
@@ -166,7 +166,7 @@ def test_what_fails_after_all_is_answered_by_the_application(storing, at_once):
     notes = Notes()
     answer = ask(storing, "POST", add=refuse if at_once else fail, notes=notes)
     assert answer[::2] == (503, b"too much" if at_once else b"busy")
-    assert notes.intakes == []
+    assert notes.payloads == []
 
 
 @pytest.mark.parametrize("body", [[], [b'{"user_id": ']])
@@ -175,7 +175,7 @@ def test_a_request_that_was_not_sent_to_its_end_is_no_request(storing, body):
     notes = Notes()
     answer = ask(storing, "POST", body=body, ends=False, notes=notes)
     assert answer[2] == b"the request was not sent to its end"
-    assert notes.intakes == []
+    assert notes.payloads == []
 
 
 def test_each_answer_has_a_number_of_its_own_that_is_told_with_the_route(app):
@@ -195,7 +195,7 @@ def test_a_client_that_does_not_send_its_body_in_time_is_told(storing, monkeypat
     monkeypatch.setattr(asgi, "_SECONDS_TO_SEND", 0.05)
 
     async def send_slowly():
-        served = Gateway(storing, stored, lambda *_: False, Notes())
+        served = AsgiAdapter(storing, stored, lambda *_: False, Notes())
         sent = []
 
         async def receive():
@@ -221,7 +221,7 @@ def test_requests_over_the_limits_are_refused_and_all_that_was_held_is_let_go(
     monkeypatch.setattr(asgi, "_SMALL", 0)
 
     async def send_five():
-        served = Gateway(storing, stored, lambda *_: False, Notes())
+        served = AsgiAdapter(storing, stored, lambda *_: False, Notes())
         statuses, may_end, waiting = [], asyncio.Event(), asyncio.Semaphore(0)
 
         async def one():

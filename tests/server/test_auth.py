@@ -8,7 +8,7 @@ import pytest
 
 from behavstats.errors import AccessDenied, NotAuthenticated
 from behavstats.server import auth as access
-from behavstats.server.auth import Keys, Need, given_key
+from behavstats.server.auth import Keys, Scope, credential
 from tests.conftest import user_path
 from tests.support.keyed import (
     SECRET_KEY,
@@ -20,13 +20,13 @@ from tests.support.keyed import (
     bearer,
     body_of,
     named,
-    operations,
     page_view,
     path_of,
+    routes,
     running,
 )
 
-OPEN, SENDING, EVERYTHING = operations(0), operations(1), operations(2)
+OPEN, SENDING, EVERYTHING = routes(0), routes(1), routes(2)
 
 
 @pytest.fixture(scope="module")
@@ -38,24 +38,24 @@ def server(tmp_path_factory):
 
 def test_every_operation_needs_something_that_is_said_here():
     """Nothing: what tells of no user. To send, a write key will do. All the rest is secret."""
-    assert [operation.path for operation in OPEN] == [
+    assert [route.path for route in OPEN] == [
         "/healthz",
         "/readyz",
         "/openapi.json",
         "/docs",
         "/docs/{file}",
     ]
-    assert [named(operation) for operation in EVERYTHING] == [
+    assert [named(route) for route in EVERYTHING] == [
         "GET /v1/user/{user_id}",
         "DELETE /v1/user/{user_id}",
         "GET /metrics",
     ]
-    assert all(operation.method == "POST" for operation in SENDING if operation.takes)
-    assert len(OPEN + SENDING + EVERYTHING) == len(operations())
+    assert all(route.method == "POST" for route in SENDING if route.takes)
+    assert len(OPEN + SENDING + EVERYTHING) == len(routes())
 
 
-@pytest.mark.parametrize("operation", operations(), ids=named)
-def test_each_operation_is_open_to_those_keys_that_give_the_right(server, operation):
+@pytest.mark.parametrize("route", routes(), ids=named)
+def test_each_operation_is_open_to_those_keys_that_give_the_right(server, route):
     """401 without a key or with one that is not known, 403 with one of the wrong kind."""
     assert server.send("u", **bearer(SECRET_KEY)) == 200
     statuses = {}
@@ -65,7 +65,7 @@ def test_each_operation_is_open_to_those_keys_that_give_the_right(server, operat
         ("write", bearer(WRITE_KEY)),
         ("secret", bearer(SECRET_KEY)),
     ):
-        status, answer_headers, answer = server.ask(operation, **headers)
+        status, answer_headers, answer = server.ask(route, **headers)
         statuses[name] = status
         assert ("WWW-Authenticate" in answer_headers) == (status == 401)
         if status == 401:
@@ -73,20 +73,20 @@ def test_each_operation_is_open_to_those_keys_that_give_the_right(server, operat
     assert (
         list(statuses.values())
         == {
-            Need.NOTHING: [200, 200, 200, 200],
-            Need.SENDING: [401, 401, 200, 200],
-            Need.EVERYTHING: [401, 401, 403, 200],
-        }[operation.need]
+            Scope.NOTHING: [200, 200, 200, 200],
+            Scope.SENDING: [401, 401, 200, 200],
+            Scope.EVERYTHING: [401, 401, 403, 200],
+        }[route.scope]
     )
 
 
-@pytest.mark.parametrize("operation", operations(1, 2), ids=named)
-def test_a_method_that_is_near_opens_no_more(server, operation):
+@pytest.mark.parametrize("route", routes(1, 2), ids=named)
+def test_a_method_that_is_near_opens_no_more(server, route):
     """HEAD is a GET, and answers as it would; no other method is there at all."""
-    path, body = path_of(operation), body_of(operation)
+    path, body = path_of(route), body_of(route)
     status = server.request("HEAD", path, None, bearer(WRITE_KEY))[0]
-    assert status == {"GET": 403 if operation in EVERYTHING else 200}.get(operation.method, status)
-    if operation.method != "GET" and "{user_id}" not in path:
+    assert status == {"GET": 403 if route in EVERYTHING else 200}.get(route.method, status)
+    if route.method != "GET" and "{user_id}" not in path:
         assert server.request("HEAD", path)[0] in {401, 403, 405}
     for method in ("PUT", "PATCH", "TRACE", "PROPFIND"):
         assert server.request(method, path, body)[0] == 405
@@ -95,27 +95,27 @@ def test_a_method_that_is_near_opens_no_more(server, operation):
 def test_without_any_keys_every_operation_is_open_to_this_machine(tmp_path):
     """Every key is as good as none."""
     with running(tmp_path, keys={}) as server:
-        for operation in operations():
+        for route in routes():
             for headers in ({}, bearer(WRONG_KEY), basic("x")):
                 assert server.send("u") == 200
-                assert server.ask(operation, **headers)[0] == 200, named(operation)
+                assert server.ask(route, **headers)[0] == 200, named(route)
 
 
-@pytest.mark.parametrize("operation", SENDING, ids=named)
-def test_a_key_may_be_given_in_each_of_the_ways(server, operation):
+@pytest.mark.parametrize("route", SENDING, ids=named)
+def test_a_key_may_be_given_in_each_of_the_ways(server, route):
     """In the body where there is one, of a batch as of a single message."""
     for way, give in WAYS.items():
         answers = []
         for key in (WRITE_KEY, SECRET_KEY, WRONG_KEY):
             headers, query, more = give(key)
-            path, body = path_of(operation) + query, body_of(operation, **more)
-            answers.append(server.request(operation.method, path, body, headers)[0])
-        in_no_body = way == "body" and not operation.takes
+            path, body = path_of(route) + query, body_of(route, **more)
+            answers.append(server.request(route.method, path, body, headers)[0])
+        in_no_body = way == "body" and not route.takes
         assert answers == ([401, 401, 401] if in_no_body else [200, 200, 401]), way
 
 
-@pytest.mark.parametrize("operation", EVERYTHING, ids=named)
-def test_a_secret_key_may_be_given_in_each_of_the_ways_but_the_body(server, operation):
+@pytest.mark.parametrize("route", EVERYTHING, ids=named)
+def test_a_secret_key_may_be_given_in_each_of_the_ways_but_the_body(server, route):
     """What reads or erases takes no body, and looks at none."""
     server.send("u", **bearer(SECRET_KEY))
     for way, give in WAYS.items():
@@ -123,19 +123,19 @@ def test_a_secret_key_may_be_given_in_each_of_the_ways_but_the_body(server, oper
         for key in (WRITE_KEY, WRONG_KEY, SECRET_KEY):
             headers, query, more = give(key)
             body = json.dumps(more).encode() if more else None
-            path = path_of(operation) + query
-            answers.append(server.request(operation.method, path, body, headers)[0])
+            path = path_of(route) + query
+            answers.append(server.request(route.method, path, body, headers)[0])
             server.send("u", **bearer(SECRET_KEY))
         assert answers == ([401, 401, 401] if way == "body" else [403, 401, 200]), way
 
 
 def test_what_clients_add_to_the_query_of_what_they_send_is_passed_over(server):
     """It is theirs; where something is read or erased, it would be a mistake."""
-    for operation in SENDING:
-        path = f"{path_of(operation)}?writeKey={WRITE_KEY}&utm_source=x&utm_source=y"
-        assert server.request(operation.method, path, body_of(operation))[0] == 200
-    for operation in OPEN:
-        status, _, answer = server.request(operation.method, path_of(operation) + "?x=1")
+    for route in SENDING:
+        path = f"{path_of(route)}?writeKey={WRITE_KEY}&utm_source=x&utm_source=y"
+        assert server.request(route.method, path, body_of(route))[0] == 200
+    for route in OPEN:
+        status, _, answer = server.request(route.method, path_of(route) + "?x=1")
         assert (status, answer["code"]) == (400, "unknown_parameter")
 
 
@@ -256,15 +256,15 @@ def test_no_key_is_in_any_line_of_the_log_nor_in_an_error(tmp_path):
     """Wherever it was given, known or not, and whatever came of the request."""
     given = (WRITE_KEY, SECRET_KEY, WRONG_KEY)
     with running(tmp_path) as server:
-        for operation in {operation.answer: operation for operation in operations()}.values():
+        for route in {route.answer: route for route in routes()}.values():
             for key in given:
                 for way in WAYS.values():
                     headers, query, more = way(key)
-                    path = path_of(operation) + query
-                    body = body_of(operation, **more)
-                    answer = server.request(operation.method, path, body, headers)[2]
+                    path = path_of(route) + query
+                    body = body_of(route, **more)
+                    answer = server.request(route.method, path, body, headers)[2]
                     assert not any(known in str(answer) for known in given if known != key) or (
-                        operation.answer == "get_project"
+                        route.answer == "get_project"
                     )
                     if isinstance(answer, dict) and not answer.get("success", True):
                         assert not any(known in str(answer) for known in given)
@@ -291,10 +291,10 @@ def test_a_key_is_compared_with_each_that_is_known_and_in_constant_time(monkeypa
     for key in (*write, *secret, WRONG_KEY, "", "x" * 100_000):
         compared.clear()
         if key in write + secret:
-            keys.check(Need.SENDING, key)
+            keys.check(Scope.SENDING, key)
         else:
             with pytest.raises(NotAuthenticated):
-                keys.check(Need.SENDING, key)
+                keys.check(Scope.SENDING, key)
         assert len(compared) == 5
         assert {len(digest) for two in compared for digest in two} == {32}
 
@@ -303,13 +303,13 @@ def test_keys_say_what_they_lack():
     """No key, one that is not known, and one of the wrong kind are three things."""
     keys = Keys([WRITE_KEY], [SECRET_KEY])
     with pytest.raises(NotAuthenticated, match="a key is needed"):
-        keys.check(Need.SENDING, None)
+        keys.check(Scope.SENDING, None)
     with pytest.raises(NotAuthenticated, match="not known"):
-        keys.check(Need.EVERYTHING, WRONG_KEY)
+        keys.check(Scope.EVERYTHING, WRONG_KEY)
     with pytest.raises(AccessDenied, match="secret key") as denied:
-        keys.check(Need.EVERYTHING, WRITE_KEY)
+        keys.check(Scope.EVERYTHING, WRITE_KEY)
     assert not isinstance(denied.value, NotAuthenticated)
-    keys.check(Need.NOTHING, None)
+    keys.check(Scope.NOTHING, None)
 
 
 ODD_KEYS = ["schlüssel-über-alles", "ключ-от-всех-дверей", "鍵" * 16, "a/b+c==:d:e, and so on"]
@@ -324,7 +324,7 @@ def test_a_key_may_be_of_any_characters(key):
         {"HTTP_AUTHORIZATION": basic(key)["Authorization"]},
         {"HTTP_X_WRITE_KEY": shown},
     ):
-        assert given_key(environ, {}) == key
+        assert credential(environ, {}) == key
 
 
 def test_a_project_s_settings_are_there_for_a_key_with_a_slash(tmp_path):

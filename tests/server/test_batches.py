@@ -169,7 +169,7 @@ def test_4_mebibytes_are_taken_as_sent_and_16_as_inflated_and_not_one_byte_more(
     """The client hears why."""
     for body, user in (
         (padded("as sent", 4 * MIB), "as sent"),
-        (gzip.compress(padded("inflated", 16 * MIB), 1), "inflated"),
+        (gzip.compress(padded("decompress", 16 * MIB), 1), "decompress"),
     ):
         assert server.request("POST", "/v1/batch", body)[2] == counted(1)
         assert views_of(server, user) == 1

@@ -9,13 +9,13 @@ import pytest
 from behavstats.errors import Overloaded, StoreBusy, StoreUnavailable
 from behavstats.model.page_view import PageView, Rejection
 from behavstats.server.group_commit import GroupCommit
-from behavstats.server.payload import Intake
+from behavstats.server.payload import Payload
 
 VIEWS = [PageView("u", number, "/") for number in range(20)]
 
 
-def intake(views, size=100, rejections=()):
-    return Intake(views, [*rejections], Counter(), size=size)
+def payload(views, size=100, rejections=()):
+    return Payload(views, [*rejections], Counter(), size=size)
 
 
 def rejected(count, size):
@@ -33,7 +33,7 @@ def test_page_views_that_arrive_during_a_commit_share_the_next():
 
     async def send():
         group = GroupCommit(commit)
-        durable = [group.add(intake([view])) for view in VIEWS]
+        durable = [group.add(payload([view])) for view in VIEWS]
         all_have_arrived.set()
         await asyncio.gather(*durable)
 
@@ -45,7 +45,7 @@ def test_nobody_is_answered_before_the_commit_is_done(store):
     """What was waited for is in the store."""
 
     async def send_one(group, view):
-        await group.add(intake([view]))
+        await group.add(payload([view]))
         assert view in [found for views in store.page_views("u") for found in views]
 
     async def send():
@@ -70,11 +70,11 @@ def test_an_error_is_raised_to_each_who_waits_and_the_next_is_tried_anew(errors)
 
     async def send():
         group = GroupCommit(commit)
-        first, *others = [group.add(intake([view])) for view in VIEWS]
+        first, *others = [group.add(payload([view])) for view in VIEWS]
         for durable in (first, *others):
             with pytest.raises(type(errors[0])):
                 await durable
-        await group.add(intake(VIEWS))
+        await group.add(payload(VIEWS))
 
     asyncio.run(send())
 
@@ -85,7 +85,7 @@ def test_who_has_gone_keeps_nobody_else_from_being_answered():
 
     async def send():
         group = GroupCommit(lambda views, _rejections: committed.extend(views) or 0)
-        gone, stays = group.add(intake(VIEWS[:1])), group.add(intake(VIEWS[1:]))
+        gone, stays = group.add(payload(VIEWS[:1])), group.add(payload(VIEWS[1:]))
         gone.cancel()
         await stays
 
@@ -102,8 +102,8 @@ def test_a_thread_that_cannot_be_started_is_an_error_for_one_and_not_for_ever(mo
         with monkeypatch.context() as patched:
             patched.setattr(type(loop), "run_in_executor", refuse)
             with pytest.raises(RuntimeError):
-                group.add(intake(VIEWS[:1]))
-        await asyncio.wait_for(group.add(intake(VIEWS[1:])), 60)
+                group.add(payload(VIEWS[:1]))
+        await asyncio.wait_for(group.add(payload(VIEWS[1:])), 60)
 
     def refuse(*_):
         raise RuntimeError("can't start new thread")
@@ -121,14 +121,14 @@ def test_where_too_much_waits_no_more_is_taken():
 
     async def send():
         group = GroupCommit(commit)
-        waiting = [group.add(intake(VIEWS, size=20 * 1024 * 1024)) for _ in range(2)]
+        waiting = [group.add(payload(VIEWS, size=20 * 1024 * 1024)) for _ in range(2)]
         with pytest.raises(Overloaded):
-            group.add(intake(VIEWS))
+            group.add(payload(VIEWS))
         with pytest.raises(Overloaded):
             group.check_room()
         may_go_on.set()
         await asyncio.gather(*waiting)
-        await group.add(intake(VIEWS))
+        await group.add(payload(VIEWS))
         assert group.waiting_bytes == 0
 
     asyncio.run(send())
@@ -140,7 +140,7 @@ def test_who_watches_is_told_of_each_commit():
 
     async def send():
         group = GroupCommit(lambda _views, _rejections: 3, lambda *what: told.append(what))
-        await group.add(intake(VIEWS))
+        await group.add(payload(VIEWS))
 
     asyncio.run(send())
     ((views, added, seconds),) = told
@@ -160,8 +160,8 @@ def test_many_rejected_lines_are_committed_in_parts_between_which_others_have_th
 
     async def send():
         group = GroupCommit(commit)
-        long = group.add(intake(VIEWS, rejections=rejected(5, 250_000)))
-        other = group.add(intake(VIEWS[:1], rejections=rejected(1, 10)))
+        long = group.add(payload(VIEWS, rejections=rejected(5, 250_000)))
+        other = group.add(payload(VIEWS[:1], rejections=rejected(1, 10)))
         all_have_arrived.set()
         await other
         assert not long.done()
@@ -185,8 +185,8 @@ def test_what_fails_is_not_tried_further():
     async def send():
         group = GroupCommit(commit)
         with pytest.raises(StoreUnavailable):
-            await group.add(intake(VIEWS, rejections=rejected(9, 250_000)))
-        await group.add(intake(VIEWS, rejections=rejected(3, 250_000)))
+            await group.add(payload(VIEWS, rejections=rejected(9, 250_000)))
+        await group.add(payload(VIEWS, rejections=rejected(3, 250_000)))
         assert group.waiting_bytes == 0
 
     asyncio.run(send())
@@ -205,7 +205,7 @@ def test_a_transaction_takes_rejected_lines_of_few_requests_at_once():
 
     async def send():
         group = GroupCommit(commit)
-        durable = [group.add(intake([], rejections=rejected(1, 300_000))) for _ in range(4)]
+        durable = [group.add(payload([], rejections=rejected(1, 300_000))) for _ in range(4)]
         all_have_arrived.set()
         await asyncio.gather(*durable)
 

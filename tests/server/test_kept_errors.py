@@ -15,13 +15,13 @@ from behavstats.errors import InvalidInput, StoreBusy, StoreUnavailable, detache
 from behavstats.ingest.pipeline import ingest
 from behavstats.server.admission import Admission
 from behavstats.server.app import make_app
-from behavstats.server.asgi import Gateway
+from behavstats.server.asgi import AsgiAdapter
 from behavstats.server.auth import Keys
 from behavstats.server.group_commit import GroupCommit
-from behavstats.server.handlers import Answers
+from behavstats.server.handlers import Handlers
 from behavstats.server.metrics import Metrics
 from behavstats.server.origins import Origins
-from behavstats.server.payload import take_in
+from behavstats.server.payload import parse_payload
 from behavstats.server.routes import is_slow
 from behavstats.store.sqlite.connection import translated
 from tests.server.test_asgi import Notes, scope
@@ -63,8 +63,8 @@ def test_a_rejected_message_holds_nothing_but_itself():
     """Beside a good one, the error of the bad one was in the frame that its own traceback held."""
     texts = [b'{"type": "track"}', json.dumps(rejected(9)).encode(), b"7"]
     with no_error_left_to_the_collector():
-        intake = take_in("POST /v1/batch", texts, Arrival(NOW))
-    assert len(intake.rejections) == 2
+        payload = parse_payload("POST /v1/batch", texts, Arrival(NOW))
+    assert len(payload.rejections) == 2
 
 
 def test_an_error_of_the_database_is_not_left_in_a_circle(tmp_path):
@@ -109,12 +109,12 @@ def outcome_of(commit, store, body):
 
     async def send_it():
         keys = Keys()
-        answers = Answers(store, keys, Metrics(store, lambda: NOW), lambda: None, lambda: NOW)
+        answers = Handlers(store, keys, Metrics(store, lambda: NOW), lambda: None, lambda: NOW)
         origins = Origins(None, keys)
         admission = Admission(keys, origins)
         app = make_app(answers, admission, origins)
         add = GroupCommit(commit).add
-        gateway = Gateway(app, add, is_slow, Notes(), admission.standing_of)
+        gateway = AsgiAdapter(app, add, is_slow, Notes(), admission.standing_of)
         statuses, parts = [], [body]
 
         async def receive():

@@ -3,7 +3,7 @@
 import pytest
 
 from behavstats.errors import AccessDenied, InvalidInput, NotAuthenticated
-from behavstats.server.auth import Keys, Need
+from behavstats.server.auth import Keys, Scope
 from tests.conftest import user_path
 from tests.support.keyed import KEYS, SECRET_KEY, WRITE_KEY, basic, bearer, running
 
@@ -36,10 +36,10 @@ def test_several_keys_in_a_variable_are_parted_by_blanks_or_commas(tmp_path, bet
 def test_keys_of_one_kind_alone_will_do():
     """With write keys alone nobody may read; with secret keys alone, nobody else may send."""
     with pytest.raises(AccessDenied):
-        Keys([WRITE_KEY]).check(Need.EVERYTHING, WRITE_KEY)
+        Keys([WRITE_KEY]).check(Scope.EVERYTHING, WRITE_KEY)
     with pytest.raises(NotAuthenticated):
-        Keys([], [SECRET_KEY]).check(Need.SENDING, None)
-    Keys([], [SECRET_KEY]).check(Need.SENDING, SECRET_KEY)
+        Keys([], [SECRET_KEY]).check(Scope.SENDING, None)
+    Keys([], [SECRET_KEY]).check(Scope.SENDING, SECRET_KEY)
 
 
 @pytest.mark.parametrize(

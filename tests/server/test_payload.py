@@ -16,13 +16,13 @@ from behavstats.model.page_view import PageView
 from behavstats.model.timestamps import format_instant
 from behavstats.server import payload as module
 from behavstats.server.payload import (
-    MAX_INFLATED_BYTES,
+    MAX_DECOMPRESSED_BYTES,
     MAX_MESSAGES,
-    inflated,
+    decompress,
     open_batch,
     open_envelope,
     open_lines,
-    take_in,
+    parse_payload,
     text_of,
 )
 from tests.support.edge import MIB
@@ -43,7 +43,9 @@ def batch(*messages, **more):
 
 def taken(text):
     opened = open_batch(text)
-    return take_in("POST /v1/batch", opened.batch, Arrival(NOW, clock_behind(NOW, opened.sent)))
+    return parse_payload(
+        "POST /v1/batch", opened.batch, Arrival(NOW, clock_behind(NOW, opened.sent))
+    )
 
 
 def test_both_formats_may_stand_in_one_batch_beside_what_is_not_stored():
@@ -199,7 +201,7 @@ def peak_of(action, *arguments):
         tracemalloc.stop()
 
 
-BODY = MAX_INFLATED_BYTES
+BODY = MAX_DECOMPRESSED_BYTES
 
 
 @pytest.mark.parametrize(
@@ -235,10 +237,10 @@ def test_a_body_of_millions_of_tiny_things_takes_no_more_memory_than_itself(text
 def test_gzip_is_told_by_the_body_itself(compress):
     """In one member or several, also empty ones."""
     text = batch(GOOD)
-    assert inflated(compress(text)) == text
-    assert inflated(compress(text[:9]) + compress(b"") + compress(text[9:])) == text
-    assert inflated(text) == text
-    assert inflated(b"") == b""
+    assert decompress(compress(text)) == text
+    assert decompress(compress(text[:9]) + compress(b"") + compress(text[9:])) == text
+    assert decompress(text) == text
+    assert decompress(b"") == b""
 
 
 PACKED = gzip.compress(batch(GOOD), mtime=0)
@@ -260,18 +262,18 @@ PACKED = gzip.compress(batch(GOOD), mtime=0)
 def test_gzip_that_is_cut_off_or_damaged_is_refused(body):
     """Nothing of it counts, though a part may look whole."""
     with pytest.raises(InvalidInput) as refused:
-        inflated(body)
+        decompress(body)
     assert refused.value.code == "invalid_gzip"
 
 
 def test_16_mebibytes_may_come_out_of_gzip_and_no_more():
     """In one member or in all of them together."""
-    assert len(inflated(gzip.compress(b" " * BODY, 1))) == BODY
+    assert len(decompress(gzip.compress(b" " * BODY, 1))) == BODY
     parts = [gzip.compress(b" " * (BODY // 2), 1)] * 2
-    assert len(inflated(b"".join(parts))) == BODY
+    assert len(decompress(b"".join(parts))) == BODY
     for body in (gzip.compress(b" " * (BODY + 1), 1), b"".join([*parts, gzip.compress(b" ")])):
         with pytest.raises(TooLarge, match="16,777,216 bytes"):
-            inflated(body)
+            decompress(body)
 
 
 def test_a_zip_bomb_takes_no_more_memory_than_what_may_come_out():
@@ -279,7 +281,7 @@ def test_a_zip_bomb_takes_no_more_memory_than_what_may_come_out():
     packer = zlib.compressobj(1, wbits=31)
     bomb = b"".join(packer.compress(b" " * MIB) for _ in range(64)) + packer.flush()
     for body in (bomb, gzip.compress(b" " * (BODY // 2 + 1), 1) * 100):
-        assert peak_of(inflated, body) < 3 * BODY
+        assert peak_of(decompress, body) < 3 * BODY
 
 
 def test_a_message_over_several_lines_is_kept_as_the_one_line_that_ingest_reads():
@@ -307,19 +309,19 @@ def test_whatever_is_sent_is_taken_or_refused(messages, junk, place):
     damaged = text[:place] + junk + text[place + len(junk) :]
     for sent in (text, damaged, gzip.compress(damaged, 1), gzip.compress(text, 1)[:-1] + junk):
         try:
-            result = taken(inflated(sent))
+            result = taken(decompress(sent))
         except InvalidInput as refused:
             assert refused.code  # noqa: PT017
             continue
         assert len(result.views) + result.non_page_messages.total() + len(result.rejections) <= 99
-        take_in("POST /v1/page", [sent], Arrival(NOW))
+        parse_payload("POST /v1/page", [sent], Arrival(NOW))
         open_envelope(sent)
 
 
 def test_the_key_in_a_message_that_is_rejected_is_not_kept_with_it():
     """Clients for browsers put it into each; whoever lists the lines need not see it."""
     text = b'{"type": "page", "writeKey": "a-key-that-may-only-send", "userId": 5}'
-    (rejection,) = take_in("POST /v1/p", [text], Arrival(NOW)).rejections
+    (rejection,) = parse_payload("POST /v1/p", [text], Arrival(NOW)).rejections
     assert rejection.text == b'{"type": "page", "writeKey": "...", "userId": 5}'
     assert rejection.length == len(rejection.text)
 
@@ -344,7 +346,7 @@ def test_the_key_in_a_message_that_is_rejected_is_not_kept_with_it():
 )
 def test_of_a_rejected_message_just_the_keys_are_blanked(text, kept):
     """Wherever they are, and however short: the rest is to be repaired, and sent again."""
-    (rejection,) = take_in("POST /v1/p", [text], Arrival(NOW)).rejections
+    (rejection,) = parse_payload("POST /v1/p", [text], Arrival(NOW)).rejections
     assert rejection.text == kept
 
 

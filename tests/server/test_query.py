@@ -4,7 +4,7 @@ import pytest
 
 from behavstats.errors import InvalidInput
 from behavstats.server.query import check_query, query_of
-from behavstats.server.routes import OPERATIONS
+from behavstats.server.routes import ROUTES
 
 KNOWN = ("days", "as_of", "detail", "writeKey")
 
@@ -79,6 +79,6 @@ def test_a_query_has_a_longest_length():
 
 def test_every_operation_knows_the_key_where_it_needs_one_and_its_own_parameters():
     """By the table of the contract."""
-    for operation in OPERATIONS:
-        own = [parameter.name for parameter in operation.parameters if parameter.where == "query"]
-        assert [*operation.in_query] == own + ["writeKey"] * bool(operation.need)
+    for route in ROUTES:
+        own = [parameter.name for parameter in route.parameters if parameter.where == "query"]
+        assert [*route.in_query] == own + ["writeKey"] * bool(route.scope)
