@@ -79,7 +79,7 @@ def test_no_line_holds_a_page_view_a_user_or_a_key(serve):
         ("DELETE", f"/v1/user/{user}?writeKey={SECRET_KEY}", None),
     ):
         server.request(method, path, sent)
-    busy = serve(*keys, limits=("server.asgi._MOST_REQUESTS=0",))
+    busy = serve(*keys, limits=("server.request_slots._MOST_REQUESTS=0",))
     assert busy.request("POST", "/v1/page" + with_key, body)[0] == 503
     assert (server.stop(), busy.stop()) == (0, 0)
     text = server.stderr + busy.stderr

@@ -5,21 +5,26 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
+from functools import partial
 
 from behavstats.config import Settings, bounds_of
 from behavstats.daemon.jobs import look_after
 from behavstats.daemon.sockets import allow_connections, time_out_readers
+from behavstats.daemon.source_lags import source_lags
 from behavstats.ingest.shared_counts import SharedCounts
 from behavstats.logs import Answered, Log
 from behavstats.server.admission import Admission
-from behavstats.server.app import make_app
+from behavstats.server.app import Application
 from behavstats.server.asgi import AsgiAdapter
 from behavstats.server.auth import Keys
 from behavstats.server.group_commit import GroupCommit
 from behavstats.server.handlers import Handlers
 from behavstats.server.metrics import Metrics
+from behavstats.server.openapi import encoded
 from behavstats.server.origins import Origins
-from behavstats.server.routes import is_slow
+from behavstats.server.request_slots import RequestSlots
+from behavstats.server.routes import ROUTES
 from behavstats.shutdown import end_with_parent
 from behavstats.store import Store
 
@@ -49,26 +54,33 @@ def load(settings: Settings, tally: SharedCounts) -> AsgiAdapter:
     threading.Thread(
         target=look_after, args=(store, settings.clock), name="looking-after", daemon=True
     ).start()
-    metrics = Metrics(store, settings.clock, tally.read)
-    group = GroupCommit(store.add, metrics.committed)
     keys = Keys(settings.write_keys, settings.secret_keys)
     origins = Origins(settings.cors_origins, keys)
-
-    def check_room() -> None:
-        gateway.check_room()
-        group.check_room()
-
-    answers = Handlers(store, keys, metrics, check_room, settings.clock)
-    admission = Admission(keys, origins)
-    app = make_app(answers, admission, origins)
-    observer = _Observer(metrics, log)
-    gateway = AsgiAdapter(app, group.add, is_slow, observer, admission.standing_of)
+    metrics = Metrics(store, settings.clock, tally.read, partial(source_lags, store))
+    adapter = _adapter(store, keys, origins, _Observer(metrics, log), settings.clock)
     address = f"http://{_in_url(settings.host)}:{settings.port}"
     docs = f"http://{_in_url(_reachable(settings.host))}:{settings.port}/docs"
     _log.info("behavstats serves %s on %s; its documentation is at %s", settings.db, address, docs)
     if keys and not keys.can_read:
         _log.warning(_NOBODY_CAN_READ)
-    return gateway
+    return adapter
+
+
+def _adapter(
+    store: Store, keys: Keys, origins: Origins, observer: "_Observer", clock: Callable[[], int]
+) -> AsgiAdapter:
+    """Return the ASGI application on a store."""
+    slots = RequestSlots()
+    group = GroupCommit(store.add, observer.metrics.committed)
+
+    def check_room() -> None:
+        slots.check_room()
+        group.check_room()
+
+    document = partial(encoded, ROUTES, has_keys=bool(keys))
+    handlers = Handlers(store, keys, origins, observer.metrics, check_room, document, clock)
+    app = Application(handlers, Admission(keys, origins), origins)
+    return AsgiAdapter(app, group.add, observer, slots)
 
 
 def _in_url(host: str) -> str:
@@ -84,7 +96,8 @@ class _Observer:
     """Counts what happens, and writes each request that was answered to the log."""
 
     def __init__(self, metrics: Metrics, log: Log) -> None:
-        self.took_in = metrics.took_in
+        self.metrics = metrics
+        self.accepted = metrics.accepted
         self._count, self._write = metrics.answered, log.answered
 
     def answered(self, answered: Answered) -> None:

@@ -87,22 +87,23 @@ def new_key() -> str:
     return secrets.token_urlsafe(24)
 
 
-def credential(environ: Mapping[str, str], query: Mapping[str, str]) -> str | None:
-    """Return the key that a request shows outside of its body, or None.
+def credential(headers: Mapping[str, str], query: Mapping[str, str]) -> str | None:
+    """Return the key that a request shows in its headers or its query, or None.
 
-    The first of: the user name of Basic, Bearer, `X-Write-Key`, `?writeKey=`.
+    The first of: the user name of Basic, Bearer, `X-Write-Key`, `?writeKey=`. The names of
+    `headers` are in small letters.
     """
-    scheme, _, credentials = _text(environ.get("HTTP_AUTHORIZATION", "")).strip().partition(" ")
+    scheme, _, credentials = _text(headers.get("authorization", "")).strip().partition(" ")
     shown = ""
     if scheme.lower() == "basic":
         shown = _user_name(credentials.strip())
     elif scheme.lower() == "bearer":
         shown = credentials.strip()
-    return shown or _text(environ.get("HTTP_X_WRITE_KEY", "")) or query.get(KEY_IN_QUERY) or None
+    return shown or _text(headers.get("x-write-key", "")) or query.get(KEY_IN_QUERY) or None
 
 
 def _text(header: str) -> str:
-    """Return the text of a header, which comes as bytes (PEP 3333): UTF-8, if it is that."""
+    """Return the text of a header, which was decoded as Latin-1: as UTF-8, if it is that."""
     if header.isascii():
         return header
     try:

@@ -3,7 +3,7 @@
 import math
 import time
 from collections import Counter as Counts
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -27,7 +27,6 @@ from behavstats.model.page_view import PageView
 from behavstats.model.timestamps import SECOND
 from behavstats.server.payload import Payload
 from behavstats.store import Store
-from behavstats.watch.tailed_file import up_to_date
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -48,10 +47,13 @@ class Metrics:
         store: Store,
         clock: Callable[[], int],
         followed: Callable[[], Iterable[tuple[str, str, int]]] = lambda: (),
+        lags: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         """Count for a store; `clock` returns ms since the epoch.
 
-        `followed` returns what was taken of followed files in all, as a tally counts it.
+        `followed` returns what was ingested from watched files since the start, as SharedCounts
+        has it. `lags` returns the bytes of each watched file that are not ingested yet, by its
+        path; it may raise StoreError.
         """
         registry = self._registry = CollectorRegistry()
 
@@ -88,15 +90,15 @@ class Metrics:
         self._followed = followed
         self._seen = Counts[tuple[str, str]]()
         self._newest = _Newest(store)
-        registry.register(_StoreCollector(store, self._newest, clock))
+        registry.register(_StoreCollector(store, self._newest, clock, lags))
         ProcessCollector(registry=registry)
 
     def answered(self, answered: Answered) -> None:
         """Count a request that was answered."""
         self._timed(answered.method, answered.route, answered.status)(answered.seconds)
 
-    def took_in(self, payload: Payload) -> None:
-        """Count what a request brought beside page views."""
+    def accepted(self, payload: Payload) -> None:
+        """Count what a payload brought beside page views."""
         for kind, count in payload.non_page_messages.items():
             self._others.labels(kind).inc(count)
         for rejection in payload.rejections:
@@ -157,10 +159,17 @@ class _Newest:
 class _StoreCollector(Collector):
     """Looks at the store, and at the files that are followed into it, when it is asked."""
 
-    def __init__(self, store: Store, newest: _Newest, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        newest: _Newest,
+        clock: Callable[[], int],
+        lags: Callable[[], Mapping[str, int]],
+    ) -> None:
         self._store = store
         self._newest = newest
         self._clock = clock
+        self._lags = lags
 
     def describe(self) -> Iterable[Metric]:
         """Say nothing of it before it is asked."""
@@ -182,10 +191,6 @@ class _StoreCollector(Collector):
     def _lag(self) -> Metric:
         words = "Bytes of a followed file that are not taken yet."
         gauge = GaugeMetricFamily("behavstats_source_lag_bytes", words, labels=["source"])
-        lags = Counts[str]()
-        for source in map(up_to_date, self._store.offsets.all()):
-            if source.name is not None and source.device is not None:  # erased, or gone
-                lags[source.name] += source.lag
-        for name, lag in lags.items():
+        for name, lag in self._lags().items():
             gauge.add_metric([name], lag)
         return gauge

@@ -23,17 +23,14 @@ from behavstats.model.summary import summarise
 from behavstats.server.auth import Scope
 from behavstats.server.openapi_segment import Schema, message_schemas
 from behavstats.server.payload import MAX_BODY_BYTES, MAX_MESSAGES, Batch
-from behavstats.server.routes import (
-    ROUTES,
-    TAGS,
+from behavstats.server.routes import TAGS, Parameter, Route
+from behavstats.server.schemas import (
     Counted,
     Done,
     Erased,
     Failure,
     Integrations,
-    Parameter,
     Project,
-    Route,
     SegmentIntegration,
 )
 
@@ -98,10 +95,10 @@ _AS_WORD = str.maketrans("/{}.", "____")
 
 
 @cache
-def document(*, has_keys: bool = True) -> Schema:
+def document(routes: tuple[Route, ...], *, has_keys: bool = True) -> Schema:
     """Return the document of a server with keys, or of one without any."""
     paths: dict[str, Schema] = {}
-    for route in ROUTES:
+    for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(
             route, has_keys=has_keys
         )
@@ -130,21 +127,21 @@ def document(*, has_keys: bool = True) -> Schema:
     }
 
 
-def encoded(now: str, *, has_keys: bool) -> bytes:
+def encoded(routes: tuple[Route, ...], now: str, *, has_keys: bool) -> bytes:
     """Return the document as JSON, with examples of an instant (RFC 3339): tried out, they show."""
-    return _encoded(has_keys).replace(_NOW.encode(), now.encode())
+    return _encoded(routes, has_keys).replace(_NOW.encode(), now.encode())
 
 
 @cache
-def _encoded(has_keys: bool) -> bytes:
-    return msgspec.json.encode(document(has_keys=has_keys))
+def _encoded(routes: tuple[Route, ...], has_keys: bool) -> bytes:
+    return msgspec.json.encode(document(routes, has_keys=has_keys))
 
 
 def _operation(route: Route, *, has_keys: bool) -> Schema:
     described: Schema = {
         "operationId": _id(route.method, route.path),
         "summary": route.summary,
-        "tags": [route.tag.name],
+        "tags": [route.tag.name] if route.tag else [],
         "responses": _answers(route, has_keys=has_keys),
         "security": [{name: []} for name in _SECURITY] if route.scope and has_keys else [],
     }

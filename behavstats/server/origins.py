@@ -40,21 +40,21 @@ class Origins:
             return ANY_ORIGIN
         return origin if origin in self._allowed else None
 
-    def check(self, scope: Scope, environ: Mapping[str, str]) -> None:
-        """Raise AccessDenied for a request by a web page that must not reach a store without keys.
+    def check(self, scope: Scope, headers: Mapping[str, str]) -> None:
+        """Raise AccessDenied if a web page must not send this request to a store without keys.
 
-        With keys, these decide.
+        If there are keys, they decide. The names of `headers` are in small letters.
         """
         if self._has_keys:
             return
-        host = environ.get("HTTP_HOST", "")
+        host = headers.get("host", "")
         if not is_loopback(_host_name(host)):
             raise AccessDenied("without keys, the Host has to be this machine's loopback address")
-        origin = environ.get("HTTP_ORIGIN")
+        origin = headers.get("origin")
         if self.allowed(scope, origin):
             return
         # An image or a frame of another site's page has no Origin, but the browser tells.
-        is_foreign = environ.get("HTTP_SEC_FETCH_SITE") in _FOREIGN
+        is_foreign = headers.get("sec-fetch-site") in _FOREIGN
         if is_foreign or (origin is not None and origin.partition("://")[2] != host):
             raise AccessDenied("without keys, other origins may send only if --cors-origin says so")
 

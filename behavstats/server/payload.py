@@ -106,6 +106,11 @@ class Payload(NamedTuple):
         """Whether anything of it is kept."""
         return bool(self.views or self.rejections)
 
+    @property
+    def error(self) -> InvalidInput | None:
+        """The error to answer with, if no message is valid."""
+        return None if self.reason is None else InvalidInput(*self.reason)
+
 
 class Lines(NamedTuple):
     """The messages of newline-delimited JSON, and the numbers of their lines, from 1."""

@@ -192,10 +192,10 @@ _BASIC = st.binary().map(b64encode).map(bytes.decode).map("Basic ".__add__)
 )
 def test_a_key_is_given_or_not_whatever_stands_in_its_place(authorization, header, query):
     """It is a text, and not an empty one, or None."""
-    environ = {"HTTP_AUTHORIZATION": authorization}
+    headers = {"authorization": authorization}
     if header is not None:
-        environ["HTTP_X_WRITE_KEY"] = header
-    key = credential(environ, {} if query is None else {"writeKey": query})
+        headers["x-write-key"] = header
+    key = credential(headers, {} if query is None else {"writeKey": query})
     assert key is None or (isinstance(key, str) and key != "")
     if header or query:
         assert key is not None

@@ -3,19 +3,13 @@
 import http.client
 import json
 import re
-from wsgiref.util import setup_testing_defaults
 
 import pytest
 
 from behavstats.clock import system_clock
 from behavstats.model.timestamps import format_instant
-from behavstats.server.admission import Admission
-from behavstats.server.app import make_app
-from behavstats.server.auth import Keys
-from behavstats.server.handlers import Handlers
-from behavstats.server.metrics import Metrics
-from behavstats.server.origins import Origins
 from tests.conftest import user_path
+from tests.support.in_process import application, ask
 
 MIB = 1024 * 1024
 
@@ -263,20 +257,9 @@ def test_a_body_may_come_in_chunks_and_without_a_length(server):
 
 
 def call(app, method, path):
-    """Call the application as a server would; return status, headers and parsed body."""
-    environ = {"REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": ""}
-    setup_testing_defaults(environ)
-    answered = []
-    body = b"".join(app(environ, lambda *answer: answered.append(answer)))
-    ((status, headers, *_),) = answered
-    return int(status.split()[0]), dict(headers), json.loads(body)
-
-
-def app_on(store, clock=system_clock):
-    """The application on a store, for whoever asks."""
-    answers = Handlers(store, Keys(), Metrics(store, clock), lambda: None, clock)
-    origins = Origins(None, Keys())
-    return make_app(answers, Admission(Keys(), origins), origins)
+    """Send a request to the application; return status, headers and parsed content."""
+    answer = ask(app, method, path.encode())
+    return answer.status, answer.headers, json.loads(answer.content)
 
 
 def test_an_error_nobody_expected_is_logged_and_tells_nothing(store, caplog):
@@ -285,7 +268,7 @@ def test_an_error_nobody_expected_is_logged_and_tells_nothing(store, caplog):
     def broken_clock():
         raise RuntimeError("a secret of the inside")
 
-    status, _, body = call(app_on(store, broken_clock), "GET", "/v1/user/u")
+    status, _, body = call(application(store, clock=broken_clock), "GET", "/v1/user/u")
     assert (status, body) == (
         500,
         {"success": False, "code": "internal_error", "message": "internal error"},
@@ -295,12 +278,12 @@ def test_an_error_nobody_expected_is_logged_and_tells_nothing(store, caplog):
 
 def test_health_is_an_error_when_the_store_cannot_be_read(store, db, caplog):
     """503, to be tried again; and that is logged."""
-    app = app_on(store)
+    app = application(store)
     assert call(app, "GET", "/healthz")[::2] == (200, {"success": True})
     store.close()
     db.unlink()
     status, headers, body = call(app, "GET", "/healthz")
-    assert (status, headers["Retry-After"]) == (503, "1")
+    assert (status, headers[b"retry-after"]) == (503, b"1")
     assert (body["success"], body["code"]) == (False, "store_unavailable")
     assert "cannot take a request" in caplog.text
 

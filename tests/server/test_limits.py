@@ -43,7 +43,7 @@ def posts(server, count=1):
 
 def test_who_sends_too_slowly_is_told_so_and_the_connection_is_closed(serve):
     """Be it nothing more, or a byte now and then, with a length or in chunks; others pass."""
-    server = serve(limits=("server.asgi._SECONDS_TO_SEND=3",))
+    server = serve(limits=("server.request_slots._SECONDS_TO_SEND=3",))
     with ExitStack() as connections:
         slow = [connections.enter_context(connect(server)) for _ in range(3)]
         slow[0].sendall(STARTED)
@@ -147,7 +147,12 @@ def refused(answer):
 
 def test_more_requests_than_may_be_under_way_are_refused_and_others_answered(serve):
     """Those that are under way end well; afterwards there is room again."""
-    server = serve(limits=("server.asgi._MOST_REQUESTS=5", "server.asgi._SECONDS_TO_KEEP_PLACE=60"))
+    server = serve(
+        limits=(
+            "server.request_slots._MOST_REQUESTS=5",
+            "server.request_slots._SECONDS_TO_KEEP_SLOT=60",
+        )
+    )
     bodies = [json.dumps(ours(f"/slow/{number}")).encode() for number in range(5)]
     with ExitStack() as connections:
         slow = [connections.enter_context(connect(server)) for _ in bodies]
@@ -181,7 +186,7 @@ def holding(server, connections, body):
 
 def test_more_bytes_than_may_be_under_way_are_refused_but_small_bodies_taken(serve):
     """A few that send much and slowly do not keep out the many that send little."""
-    server = serve(limits=(f"server.asgi._MOST_HELD={MIB}",))
+    server = serve(limits=(f"server.body_reader._MOST_HELD={MIB}",))
     large = batch(page("/large"))[:-1] + b', "x": "' + b"x" * (MIB - 10_000) + b'"}'
     with ExitStack() as connections:
         slow = holding(server, connections, large)
@@ -206,8 +211,8 @@ def half_sent(server, connections, path="/v1/page", *headers):
 
 def test_half_sent_bodies_of_strangers_keep_no_holder_of_a_key_out(serve):
     """They have a share of their own; who has the key in the body shares it, and is told so."""
-    limits = ("_MOST_STRANGERS=5", "_MOST_REQUESTS=8", "_SECONDS_TO_KEEP_PLACE=60")
-    server = serve(*KEYS, limits=[f"server.asgi.{limit}" for limit in limits])
+    limits = ("_MOST_UNAUTHENTICATED=5", "_MOST_REQUESTS=8", "_SECONDS_TO_KEEP_SLOT=60")
+    server = serve(*KEYS, limits=[f"server.request_slots.{limit}" for limit in limits])
     in_body = json.dumps(ours("/") | {"writeKey": WRITE_KEY}).encode()
     with ExitStack() as connections:
         for _ in range(5):
@@ -225,14 +230,14 @@ def test_half_sent_bodies_of_strangers_keep_no_holder_of_a_key_out(serve):
 
 @pytest.mark.parametrize(
     ("limit", "shown"),
-    [("_MOST_REQUESTS", bearer(WRITE_KEY)), ("_MOST_STRANGERS", {})],
+    [("_MOST_REQUESTS", bearer(WRITE_KEY)), ("_MOST_UNAUTHENTICATED", {})],
     ids=["with a key", "strangers"],
 )
 def test_what_was_waited_for_longest_makes_room_where_half_sent_bodies_fill_a_limit(
     serve, limit, shown
 ):
     """It is told to try again; the newcomer and all others end well, and the server is ready."""
-    limits = (f"server.asgi.{limit}=5", "server.asgi._SECONDS_TO_KEEP_PLACE=0.5")
+    limits = (f"server.request_slots.{limit}=5", "server.request_slots._SECONDS_TO_KEEP_SLOT=0.5")
     server = serve(*KEYS, limits=limits)
     lines = [f"{name}: {value}" for name, value in shown.items()]
     whole = json.dumps(ours("/") | {"writeKey": WRITE_KEY}).encode().ljust(1000)
@@ -256,7 +261,7 @@ def test_what_was_waited_for_longest_makes_room_where_half_sent_bodies_fill_a_li
 
 def test_bytes_of_strangers_keep_no_holder_of_a_key_out(serve):
     """Small ones of theirs are taken, too."""
-    server = serve(*KEYS, limits=(f"server.asgi._MOST_HELD_OF_STRANGERS={MIB}",))
+    server = serve(*KEYS, limits=(f"server.body_reader._MOST_HELD_UNAUTHENTICATED={MIB}",))
     large = batch(page("/"), writeKey=WRITE_KEY)[:-1] + b', "x": "' + b"x" * (MIB - 9_999) + b'"}'
     with ExitStack() as connections:
         slow = holding(server, connections, large)

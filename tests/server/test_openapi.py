@@ -18,11 +18,12 @@ from behavstats.model.timestamps import parse_instant
 from behavstats.server.auth import Scope
 from behavstats.server.openapi import document, encoded
 from behavstats.server.payload import MAX_MESSAGES, Batch, open_batch, parse_payload
-from behavstats.server.routes import ALIASES, ROUTES, Counted, Done, Erased, Failure, Project
+from behavstats.server.routes import ALIASES, ROUTES
+from behavstats.server.schemas import Counted, Done, Erased, Failure, Project
 from tests.support.histories import AS_OF
 from tests.support.keyed import SECRET_KEY, bearer, named, running
 
-DOCUMENT = document()
+DOCUMENT = document(ROUTES)
 TAKING = [route for route in ROUTES if route.takes]
 
 
@@ -68,7 +69,7 @@ def test_the_server_shows_the_document_to_everybody(server):
     assert (status, headers["Content-Type"]) == (200, "application/json")
     content = answer["paths"]["/v1/page"]["post"]["requestBody"]["content"]["application/json"]
     now = content["examples"]["ours"]["value"]["timestamp"]
-    assert answer == json.loads(encoded(now, has_keys=True))
+    assert answer == json.loads(encoded(ROUTES, now, has_keys=True))
 
 
 def test_what_is_tried_out_shows_in_what_is_read(server):
@@ -120,12 +121,12 @@ def test_every_field_parameter_answer_and_header_has_a_description():
 
 def test_a_server_without_keys_says_nothing_of_keys():
     """No route needs one, and none is refused for want of one."""
-    for methods in document(has_keys=False)["paths"].values():
+    for methods in document(ROUTES, has_keys=False)["paths"].values():
         for shown in methods.values():
             assert shown["security"] == []
             assert "401" not in shown["responses"]
             assert "403" in shown["responses"]
-    OpenAPIV31SpecValidator(json.loads(encoded("now", has_keys=False))).validate()
+    OpenAPIV31SpecValidator(json.loads(encoded(ROUTES, "now", has_keys=False))).validate()
 
 
 def test_operations_stand_under_headings_with_the_profile_first_and_aliases_last():
@@ -134,7 +135,7 @@ def test_operations_stand_under_headings_with_the_profile_first_and_aliases_last
     assert (names[0], names[-1]) == ("Profiles", "Aliases")
     assert {tag for route in ROUTES for tag in described(route)["tags"]} == {*names}
     own = [route for route in ROUTES if route.tag is not ALIASES]
-    assert len({(route.answer, route.kind, route.method) for route in own}) == len(own)
+    assert len({(route.summary, route.kind, route.method) for route in own}) == len(own)
     assert next(iter(DOCUMENT["paths"])) == "/v1/user/{user_id}"
 
 
@@ -164,7 +165,7 @@ def test_each_description_says_all_that_there_is_to_know(route):
     assert (401 in statuses) == bool(route.scope)
     assert (403 in statuses) == (route.scope is Scope.EVERYTHING)
     assert statuses & {408, 413} == ({408, 413} if route.takes else set())
-    assert (404 in statuses) == (route.answer in {"get_user", "delete_user", "get_docs_file"})
+    assert (404 in statuses) == (route.path in {"/v1/user/{user_id}", "/docs/{file}"})
     assert (503 in statuses) == route.is_stored
     if route.is_stored:
         assert "Retry-After" in shown["responses"]["503"]["headers"]
