@@ -17,8 +17,9 @@ from typing import Any, Protocol
 
 from behavstats.logs import Answered
 from behavstats.server.app import Application
+from behavstats.server.body import GZIP
 from behavstats.server.body_reader import BodyReader, Receive, drain
-from behavstats.server.payload import GZIP, Payload
+from behavstats.server.payload import Payload
 from behavstats.server.request import Pending, Request, Response
 from behavstats.server.request_slots import RequestSlots
 from behavstats.server.routes import Route

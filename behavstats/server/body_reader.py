@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from behavstats.errors import InvalidInput, Overloaded, TooLarge
-from behavstats.server.payload import MAX_BODY_BYTES
+from behavstats.server.body import MAX_BODY_BYTES
 from behavstats.server.request import Request
 from behavstats.server.request_slots import RequestSlots
 

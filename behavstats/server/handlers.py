@@ -13,17 +13,11 @@ from behavstats.model.profile import MAX_DAYS, Window, detailed_profile, profile
 from behavstats.model.timestamps import format_instant, parse_instant
 from behavstats.server import swagger_ui
 from behavstats.server.auth import Keys, Scope
+from behavstats.server.body import body_text
+from behavstats.server.messages import Lines, parse_batch, parse_envelope, parse_lines
 from behavstats.server.metrics import CONTENT_TYPE, Metrics
 from behavstats.server.origins import Origins
-from behavstats.server.payload import (
-    Lines,
-    Payload,
-    open_batch,
-    open_envelope,
-    open_lines,
-    parse_payload,
-    text_of,
-)
+from behavstats.server.payload import Payload, parse_payload
 from behavstats.server.request import Pending, Request, Response
 from behavstats.server.schemas import (
     Counted,
@@ -71,7 +65,7 @@ class Handlers:
         text, sender = self._sent(request)
         now = self.clock()
         try:
-            batch = open_batch(text)
+            batch = parse_batch(text)
         except InvalidInput as error:
             messages, numbers = _lines(request, text, error)
             payload = _parsed(request, messages, Arrival(now, sender=sender), numbers)
@@ -164,12 +158,12 @@ class Handlers:
 
         Raises AccessDenied if the key that the body shows may not send.
         """
-        text = text_of(bytes(request.body))
+        text = body_text(bytes(request.body))
         if not self.keys:
             return text, OF_ALL_WITHOUT_KEYS
         key = request.credential
         if not request.is_authenticated:
-            key = open_envelope(text).key
+            key = parse_envelope(text).key
             self.keys.check(Scope.SENDING, key)
         return text, self.keys.sender(key)
 
@@ -200,7 +194,7 @@ def _lines(request: Request, text: bytes, error: InvalidInput) -> Lines:
     """Return the lines of a body that is not a batch. Raises `error` if they are not JSON."""
     content_type = request.headers.get("content-type", "").lower()
     is_declared = any(name in content_type for name in _NDJSON)
-    lines = open_lines(text, are_told=is_declared)
+    lines = parse_lines(text, is_declared=is_declared)
     if lines is None:
         raise error
     return lines

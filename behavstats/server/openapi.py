@@ -1,41 +1,28 @@
-"""The contract as an OpenAPI 3.1 document, made from the table of routes and their types."""
+"""The OpenAPI 3.1 document, made from the route table and the types in it."""
 
-import json
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any
 
 import msgspec
 
 import behavstats
-from behavstats.decode.wire import OTHERS, PAGES, Message, WireEvent
+from behavstats.decode.wire import PAGES
 from behavstats.errors import (
     AccessDenied,
     BehavstatsError,
-    InvalidInput,
     NotAuthenticated,
     SlowClient,
     StoreBusy,
     TooLarge,
 )
-from behavstats.model.profile import FIELDS, Details, Profile, profile
-from behavstats.model.summary import summarise
 from behavstats.server.auth import Scope
-from behavstats.server.openapi_segment import Schema, message_schemas
-from behavstats.server.payload import MAX_BODY_BYTES, MAX_MESSAGES, Batch
+from behavstats.server.body import MAX_BODY_BYTES
+from behavstats.server.messages import MAX_MESSAGES, Batch
+from behavstats.server.openapi_examples import CALL, EVENT, EXAMPLES, LINES, NOW, invalid_input
+from behavstats.server.openapi_schemas import components, content_of, reference_to
+from behavstats.server.openapi_segment import Schema
 from behavstats.server.routes import TAGS, Parameter, Route
-from behavstats.server.schemas import (
-    Counted,
-    Done,
-    Erased,
-    Failure,
-    Integrations,
-    Project,
-    SegmentIntegration,
-)
-
-_REF = "#/components/schemas/{name}"
-_TYPES = (WireEvent, Message, Batch, Done, Counted, Erased, Failure, Project, Details)
+from behavstats.server.schemas import Failure
 
 _DESCRIPTION = """\
 Send a page view under *Sending*, then read its user's profile under *Profiles*. Segment's and \
@@ -50,34 +37,11 @@ Where the server has keys, a write key may only send, and a secret key may do ev
 that cannot send headers gives its key as `writeKey` in the body. Where the server has no keys, it \
 answers this machine alone.
 """
-_NOW = "2026-11-15T12:34:56.789Z"  # stands for the instant at which the document is asked for
-_EVENT = {"user_id": "019mr8mf4r", "name": "/pricing", "timestamp": _NOW}
-_CALL = {
-    "userId": "019mr8mf4r",
-    "category": "Shop",
-    "name": "Pricing",
-    "properties": {"url": "https://example.org/pricing", "path": "/pricing", "title": "Prices"},
-    "messageId": "ajs-next-1763210096789-9b1c",
-    "timestamp": _NOW,
-}
-_LINES = f"{json.dumps(_EVENT)}\n{json.dumps({'type': 'page', **_CALL})}\n"
 _SECURITY: Mapping[str, Schema] = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "basic": {"type": "http", "scheme": "basic", "description": "The key as the user's name."},
     "header": {"type": "apiKey", "in": "header", "name": "X-Write-Key"},
     "query": {"type": "apiKey", "in": "query", "name": "writeKey"},
-}
-_SEGMENT = SegmentIntegration("a-write-key-of-16-or-more", "localhost:8000/v1", "http")
-_EXAMPLES = {
-    Done: Done(),
-    Counted: Counted(page_views=2, others=1, rejected=0),
-    Erased: Erased(user_id="019mr8mf4r", page_views=12, page_names=3, rejected_lines=0),
-    Profile: profile("019mr8mf4r", summarise([0, 90_000], ["/", "/pricing"])),
-    Project: Project(Integrations(_SEGMENT)),
-    Mapping[str, Any]: {"openapi": "3.1.0"},
-    "text/plain": "behavstats_page_views_added_total 2.0\n",
-    "text/html": "<!doctype html>\n",
-    "text/css, text/javascript": "/* */\n",
 }
 _REQUEST_ID = {"$ref": "#/components/headers/X-Request-Id"}
 _HEADERS: Mapping[int, Schema] = {
@@ -114,7 +78,7 @@ def document(routes: tuple[Route, ...], *, has_keys: bool = True) -> Schema:
         "tags": [{"name": tag.name, "description": tag.words} for tag in TAGS],
         "paths": paths,
         "components": {
-            "schemas": _components(),
+            "schemas": components(),
             "securitySchemes": dict(_SECURITY) if has_keys else {},
             "headers": {
                 "X-Request-Id": {
@@ -129,7 +93,7 @@ def document(routes: tuple[Route, ...], *, has_keys: bool = True) -> Schema:
 
 def encoded(routes: tuple[Route, ...], now: str, *, has_keys: bool) -> bytes:
     """Return the document as JSON, with examples of an instant (RFC 3339): tried out, they show."""
-    return _encoded(routes, has_keys).replace(_NOW.encode(), now.encode())
+    return _encoded(routes, has_keys).replace(NOW.encode(), now.encode())
 
 
 @cache
@@ -142,13 +106,13 @@ def _operation(route: Route, *, has_keys: bool) -> Schema:
         "operationId": _id(route.method, route.path),
         "summary": route.summary,
         "tags": [route.tag.name] if route.tag else [],
-        "responses": _answers(route, has_keys=has_keys),
+        "responses": _responses(route, has_keys=has_keys),
         "security": [{name: []} for name in _SECURITY] if route.scope and has_keys else [],
     }
     if route.parameters:
         described["parameters"] = [*map(_parameter, route.parameters)]
     if route.takes:
-        described["requestBody"] = {"required": True, "content": _taken(route)}
+        described["requestBody"] = {"required": True, "content": _body(route)}
     return described
 
 
@@ -165,12 +129,12 @@ def _parameter(parameter: Parameter) -> Schema:
     }
 
 
-def _answers(route: Route, *, has_keys: bool) -> Schema:
+def _responses(route: Route, *, has_keys: bool) -> Schema:
     """Return the statuses that a route may answer with, and what comes with them."""
-    content = _content(route.gives, _EXAMPLES[route.gives])
+    content = content_of(route.gives, EXAMPLES[route.gives])
     answers = {200: {"description": "Done.", "content": content, **_links(route)}}
     for status, words, error in _failures(route, has_keys=has_keys):
-        answers[status] = {"description": words, "content": _content(Failure, Failure.of(error))}
+        answers[status] = {"description": words, "content": content_of(Failure, Failure.of(error))}
     for status, answer in answers.items():
         answer["headers"] = {"X-Request-Id": _REQUEST_ID, **_HEADERS.get(status, {})}
     return {str(status): answer for status, answer in answers.items()}
@@ -180,7 +144,7 @@ def _failures(route: Route, *, has_keys: bool) -> Iterator[tuple[int, str, Behav
     """Yield how a route may fail: the status, what it means, and an error that leads to it."""
     words = "Something in the request is wrong. Sending it again does not help."
     if route.takes or route.scope is not Scope.SENDING or has_keys:
-        yield 400, words, _wrong(route)
+        yield 400, words, invalid_input(route)
     if route.scope and has_keys:
         yield 401, "No key, or one that is not known.", NotAuthenticated("the key is not known")
     if not has_keys:
@@ -202,20 +166,6 @@ def _failures(route: Route, *, has_keys: bool) -> Iterator[tuple[int, str, Behav
         yield 503, "Not now: try again.", StoreBusy("the store is busy")
 
 
-def _wrong(route: Route) -> InvalidInput:
-    """Return an example of what may be wrong in a request."""
-    if route.kind in OTHERS:  # nothing in them has to be right but that they are objects
-        return InvalidInput("not_an_object", "the JSON is not an object")
-    if route.takes:
-        return InvalidInput("wrong_type", "user_id must be text, not a number", "user_id")
-    if "days" in route.in_query:
-        return InvalidInput("invalid_days", "days must be 1 to 90, not 0", "days")
-    if route.scope is Scope.SENDING:
-        return InvalidInput("query_too_long", "the query is over 8,192 bytes long")
-    message = "there is no parameter 'days': this operation takes none"
-    return InvalidInput("unknown_parameter", message, "days")
-
-
 def _links(route: Route) -> Schema:
     """Return what can be done with the user whom a route was about."""
     if route.kind == "page":
@@ -235,14 +185,14 @@ def _id(method: str, path: str) -> str:
     return method.lower() + path.translate(_AS_WORD)
 
 
-def _taken(route: Route) -> Schema:
+def _body(route: Route) -> Schema:
     """Return what a body holds that a route takes."""
-    values: Schema = {"ours": _EVENT, "segment": {"type": route.kind or "page", **_CALL}}
+    values: Schema = {"ours": EVENT, "segment": {"type": route.kind or "page", **CALL}}
     if Batch in route.takes:
-        schema = _reference("Batch")
+        schema = reference_to("Batch")
         values = {name: {"batch": [value]} for name, value in values.items()}
     elif route.kind in PAGES:
-        schema = {"anyOf": [_reference("WireEvent"), _reference("MessageForPage")]}
+        schema = {"anyOf": [reference_to("WireEvent"), reference_to("MessageForPage")]}
     else:
         schema = {"type": "object"}
         del values["ours"]
@@ -251,40 +201,5 @@ def _taken(route: Route) -> Schema:
     if Batch in route.takes:
         words = f"Messages of either format, one a line; at most {MAX_MESSAGES:,} lines."
         lines = {"type": "string", "format": "message-lines", "description": words}
-        content["application/x-ndjson"] = {"schema": lines, "example": _LINES}
+        content["application/x-ndjson"] = {"schema": lines, "example": LINES}
     return content
-
-
-def _content(kind: Any, example: Any) -> Schema:  # noqa: ANN401  types are anything
-    """Return what a body holds that is of a type, or a text of some media types."""
-    example = msgspec.to_builtins(example)
-    if isinstance(kind, str):
-        text = {"schema": {"type": "string"}, "example": example}
-        return dict.fromkeys(kind.split(", "), text)
-    if kind is Profile:
-        return {"application/json": {"schema": _reference("Profile"), "example": example}}
-    (schema,), _ = msgspec.json.schema_components([kind], ref_template=_REF)
-    return {"application/json": {"schema": schema, "example": example}}
-
-
-def _reference(name: str) -> Schema:
-    return {"$ref": _REF.format(name=name)}
-
-
-def _components() -> Schema:
-    _, components = msgspec.json.schema_components(_TYPES, ref_template=_REF)
-    components |= message_schemas(components["Message"], _reference)
-    # The keys of a profile hold the number of days: there is no type that could say so.
-    details = components.pop("Details")
-    keys = {key.format(days="[0-9]+"): kind for key, kind in FIELDS.items()}
-    components["Profile"] = {
-        "title": "Profile",
-        "description": "What a user did in a window of days; the rest of it with `?detail=true`.",
-        "type": "object",
-        "required": ["user_id"],
-        "minProperties": len(FIELDS),
-        "patternProperties": {f"^{key}$": msgspec.json.schema(kind) for key, kind in keys.items()},
-        "properties": details["properties"],
-        "additionalProperties": False,
-    }
-    return components

@@ -16,7 +16,7 @@ from behavstats.errors import BehavstatsError, NothingThere, UnknownUser
 from behavstats.model.profile import MAX_DAYS, Profile
 from behavstats.server.auth import KEY_IN_QUERY, Scope
 from behavstats.server.handlers import Handlers
-from behavstats.server.payload import Batch
+from behavstats.server.messages import Batch
 from behavstats.server.request import Pending, Request, Response
 from behavstats.server.schemas import Counted, Done, Erased, Project
 from behavstats.server.swagger_ui import TYPES

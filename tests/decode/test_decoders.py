@@ -16,13 +16,9 @@ from behavstats.errors import InvalidInput
 from behavstats.model.page_view import PageView, check_name, check_user_id
 from behavstats.model.timestamps import HOUR, parse_instant
 from behavstats.server.auth import credential
-from behavstats.server.payload import (
-    MAX_BODY_BYTES,
-    decompress,
-    open_batch,
-    open_envelope,
-    parse_payload,
-)
+from behavstats.server.body import MAX_BODY_BYTES, decompress
+from behavstats.server.messages import parse_batch, parse_envelope
+from behavstats.server.payload import parse_payload
 
 NOW = parse_instant("2026-11-15T12:00:00Z")
 MIB = 1024 * 1024
@@ -131,9 +127,9 @@ def test_of_many_messages_each_is_taken_or_rejected_for_itself(plain, messages, 
 @example(b'{"batch":[],"sentAt":"\\ud800","writeKey":"\xff"}')
 def test_a_body_is_a_batch_or_wrong(body):
     """Its messages are those that it holds; and an envelope may be looked for in anything."""
-    envelope = open_envelope(body)
+    envelope = parse_envelope(body)
     assert all(text is None or isinstance(text, str) for text in (envelope.key, envelope.sent))
-    batch = outcome(open_batch, body)
+    batch = outcome(parse_batch, body)
     if isinstance(batch, InvalidInput):
         assert batch.code in {"invalid_batch", "too_deep", "invalid_json", "invalid_utf8"}
     else:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from behavstats.decode.event import decode_event
 from behavstats.decode.segment import Arrival
 from behavstats.errors import InvalidInput
-from behavstats.server.payload import open_batch
+from behavstats.server.messages import parse_batch
 from tests.decode.test_decoders import BODIES
 from tests.support.messages import NOW
 
@@ -89,14 +89,14 @@ def test_a_number_that_is_beyond_all_bounds_is_told_as_that():
 def test_what_is_no_batch_is_told_what_one_is(text, words):
     """And what there is instead."""
     hint = "; a batch is an object with an array of messages as its batch"
-    assert refusal(text, open_batch) == words + hint
+    assert refusal(text, parse_batch) == words + hint
 
 
 @given(BODIES, st.sampled_from((None, "page", "track")))
 def test_no_message_is_the_decoder_s(text, kind):
     """Whatever is sent, and by whichever route: it has signs of its own."""
     said = []
-    for read, *arguments in ((decode_event, NOW, Arrival(NOW, kind=kind)), (open_batch,)):
+    for read, *arguments in ((decode_event, NOW, Arrival(NOW, kind=kind)), (parse_batch,)):
         try:
             read(text, *arguments)
         except InvalidInput as error:

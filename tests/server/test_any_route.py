@@ -9,7 +9,8 @@ from behavstats.decode.segment import Arrival
 from behavstats.ingest.pipeline import ingest
 from behavstats.model.page_view import PageView
 from behavstats.model.timestamps import HOUR, MINUTE, format_instant
-from behavstats.server.payload import open_batch, parse_payload
+from behavstats.server.messages import parse_batch
+from behavstats.server.payload import parse_payload
 from behavstats.store import Store
 from tests.store.sqlite.conftest import export
 from tests.support.followed import drain
@@ -46,7 +47,7 @@ class Routes:
 
     def batch(self, numbers, off):
         body = json.dumps({"batch": [message(number, self.now - off) for number in numbers]})
-        self._take(open_batch(body.encode()).batch)
+        self._take(parse_batch(body.encode()).batch)
 
     def ingest(self, numbers, _):
         path = self._file(self._folder, numbers)

@@ -16,8 +16,9 @@ from behavstats.model.profile import FIELDS, MAX_DAYS, detailed_profile, window
 from behavstats.model.summary import summarise
 from behavstats.model.timestamps import parse_instant
 from behavstats.server.auth import Scope
+from behavstats.server.messages import MAX_MESSAGES, Batch, parse_batch
 from behavstats.server.openapi import document, encoded
-from behavstats.server.payload import MAX_MESSAGES, Batch, open_batch, parse_payload
+from behavstats.server.payload import parse_payload
 from behavstats.server.routes import ALIASES, ROUTES
 from behavstats.server.schemas import Counted, Done, Erased, Failure, Project
 from tests.support.histories import AS_OF
@@ -330,6 +331,6 @@ def test_a_message_is_valid_by_the_document_just_if_the_server_takes_it(path, me
     is_batch = Batch in route.takes
     body = {"batch": [message]} if is_batch else message
     text = json.dumps(body).encode()
-    messages = open_batch(text).batch if is_batch else [text]
+    messages = parse_batch(text).batch if is_batch else [text]
     taken = parse_payload(path, messages, Arrival(_NOW, kind=route.kind)).reason is None
     assert validator_of_what_is_taken(route).is_valid(body) == taken

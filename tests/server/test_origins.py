@@ -6,8 +6,8 @@ import pytest
 
 from behavstats.errors import InvalidInput
 from behavstats.server.auth import Keys
+from behavstats.server.body import MAX_BODY_BYTES
 from behavstats.server.origins import Origins
-from behavstats.server.payload import MAX_BODY_BYTES
 from tests.conftest import user_path
 from tests.support.keyed import (
     SECRET_KEY,

@@ -14,17 +14,9 @@ from behavstats.decode.segment import Arrival, clock_behind
 from behavstats.errors import InvalidInput, TooLarge
 from behavstats.model.page_view import PageView
 from behavstats.model.timestamps import format_instant
-from behavstats.server import payload as module
-from behavstats.server.payload import (
-    MAX_DECOMPRESSED_BYTES,
-    MAX_MESSAGES,
-    decompress,
-    open_batch,
-    open_envelope,
-    open_lines,
-    parse_payload,
-    text_of,
-)
+from behavstats.server.body import MAX_BODY_BYTES, MAX_DECOMPRESSED_BYTES, body_text, decompress
+from behavstats.server.messages import MAX_MESSAGES, parse_batch, parse_envelope, parse_lines
+from behavstats.server.payload import parse_payload
 from tests.support.edge import MIB
 from tests.support.messages import NOW, any_message
 
@@ -42,7 +34,7 @@ def batch(*messages, **more):
 
 
 def taken(text):
-    opened = open_batch(text)
+    opened = parse_batch(text)
     return parse_payload(
         "POST /v1/batch", opened.batch, Arrival(NOW, clock_behind(NOW, opened.sent))
     )
@@ -126,7 +118,7 @@ def test_a_batch_with_nothing_good_is_the_error_of_its_first_message():
 def test_what_is_no_batch_is_refused(text, code):
     """Whatever the JSON decoder stumbles over first."""
     with pytest.raises(InvalidInput) as refused:
-        open_batch(text)
+        parse_batch(text)
     assert refused.value.code == code
 
 
@@ -134,22 +126,22 @@ def test_2500_messages_are_a_batch_and_one_more_is_too_much():
     """Also where they are not counted by the decoder."""
     for more in ((), (DEEP,)):
         fitting = MAX_MESSAGES - len(more)
-        assert len(open_batch(batch(*[GOOD] * fitting, *more)).batch) == 2500
+        assert len(parse_batch(batch(*[GOOD] * fitting, *more)).batch) == 2500
         with pytest.raises(TooLarge, match="2,500 messages"):
-            open_batch(batch(GOOD, *[GOOD] * fitting, *more))
+            parse_batch(batch(GOOD, *[GOOD] * fitting, *more))
 
 
 def test_what_surrounds_the_messages_is_found_also_beside_one_that_is_too_deep():
     """The key and when it was sent; what is no text, or far too long, is as if it was not there."""
     for message in (b"{}", DEEP):
-        opened = open_batch(batch(message, sentAt=b'"then"', writeKey=b'"a\\u002db"'))
+        opened = parse_batch(batch(message, sentAt=b'"then"', writeKey=b'"a\\u002db"'))
         assert (opened.sent, opened.key) == ("then", "a-b")
         for odd in (b"7", b"null", b'["x"]', b'"' + b"x" * 20_000 + b'"', b"1" * 5000, b"{}"):
-            opened = open_batch(batch(message, sentAt=odd))
+            opened = parse_batch(batch(message, sentAt=odd))
             assert (opened.sent, len(opened.batch)) == (None, 1)
-    assert open_envelope(b'{"writeKey": "key", "type": "page"}').key == "key"
+    assert parse_envelope(b'{"writeKey": "key", "type": "page"}').key == "key"
     for odd in (b"", b"7", b'{"writeKey": 7}', b'{"writeKey": ' + DEEP + b"}"):
-        assert open_envelope(odd).key is None
+        assert parse_envelope(odd).key is None
 
 
 json_values = st.recursive(
@@ -176,7 +168,7 @@ def test_a_batch_is_split_as_the_decoder_splits_it(messages, more, is_first, ind
         split = split_batch(text, MAX_MESSAGES)
     assert [json.loads(message) for message in split.messages] == messages
     assert json.loads(split.around) == around | {"batch": []}
-    assert split.messages == [bytes(message) for message in open_batch(text).batch]
+    assert split.messages == [bytes(message) for message in parse_batch(text).batch]
 
 
 @given(st.binary(max_size=40) | st.text('{}[],:"batch\\1 ', max_size=40).map(str.encode))
@@ -230,7 +222,7 @@ def test_a_body_of_millions_of_tiny_things_takes_no_more_memory_than_itself(text
 
     A fifteenth of what is allowed is what it takes.
     """
-    assert peak_of(open_batch, text) < 2.5 * MIB + 2 * len(text)
+    assert peak_of(parse_batch, text) < 2.5 * MIB + 2 * len(text)
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, lambda text: gzip.compress(text, mtime=7)])
@@ -298,7 +290,7 @@ def test_a_message_over_several_lines_is_kept_as_the_one_line_that_ingest_reads(
 def test_an_intake_tells_roughly_what_it_takes_while_it_waits():
     """At least its texts."""
     assert taken(batch(*[GOOD] * 10)).size > 10 * len(json.dumps(GOOD))
-    assert module.MAX_BODY_BYTES == 4 * MIB
+    assert MAX_BODY_BYTES == 4 * MIB
 
 
 @given(st.lists(json_values | any_message, max_size=4), st.binary(max_size=9), st.integers(0, 99))
@@ -315,7 +307,7 @@ def test_whatever_is_sent_is_taken_or_refused(messages, junk, place):
             continue
         assert len(result.views) + result.non_page_messages.total() + len(result.rejections) <= 99
         parse_payload("POST /v1/page", [sent], Arrival(NOW))
-        open_envelope(sent)
+        parse_envelope(sent)
 
 
 def test_the_key_in_a_message_that_is_rejected_is_not_kept_with_it():
@@ -357,15 +349,15 @@ def lines_of(*texts):
 @pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b""])
 def test_a_byte_order_mark_at_the_beginning_of_a_body_is_skipped(mark):
     """Editors write it; also into what is compressed then."""
-    assert text_of(mark + b"{}") == text_of(gzip.compress(mark + b"{}")) == b"{}"
-    assert text_of(mark + mark + b"{}") == mark + b"{}"
+    assert body_text(mark + b"{}") == body_text(gzip.compress(mark + b"{}")) == b"{}"
+    assert body_text(mark + mark + b"{}") == mark + b"{}"
 
 
-def test_lines_are_told_by_a_message_that_is_one_of_the_first_two():
+def test_lines_is_declared_by_a_message_that_is_one_of_the_first_two():
     """In either format; blank ones are no lines, and a line may end as on Windows."""
     for text in (lines_of(OURS), lines_of(GOOD, OURS), lines_of(b"broken", b"", OURS, b"{")):
-        assert open_lines(text) is not None
-    opened = open_lines(b"\r\n \n" + lines_of(OURS, b"\r", GOOD) + b"\r\n\r\n")
+        assert parse_lines(text) is not None
+    opened = parse_lines(b"\r\n \n" + lines_of(OURS, b"\r", GOOD) + b"\r\n\r\n")
     assert [json.loads(message) for message in opened.messages] == [OURS, GOOD]
     assert opened.numbers == [3, 5]
 
@@ -389,23 +381,23 @@ def test_lines_are_told_by_a_message_that_is_one_of_the_first_two():
 )
 def test_what_is_one_json_value_or_no_message_is_no_lines(text):
     """Unless that is told: then each line is taken or rejected for itself."""
-    assert open_lines(text) is None
-    assert open_lines(text, are_told=True) is not None
+    assert parse_lines(text) is None
+    assert parse_lines(text, is_declared=True) is not None
 
 
 def test_2500_lines_are_taken_and_one_more_is_told_what_to_do():
     """Blank ones do not count, however many there are."""
     fitting = b"\n\n\n".join([json.dumps(OURS).encode()] * MAX_MESSAGES)
-    assert len(open_lines(fitting + b"\n" * MIB).messages) == 2500
+    assert len(parse_lines(fitting + b"\n" * MIB).messages) == 2500
     with pytest.raises(TooLarge, match=r"2,500 lines: .*split -l 2500.*behavstats ingest"):
-        open_lines(fitting + b"\n{}")
+        parse_lines(fitting + b"\n{}")
 
 
 def test_a_body_of_millions_of_lines_takes_no_more_memory_than_itself():
     """Nor do millions of values in its first line."""
     for text in (b"{}\n" * 5 * MIB, b'{"type":"page"' + b',"a":0' * (2 * MIB) + b"}\n{}"):
         assert peak_of(
-            lambda text=text: open_lines(text, are_told=True) and no_error()
+            lambda text=text: parse_lines(text, is_declared=True) and no_error()
         ) < 2 * MIB + len(text)
 
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from behavstats.clock import system_clock
 from behavstats.model.timestamps import format_instant
-from behavstats.server.payload import Batch
+from behavstats.server.messages import Batch
 from behavstats.server.routes import ROUTES, Route
 from tests.conftest import ServerProcess
 
