@@ -1,4 +1,4 @@
-"""The server: the application on granian, from the first request to a clean end."""
+"""The supervisor: starts the server on granian and the watch process, and ends both cleanly."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,7 +11,7 @@ from granian.server import Server
 
 from behavstats.config import Settings, bounds_of
 from behavstats.daemon.sockets import MOST_CONNECTIONS, address_of
-from behavstats.daemon.watch_process import following
+from behavstats.daemon.watch_process import watching
 from behavstats.daemon.worker import load
 from behavstats.errors import BehavstatsError, InvalidInput, StoreBusy
 from behavstats.ingest.shared_counts import SharedCounts
@@ -27,23 +27,23 @@ _KEYS_NEEDED = (
 )
 _MS_FOR_HEADERS = 15_000
 _SECONDS_TO_FINISH = 10
-"""For requests under way when the server is told to stop; a client may never send its last byte."""
+"""For requests under way when the server is told to stop: a client may never send its last byte."""
 
 
 def serve(settings: Settings, watched: Sequence[str] = ()) -> None:
-    """Serve the store over HTTP until SIGINT or SIGTERM; requests under way are finished.
+    """Serve the store over HTTP until SIGINT or SIGTERM; then finish the requests under way.
 
-    Granian supervises one process that does the work; what is `watched`, another one follows.
-    Raises StoreError, AddressError or SourceError at once if the store cannot be opened, the
-    address is not to be had, or there is nothing to watch; InvalidInput if the keys are none, or if
-    there are none and others than this machine could ask.
+    Granian supervises one worker process, which answers requests. A watch process follows the
+    `watched` files and folders. Raises StoreError, AddressError or SourceError at once if the store
+    cannot be opened, the server cannot listen, or there is nothing to watch; InvalidInput if a key
+    or an origin is invalid, or if other machines could reach a server without keys.
     """
     address = address_of(settings.host, settings.port)
     keys = Keys(settings.write_keys, settings.secret_keys)
     Origins(settings.cors_origins, keys)
     if not keys and not is_loopback(address):
         raise InvalidInput("keys_needed", _KEYS_NEEDED)
-    # Busy, somebody else can write to it, at least.
+    # A busy store can be written to: another process is writing to it.
     with (
         Store.create(settings.db, settings.lock_timeout, bounds=bounds_of()) as store,
         suppress(StoreBusy),
@@ -64,9 +64,9 @@ def serve(settings: Settings, watched: Sequence[str] = ()) -> None:
         log_dictconfig={"handlers": _HANDLERS},
     )
     try:
-        tally = SharedCounts()
-        with following(settings, watched, tally):
-            server.serve(target_loader=partial(load, settings, tally), wrap_loader=False)
+        counts = SharedCounts()
+        with watching(settings, watched, counts):
+            server.serve(target_loader=partial(load, settings, counts), wrap_loader=False)
     except SystemExit:
         raise BehavstatsError("the server's process ended unexpectedly") from None
     with Store.open(settings.db, settings.lock_timeout) as store:

@@ -1,6 +1,6 @@
-"""Following files beside the server: in a process of its own, that ends with the server.
+"""The watch process: ingests watched files beside the server, and ends with the server.
 
-A thread of the server's would compete with its event loop for the interpreter.
+A thread of the worker process would compete with the event loop for the interpreter.
 """
 
 import logging
@@ -20,58 +20,58 @@ from behavstats.shutdown import Stop, end_with_parent
 if TYPE_CHECKING:
     from behavstats.ingest.shared_counts import SharedCounts
 
-_AGAIN = 2.0  # seconds after which a follower that has ended is started again
+_RESTART_DELAY = 2.0  # seconds after which a watch process that has ended is started again
 
 _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def following(settings: Settings, paths: Sequence[str], tally: "SharedCounts") -> Iterator[None]:
-    """Have files and folders followed into the store while in `with`; what is taken is counted.
+def watching(settings: Settings, paths: Sequence[str], counts: "SharedCounts") -> Iterator[None]:
+    """Ingest files and folders as they grow, while in `with`, and count what is ingested.
 
-    Raises SourceError if none of the paths is there, or could come.
+    Does nothing without paths. Raises SourceError if no path exists or may appear later.
     """
     if not paths:
         yield
         return
     _check(settings, paths)
-    follower = _Follower(settings, paths, tally)
+    process = _WatchProcess(settings, paths, counts)
     try:
         yield
     finally:
-        follower.end()
+        process.end()
 
 
-class _Follower:
-    """A process that follows files; started again if it ends before it is told to."""
+class _WatchProcess:
+    """A process that watches files. It is restarted if it ends before it is told to."""
 
-    def __init__(self, settings: Settings, paths: Sequence[str], tally: "SharedCounts") -> None:
-        self._arguments = (settings, [*paths], tally)
-        self._is_ended = threading.Event()
-        self._process = self._started()
-        self._keeper = threading.Thread(target=self._keep, name="follower", daemon=True)
-        self._keeper.start()
+    def __init__(self, settings: Settings, paths: Sequence[str], counts: "SharedCounts") -> None:
+        self._arguments = (settings, [*paths], counts)
+        self._is_stopped = threading.Event()
+        self._process = self._start()
+        self._restarter = threading.Thread(target=self._restart, name="watch", daemon=True)
+        self._restarter.start()
 
-    def _started(self) -> BaseProcess:
+    def _start(self) -> BaseProcess:
         process = multiprocessing.get_context("spawn").Process(
-            target=_follow, args=self._arguments, name="follower"
+            target=_watch, args=self._arguments, name="watch"
         )
         process.start()
         return process
 
-    def _keep(self) -> None:
+    def _restart(self) -> None:
         while True:
             self._process.join()
-            if self._is_ended.wait(_AGAIN):
+            if self._is_stopped.wait(_RESTART_DELAY):
                 return
-            _log.error("the process that follows files has ended; starting it again")
-            self._process = self._started()
+            _log.error("the watch process has ended; starting it again")
+            self._process = self._start()
 
     def end(self) -> None:
-        """Have it finish its batch, and end."""
-        self._is_ended.set()
+        """Let the process finish its batch, and wait until it has ended."""
+        self._is_stopped.set()
         self._process.terminate()
-        self._keeper.join()
+        self._restarter.join()
         self._process.join()
 
 
@@ -81,9 +81,9 @@ def _check(settings: Settings, paths: Sequence[str]) -> None:
     Scan(paths, settings.db, lambda *_: None).check(waits=True)
 
 
-def _follow(settings: Settings, paths: Sequence[str], tally: "SharedCounts") -> None:
-    """Follow files; called in the process that does so."""
-    os.setpgrp()  # Ctrl-C at a terminal is for the server, which tells this process
+def _watch(settings: Settings, paths: Sequence[str], counts: "SharedCounts") -> None:
+    """Watch files; runs in the watch process."""
+    os.setpgrp()  # Ctrl-C at a terminal reaches the server, which stops this process
     stop = Stop()
     stop.on_signals()
     from behavstats.ingest.shared_counts import ReportCounter
@@ -96,7 +96,7 @@ def _follow(settings: Settings, paths: Sequence[str], tally: "SharedCounts") -> 
     try:
         with Store.open(settings.db, LOCK_TIMEOUT, bounds=bounds_of()) as store:
             watcher = Watcher(paths, store, settings.clock, stop)
-            watcher.on_taken = ReportCounter(tally).update
+            watcher.on_taken = ReportCounter(counts).update
             watcher.run(once=False)
     except BehavstatsError as error:
         _log.error("%s", error)

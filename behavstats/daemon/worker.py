@@ -1,4 +1,4 @@
-"""The process that answers requests."""
+"""The worker: the process that answers requests."""
 
 import logging
 import os
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from behavstats.config import Settings, bounds_of
-from behavstats.daemon.jobs import look_after
+from behavstats.daemon.jobs import maintain
 from behavstats.daemon.sockets import allow_connections, time_out_readers
 from behavstats.daemon.source_lags import source_lags
 from behavstats.ingest.shared_counts import SharedCounts
@@ -30,17 +30,19 @@ from behavstats.store import Store
 
 _log = logging.getLogger(__name__)
 
-_NOBODY_CAN_READ = (
-    "there are write keys only: whoever has one may send, but nobody can read a profile, erase a "
-    "user or see the metrics; give a secret key with --secret-key, or in BEHAVSTATS_SECRET_KEYS"
+_ONLY_WRITE_KEYS = (
+    "there are write keys only: clients may send, but nobody can read a profile, erase a user or "
+    "see the metrics; give a secret key with --secret-key, or in BEHAVSTATS_SECRET_KEYS"
 )
 
 
-def load(settings: Settings, tally: SharedCounts) -> AsgiAdapter:
-    """Make the application; called in the process that does the work."""
-    # Ctrl-C at a terminal is for the supervisor, which tells this process; told twice, it may hang.
+def load(settings: Settings, counts: SharedCounts) -> AsgiAdapter:
+    """Return the ASGI application; runs in the worker process."""
+    # Ctrl-C at a terminal reaches the supervisor, which stops this process; stopped twice, it may
+    # hang.
     os.setpgrp()
-    # Until granian hears signals here: the supervisor's handler, inherited, would hear them for it.
+    # Until granian handles signals here: the handler that is inherited from the supervisor would
+    # swallow them.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     allow_connections()
     log = Log()
@@ -49,20 +51,20 @@ def load(settings: Settings, tally: SharedCounts) -> AsgiAdapter:
     if sys.platform == "linux":
         threading.Thread(target=time_out_readers, name="time-out", daemon=True).start()
     store = Store.open(settings.db, settings.lock_timeout, bounds=bounds_of())
-    # Neither is closed: when the process ends, all that was acknowledged is committed, and the
-    # process that supervises it truncates the WAL.
+    # The store is not closed: when the process ends, everything acknowledged is committed, and the
+    # supervisor truncates the WAL.
     threading.Thread(
-        target=look_after, args=(store, settings.clock), name="looking-after", daemon=True
+        target=maintain, args=(store, settings.clock), name="maintenance", daemon=True
     ).start()
     keys = Keys(settings.write_keys, settings.secret_keys)
     origins = Origins(settings.cors_origins, keys)
-    metrics = Metrics(store, settings.clock, tally.read, partial(source_lags, store))
+    metrics = Metrics(store, settings.clock, counts.read, partial(source_lags, store))
     adapter = _adapter(store, keys, origins, _Observer(metrics, log), settings.clock)
     address = f"http://{_in_url(settings.host)}:{settings.port}"
     docs = f"http://{_in_url(_reachable(settings.host))}:{settings.port}/docs"
     _log.info("behavstats serves %s on %s; its documentation is at %s", settings.db, address, docs)
     if keys and not keys.can_read:
-        _log.warning(_NOBODY_CAN_READ)
+        _log.warning(_ONLY_WRITE_KEYS)
     return adapter
 
 
@@ -88,7 +90,7 @@ def _in_url(host: str) -> str:
 
 
 def _reachable(host: str) -> str:
-    """Return a host by which a browser on this machine reaches what listens on all addresses."""
+    """Return the host by which a browser on this machine reaches a server on `host`."""
     return "localhost" if host in {"0.0.0.0", "::"} else host  # noqa: S104  compared, not bound
 
 

@@ -1,4 +1,4 @@
-"""Metrics: what the server counts and times, in Prometheus' format."""
+"""Metrics: what the server counts and times, in the format of Prometheus."""
 
 import math
 import time
@@ -31,27 +31,27 @@ from behavstats.store import Store
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-_LOOK_AGAIN = 60.0  # seconds
+_REFRESH_SECONDS = 60.0
 _PAGE_VIEWS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
 
 
-# Else there is a series for each series, that tells when it began.
+# Otherwise, each series has a second one that says when it began.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Metrics:
-    """What happened since the server's start, and the state of its store."""
+    """Counts what has happened since the server's start, and shows the state of its store."""
 
     def __init__(
         self,
         store: Store,
         clock: Callable[[], int],
-        followed: Callable[[], Iterable[tuple[str, str, int]]] = lambda: (),
+        watched: Callable[[], Iterable[tuple[str, str, int]]] = lambda: (),
         lags: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         """Count for a store; `clock` returns ms since the epoch.
 
-        `followed` returns what was ingested from watched files since the start, as SharedCounts
+        `watched` returns what was ingested from watched files since the start, as SharedCounts
         has it. `lags` returns the bytes of each watched file that are not ingested yet, by its
         path; it may raise StoreError.
         """
@@ -61,10 +61,10 @@ class Metrics:
             return Counter(f"behavstats_{name}", words, labels, registry=registry)
 
         self._added = counter("page_views_added", "Page views that were new.")
-        self._duplicates = counter("page_views_duplicate", "Page views that were there already.")
-        self._others = counter("other_messages", "Messages that are no page views.", "kind")
+        self._duplicates = counter("page_views_duplicate", "Page views that were stored already.")
+        self._others = counter("other_messages", "Messages that are not page views.", "kind")
         self._rejected = counter(
-            "rejected", "Messages, and lines of followed files, that could not be read.", "reason"
+            "rejected", "Messages, and lines of watched files, that were rejected.", "reason"
         )
         self._requests = Histogram(
             "behavstats_request_seconds",
@@ -85,10 +85,10 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
-        # Looking a child up by its labels takes as long as counting.
+        # Finding a child by its labels takes as long as counting.
         self._timed = cache(lambda *labels: self._requests.labels(*labels).observe)
-        self._followed = followed
-        self._seen = Counts[tuple[str, str]]()
+        self._watched = watched
+        self._counted = Counts[tuple[str, str]]()
         self._newest = _Newest(store)
         registry.register(_StoreCollector(store, self._newest, clock, lags))
         ProcessCollector(registry=registry)
@@ -110,18 +110,18 @@ class Metrics:
         self._duplicates.inc(len(views) - added)
         self._commits.observe(len(views))
         self._commit_seconds.observe(seconds)
-        self._newest.saw(max((view.instant for view in views), default=0))
+        self._newest.update(max((view.instant for view in views), default=0))
 
     def text(self) -> bytes:
         """Return all of it, as Prometheus reads it."""
-        self._count_followed()
+        self._count_watched()
         return generate_latest(self._registry)
 
-    def _count_followed(self) -> None:
-        """Count what was taken of followed files since this was asked last."""
-        for name, label, count in self._followed():
-            more = count - self._seen[name, label]
-            self._seen[name, label] = count
+    def _count_watched(self) -> None:
+        """Count what was ingested from watched files since the last call."""
+        for name, label, count in self._watched():
+            more = count - self._counted[name, label]
+            self._counted[name, label] = count
             match name:
                 case shared_counts.ADDED:
                     self._added.inc(more)
@@ -134,30 +134,31 @@ class Metrics:
 
 
 class _Newest:
-    """Knows the instant of the newest page view, about.
+    """Knows the instant of the newest page view, with up to a minute's delay.
 
-    No index leads there, which each page view would pay for. What this process stored is known at
-    once; what others did, or erased, by a look at all of them, at most once a minute.
+    The store has no index for it, which would make each page view more expensive. What this process
+    stores is known at once; what other processes store or erase, by a scan of the store, at most
+    once a minute.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._looked = -math.inf
+        self._scanned = -math.inf
         self._instant = 0
 
-    def saw(self, instant: int) -> None:
+    def update(self, instant: int) -> None:
         self._instant = max(self._instant, instant)
 
     def instant(self) -> int:
-        """Return it in ms, 0 if there is none."""
-        if time.monotonic() > self._looked + _LOOK_AGAIN:
+        """Return the instant in ms since the epoch, or 0 if there are no page views."""
+        if time.monotonic() > self._scanned + _REFRESH_SECONDS:
             self._instant = self._store.newest()
-            self._looked = time.monotonic()
+            self._scanned = time.monotonic()
         return self._instant
 
 
 class _StoreCollector(Collector):
-    """Looks at the store, and at the files that are followed into it, when it is asked."""
+    """Measures the store, and the watched files, when metrics are asked for."""
 
     def __init__(
         self,
@@ -172,11 +173,11 @@ class _StoreCollector(Collector):
         self._lags = lags
 
     def describe(self) -> Iterable[Metric]:
-        """Say nothing of it before it is asked."""
+        """Describe nothing, so that registering does not collect."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        """Yield what the store is like now."""
+        """Yield the present state of the store."""
         path = self._store.path
         for name, file in (("store", path), ("wal", Path(f"{path}-wal"))):
             size = file.stat().st_size if file.exists() else 0
@@ -189,7 +190,7 @@ class _StoreCollector(Collector):
             yield self._lag()
 
     def _lag(self) -> Metric:
-        words = "Bytes of a followed file that are not taken yet."
+        words = "Bytes of a watched file that are not ingested yet."
         gauge = GaugeMetricFamily("behavstats_source_lag_bytes", words, labels=["source"])
         for name, lag in self._lags().items():
             gauge.add_metric([name], lag)

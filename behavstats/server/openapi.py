@@ -28,14 +28,14 @@ _DESCRIPTION = """\
 Send a page view under *Sending*, then read its user's profile under *Profiles*. Segment's and \
 RudderStack's clients can send here as they are.
 
-An answer of 200 means that all of it is durable and visible. Any content type will do, and gzip \
-as well: the body decides. A batch may come as newline-delimited JSON, too. At most 4 MiB as sent, \
-16 MiB decompressed, and 2,500 messages. Sending anything again changes nothing. After a 503, try \
-again in `Retry-After` seconds.
+An answer of 200 means that everything you sent is durable and visible. The server accepts any \
+content type, and gzip: it looks at the body only. A batch may also be newline-delimited JSON. A \
+body may have 4 MiB as sent, 16 MiB decompressed, and 2,500 messages. Sending anything again \
+changes nothing. After a 503, try again in `Retry-After` seconds.
 
-Where the server has keys, a write key may only send, and a secret key may do everything. A client \
-that cannot send headers gives its key as `writeKey` in the body. Where the server has no keys, it \
-answers this machine alone.
+If the server has keys, a write key may only send, and a secret key may do everything. A client \
+that cannot send headers gives its key as `writeKey` in the body. A server without keys only \
+answers its own machine.
 """
 _SECURITY: Mapping[str, Schema] = {
     "bearer": {"type": "http", "scheme": "bearer"},
@@ -60,7 +60,7 @@ _AS_WORD = str.maketrans("/{}.", "____")
 
 @cache
 def document(routes: tuple[Route, ...], *, has_keys: bool = True) -> Schema:
-    """Return the document of a server with keys, or of one without any."""
+    """Return the document of a server with keys, or without keys."""
     paths: dict[str, Schema] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(
@@ -75,7 +75,7 @@ def document(routes: tuple[Route, ...], *, has_keys: bool = True) -> Schema:
             "description": _DESCRIPTION,
         },
         "servers": [{"url": "."}],
-        "tags": [{"name": tag.name, "description": tag.words} for tag in TAGS],
+        "tags": [{"name": tag.name, "description": tag.description} for tag in TAGS],
         "paths": paths,
         "components": {
             "schemas": components(),
@@ -83,7 +83,7 @@ def document(routes: tuple[Route, ...], *, has_keys: bool = True) -> Schema:
             "headers": {
                 "X-Request-Id": {
                     "schema": {"type": "string"},
-                    "description": "By which the request is found in the server's log.",
+                    "description": "Identifies the request in the server's log.",
                     "example": "5f0c1e9a7b21-2a",
                 }
             },
@@ -92,7 +92,7 @@ def document(routes: tuple[Route, ...], *, has_keys: bool = True) -> Schema:
 
 
 def encoded(routes: tuple[Route, ...], now: str, *, has_keys: bool) -> bytes:
-    """Return the document as JSON, with examples of an instant (RFC 3339): tried out, they show."""
+    """Return the document as JSON. Its examples happened at `now` (RFC 3339), so profiles show them."""
     return _encoded(routes, has_keys).replace(NOW.encode(), now.encode())
 
 
@@ -117,20 +117,20 @@ def _operation(route: Route, *, has_keys: bool) -> Schema:
 
 
 def _parameter(parameter: Parameter) -> Schema:
-    # What has no example is left empty where it is tried out.
+    # Swagger UI leaves a parameter without an example empty.
     example = {} if parameter.example is None else {"example": parameter.example}
     return {
         "name": parameter.name,
         "in": parameter.where,
         "required": parameter.where == "path",
-        "description": parameter.words,
+        "description": parameter.description,
         "schema": msgspec.json.schema(parameter.type),
         **example,
     }
 
 
 def _responses(route: Route, *, has_keys: bool) -> Schema:
-    """Return the statuses that a route may answer with, and what comes with them."""
+    """Return the responses of a route, by their statuses."""
     content = content_of(route.gives, EXAMPLES[route.gives])
     answers = {200: {"description": "Done.", "content": content, **_links(route)}}
     for status, words, error in _failures(route, has_keys=has_keys):
@@ -141,33 +141,37 @@ def _responses(route: Route, *, has_keys: bool) -> Schema:
 
 
 def _failures(route: Route, *, has_keys: bool) -> Iterator[tuple[int, str, BehavstatsError]]:
-    """Yield how a route may fail: the status, what it means, and an error that leads to it."""
+    """Yield how a route may fail: the status, its meaning, and an error that leads to it."""
     words = "Something in the request is wrong. Sending it again does not help."
     if route.takes or route.scope is not Scope.SENDING or has_keys:
         yield 400, words, invalid_input(route)
     if route.scope and has_keys:
-        yield 401, "No key, or one that is not known.", NotAuthenticated("the key is not known")
+        yield (
+            401,
+            "No key was given, or the key is not known.",
+            NotAuthenticated("the key is not known"),
+        )
     if not has_keys:
         error = AccessDenied("without keys, the Host has to be this machine's loopback address")
         yield (
             403,
-            "It comes from another machine, or from a web page that may not send.",
+            "The request comes from another machine, or from a web page that may not send.",
             error,
         )
     elif route.scope is Scope.EVERYTHING:
         error = AccessDenied("a write key may only send; this takes a secret key")
-        yield 403, "A write key, where a secret one is needed.", error
+        yield 403, "A write key was given, but the operation takes a secret key.", error
     if route.absent is not None:
-        yield 404, "What is asked for is not there.", route.absent
+        yield 404, "The user or file does not exist.", route.absent
     if route.takes:
         yield 408, "The request was not sent to its end in time.", SlowClient(60)
         yield 413, "The request is too large.", TooLarge("body", MAX_BODY_BYTES)
     if route.is_stored:
-        yield 503, "Not now: try again.", StoreBusy("the store is busy")
+        yield 503, "The server cannot do it now. Try again.", StoreBusy("the store is busy")
 
 
 def _links(route: Route) -> Schema:
-    """Return what can be done with the user whom a route was about."""
+    """Return links to the operations on the user of a request."""
     if route.kind == "page":
         user_id = "$request.body#/user_id"
     elif route.path == _USER:
@@ -186,7 +190,7 @@ def _id(method: str, path: str) -> str:
 
 
 def _body(route: Route) -> Schema:
-    """Return what a body holds that a route takes."""
+    """Return the content of the request body that a route takes."""
     values: Schema = {"ours": EVENT, "segment": {"type": route.kind or "page", **CALL}}
     if Batch in route.takes:
         schema = reference_to("Batch")

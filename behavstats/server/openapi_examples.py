@@ -47,8 +47,8 @@ EXAMPLES = {
 
 
 def invalid_input(route: Route) -> InvalidInput:
-    """Return an example of what may be wrong in a request."""
-    if route.kind in OTHERS:  # nothing in them has to be right but that they are objects
+    """Return an example of an error in a request."""
+    if route.kind in OTHERS:  # any object is valid
         return InvalidInput("not_an_object", "the JSON is not an object")
     if route.takes:
         return InvalidInput("wrong_type", "user_id must be text, not a number", "user_id")

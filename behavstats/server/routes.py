@@ -23,20 +23,20 @@ from behavstats.server.swagger_ui import TYPES
 
 
 class Parameter(NamedTuple):
-    """A value in the path or the query; a person is shown `example`, and may try it."""
+    """A value in the path or the query. The documentation page shows `example` and can send it."""
 
     name: str
     where: str
     type: Any
-    words: str
+    description: str
     example: Any = None
 
 
 class Tag(NamedTuple):
-    """A heading over routes."""
+    """A heading over routes in the documentation."""
 
     name: str
-    words: str
+    description: str
 
 
 PROFILES = Tag("Profiles", "What a user did, and erasing a user.")
@@ -45,19 +45,18 @@ RUNNING = Tag("Running", "For those who run the server: health, readiness and co
 CONTRACT = Tag("This document", "The interface itself, for a person and for a machine.")
 ALIASES = Tag("Aliases", "The same as under Sending, by the paths that other clients know.")
 TAGS = (PROFILES, SENDING, RUNNING, CONTRACT, ALIASES)
-"""All of them, in the order in which a reader wants them."""
+"""All tags, in the order in which a reader wants them."""
 
 
 @dataclass(frozen=True, eq=False)
 class Route:
     """One method of one path, and the handler that answers it.
 
-    `takes` are the types that the body may have; a route without any does not read the body.
-    `gives` is the type of the response, or the media types of a text. `kind` is the kind of message
-    that comes this way, as in `Arrival`. `is_slow` marks what may take seconds and runs in a
-    thread. `is_stored` marks what asks the store. `absent` is the error that says that what is
-    asked for does not exist. Neither key, origin nor query of a request for a public route is
-    checked.
+    `takes` are the types that the body may have; the body is read only if there are any. `gives`
+    is the type of the response, or the media types of a text. `kind` is the kind of message that
+    comes this way, as in `Arrival`. A route that `is_slow` may take seconds and runs in a thread.
+    `is_stored` says that the handler uses the store. `absent` is the error for a user or file that
+    does not exist. If a route `is_public`, neither key, origin nor query is checked.
     """
 
     method: str
@@ -77,7 +76,7 @@ class Route:
 
     @cached_property
     def in_query(self) -> tuple[str, ...]:
-        """The names that the query may have: with the key's, if the route asks for a key."""
+        """The names of the parameters that the query may have, with the key's if there is one."""
         names = (parameter.name for parameter in self.parameters if parameter.where == "query")
         return (*names, *((KEY_IN_QUERY,) if self.scope else ()))
 
@@ -94,23 +93,23 @@ _WINDOW = (
         "days",
         "query",
         Annotated[int, Meta(ge=1, le=MAX_DAYS)],
-        "The window's length, in days of 24 hours; without it, 7.",
+        "The window's length in days of 24 hours; 7 by default.",
         7,
     ),
     Parameter(
         "as_of",
         "query",
         Annotated[str, INSTANT],
-        "The window's end, such as 2026-11-15T00:00:00Z; without it, now.",
+        "The window's end, such as 2026-11-15T00:00:00Z; now by default.",
     ),
     Parameter("detail", "query", bool, "Whether to add visits, days and pages.", False),
 )
-_FILE = Parameter("file", "path", Literal[tuple(TYPES)], "Its name.", "swagger-ui.css")
+_FILE = Parameter("file", "path", Literal[tuple(TYPES)], "The file's name.", "swagger-ui.css")
 _KEY = Parameter("key", "path", str, "A write key.", "a-write-key-of-16-or-more")
 _UNKNOWN = UnknownUser(_USER_ID.example)
 
 
-def _intake() -> Iterator[Route]:
+def _sending_routes() -> Iterator[Route]:
     for kind in KINDS:
         is_page = kind in PAGES
         summary = "Send a page view" if is_page else f"Send a message that is counted: {kind}"
@@ -120,10 +119,10 @@ def _intake() -> Iterator[Route]:
         for path, tag in ((f"/v1/{kind}", SENDING), (f"/v1/{kind[0]}", ALIASES)):
             yield sending("POST", path, handler, summary, tag)
         if kind == PAGES[0]:
-            yield from _batches()
+            yield from _batch_routes()
 
 
-def _batches() -> Iterator[Route]:
+def _batch_routes() -> Iterator[Route]:
     sending = partial(Route, scope=Scope.SENDING, takes=(Batch,), gives=Counted)
     summary = "Send a batch of messages"
     yield sending("POST", "/v1/batch", Handlers.post_batch, summary, SENDING)
@@ -147,7 +146,7 @@ ROUTES: tuple[Route, ...] = (
         "DELETE",
         "/v1/user/{user_id}",
         Handlers.delete_user,
-        "Erase a user: the page views, and all that is derived from them",
+        "Erase a user: the page views, and everything that is derived from them",
         PROFILES,
         Scope.EVERYTHING,
         gives=Erased,
@@ -155,7 +154,7 @@ ROUTES: tuple[Route, ...] = (
         is_slow=True,
         absent=_UNKNOWN,
     ),
-    *_intake(),
+    *_sending_routes(),
     Route(
         "GET",
         "/v1/projects/{key}/settings",
@@ -200,7 +199,7 @@ ROUTES: tuple[Route, ...] = (
         "GET",
         "/docs",
         Handlers.get_docs,
-        "This document, to be read in a browser",
+        "This document, for a browser",
         CONTRACT,
         gives="text/html",
         is_stored=False,
@@ -228,7 +227,7 @@ UNDOCUMENTED = (
             Handlers.preflight,
             "Ask, as browsers do, whether a page of another origin may send",
             scope=route.scope,
-            is_public=True,  # a preflight never has a key
+            is_public=True,  # a browser sends no key in a preflight
         )
         for route in ROUTES
         if route.takes

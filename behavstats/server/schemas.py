@@ -14,9 +14,9 @@ def _described(text: str) -> Meta:
 
 
 class Done(msgspec.Struct):
-    """What was asked is done, and durable."""
+    """The request was done, and its result is durable."""
 
-    success: Annotated[Literal[True], _described("Always true: a failure has another form.")] = True
+    success: Annotated[Literal[True], _described("Always true: failures have another form.")] = True
 
 
 class Counted(Done, kw_only=True):
@@ -36,7 +36,7 @@ class Erased(Done, kw_only=True):
     user_id: Annotated[str, _described("The user who was erased.")]
     page_views: Annotated[int, _described("Page views of the user that were erased.")]
     page_names: Annotated[
-        int, _described("Names of pages that were erased: nobody else viewed them.")
+        int, _described("Names of pages that were erased, because no other user viewed them.")
     ]
     rejected_lines: Annotated[
         int, _described("Rejected lines that named the user, and were erased.")
@@ -52,7 +52,7 @@ class SegmentIntegration(msgspec.Struct, rename="camel"):
 
 
 class Integrations(msgspec.Struct):
-    """Where messages go: here, and nowhere else."""
+    """Where Segment's client sends messages: to this server only."""
 
     segment: Annotated[SegmentIntegration, _described("Where to send to: this server.")] = (
         msgspec.field(name="Segment.io")
@@ -60,16 +60,16 @@ class Integrations(msgspec.Struct):
 
 
 class Project(msgspec.Struct, rename="camel"):
-    """The settings of a project, as Segment's client for browsers reads them."""
+    """The settings of a project, in the form that Segment's client for browsers reads."""
 
     integrations: Annotated[Integrations, _described("Where messages go.")]
     plan: Annotated[dict[str, Any], _described("A tracking plan: always empty.")] = {}
 
 
 class Failure(msgspec.Struct):
-    """What went wrong: a stable code, and words; `field` names a wrong value that has a name."""
+    """What went wrong: a stable code and a message. `field` names the wrong value, if possible."""
 
-    code: Annotated[str, _described("What went wrong, for a program: it stays the same.")]
+    code: Annotated[str, _described("What went wrong, for a program. The code never changes.")]
     message: Annotated[str, _described("What went wrong, for a person, in one line.")]
     field: Annotated[str | UnsetType, _described("The key or parameter whose value is wrong.")] = (
         UNSET
@@ -78,5 +78,5 @@ class Failure(msgspec.Struct):
 
     @classmethod
     def of(cls, error: BehavstatsError) -> Self:
-        """Return what an error says."""
+        """Return the failure that an error describes."""
         return cls(error.code, str(error), getattr(error, "field", None) or UNSET)
