@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server
+from granian.server.common import AbstractServer
 
 from behavstats.config import Settings, bounds_of
 from behavstats.daemon.sockets import MOST_CONNECTIONS, address_of
@@ -49,10 +51,22 @@ def serve(settings: Settings, watched: Sequence[str] = ()) -> None:
         suppress(StoreBusy),
     ):
         store.check_writable()
-    server = Server(
+    server = _server(address, settings.port)
+    try:
+        counts = SharedCounts()
+        with watching(settings, watched, counts):
+            server.serve(target_loader=partial(load, settings, counts), wrap_loader=False)
+    except SystemExit:
+        raise BehavstatsError("the server's process ended unexpectedly") from None
+    with Store.open(settings.db, settings.lock_timeout) as store:
+        store.checkpoint()
+
+
+def _server(address: str, port: int) -> AbstractServer[Any]:
+    return Server(
         "behavstats",
         address=address,
-        port=settings.port,
+        port=port,
         interface=Interfaces.ASGINL,
         loop=Loops.uvloop,
         websockets=False,
@@ -63,11 +77,3 @@ def serve(settings: Settings, watched: Sequence[str] = ()) -> None:
         log_level=LogLevels.error,
         log_dictconfig={"handlers": _HANDLERS},
     )
-    try:
-        counts = SharedCounts()
-        with watching(settings, watched, counts):
-            server.serve(target_loader=partial(load, settings, counts), wrap_loader=False)
-    except SystemExit:
-        raise BehavstatsError("the server's process ended unexpectedly") from None
-    with Store.open(settings.db, settings.lock_timeout) as store:
-        store.checkpoint()

@@ -56,16 +56,7 @@ class Metrics:
         path; it may raise StoreError.
         """
         registry = self._registry = CollectorRegistry()
-
-        def counter(name: str, words: str, *labels: str) -> Counter:
-            return Counter(f"behavstats_{name}", words, labels, registry=registry)
-
-        self._added = counter("page_views_added", "Page views that were new.")
-        self._duplicates = counter("page_views_duplicate", "Page views that were stored already.")
-        self._others = counter("other_messages", "Messages that are not page views.", "kind")
-        self._rejected = counter(
-            "rejected", "Messages, and lines of watched files, that were rejected.", "reason"
-        )
+        self._added, self._duplicates, self._others, self._rejected = _counters(registry)
         self._requests = Histogram(
             "behavstats_request_seconds",
             "Requests by route and status, and how long their answers took.",
@@ -73,18 +64,7 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
-        self._commits = Histogram(
-            "behavstats_commit_page_views",
-            "Page views that shared a commit.",
-            buckets=_PAGE_VIEWS,
-            registry=registry,
-        )
-        self._commit_seconds = Histogram(
-            "behavstats_commit_seconds",
-            "How long commits took.",
-            buckets=_SECONDS,
-            registry=registry,
-        )
+        self._commits, self._commit_seconds = _commit_histograms(registry)
         # Finding a child by its labels takes as long as counting.
         self._timed = cache(lambda *labels: self._requests.labels(*labels).observe)
         self._watched = watched
@@ -131,6 +111,28 @@ class Metrics:
                     self._rejected.labels(label).inc(more)
                 case shared_counts.OTHERS:
                     self._others.labels(label).inc(more)
+
+
+def _counters(registry: CollectorRegistry) -> Iterator[Counter]:
+    """Yield the counters of new and duplicate page views, other messages, and rejections."""
+    for name, description, *labels in (
+        ("page_views_added", "Page views that were new."),
+        ("page_views_duplicate", "Page views that were stored already."),
+        ("other_messages", "Messages that are not page views.", "kind"),
+        ("rejected", "Messages, and lines of watched files, that were rejected.", "reason"),
+    ):
+        yield Counter(f"behavstats_{name}", description, labels, registry=registry)
+
+
+def _commit_histograms(registry: CollectorRegistry) -> Iterator[Histogram]:
+    """Yield the histograms of the page views and of the seconds of commits."""
+    for name, description, buckets in (
+        ("page_views", "Page views that shared a commit.", _PAGE_VIEWS),
+        ("seconds", "How long commits took.", _SECONDS),
+    ):
+        yield Histogram(
+            f"behavstats_commit_{name}", description, buckets=buckets, registry=registry
+        )
 
 
 class _Newest:

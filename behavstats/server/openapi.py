@@ -92,7 +92,7 @@ def document(routes: tuple[Route, ...], *, has_keys: bool = True) -> Schema:
 
 
 def encoded(routes: tuple[Route, ...], now: str, *, has_keys: bool) -> bytes:
-    """Return the document as JSON. Its examples happened at `now` (RFC 3339), so profiles show them."""
+    """Return the document as JSON. Its examples happened at `now` (RFC 3339), which is recent."""
     return _encoded(routes, has_keys).replace(NOW.encode(), now.encode())
 
 

@@ -2,8 +2,6 @@
 
 import gzip
 import json
-import tracemalloc
-import zlib
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +16,7 @@ from behavstats.server.body import MAX_BODY_BYTES, MAX_DECOMPRESSED_BYTES, body_
 from behavstats.server.messages import MAX_MESSAGES, parse_batch, parse_envelope, parse_lines
 from behavstats.server.payload import parse_payload
 from tests.support.edge import MIB
+from tests.support.memory import peak_of
 from tests.support.messages import NOW, any_message
 
 GOOD = {"type": "page", "userId": "u", "name": "/", "timestamp": format_instant(NOW)}
@@ -182,17 +181,6 @@ def test_whatever_is_split_comes_apart_or_is_refused(text):
         assert len(split.messages) <= 3
 
 
-def peak_of(action, *arguments):
-    """The memory that something takes at its most, beside what it is given."""
-    tracemalloc.start()
-    try:
-        with pytest.raises(InvalidInput):
-            action(*arguments)
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-
 BODY = MAX_DECOMPRESSED_BYTES
 
 
@@ -225,70 +213,8 @@ def test_a_body_of_millions_of_tiny_things_takes_no_more_memory_than_itself(text
     assert peak_of(parse_batch, text) < 2.5 * MIB + 2 * len(text)
 
 
-@pytest.mark.parametrize("compress", [gzip.compress, lambda text: gzip.compress(text, mtime=7)])
-def test_gzip_is_told_by_the_body_itself(compress):
-    """In one member or several, also empty ones."""
-    text = batch(GOOD)
-    assert decompress(compress(text)) == text
-    assert decompress(compress(text[:9]) + compress(b"") + compress(text[9:])) == text
-    assert decompress(text) == text
-    assert decompress(b"") == b""
-
-
-PACKED = gzip.compress(batch(GOOD), mtime=0)
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        PACKED[:-1],
-        PACKED[:-9],
-        PACKED[:15],
-        PACKED[:-8] + b"\0" * 8,
-        PACKED + PACKED[:-1],
-        PACKED + b"trash",
-        b"\x1f\x8b",
-        b"\x1f\x8b trash",
-    ],
-)
-def test_gzip_that_is_cut_off_or_damaged_is_refused(body):
-    """Nothing of it counts, though a part may look whole."""
-    with pytest.raises(InvalidInput) as refused:
-        decompress(body)
-    assert refused.value.code == "invalid_gzip"
-
-
-def test_16_mebibytes_may_come_out_of_gzip_and_no_more():
-    """In one member or in all of them together."""
-    assert len(decompress(gzip.compress(b" " * BODY, 1))) == BODY
-    parts = [gzip.compress(b" " * (BODY // 2), 1)] * 2
-    assert len(decompress(b"".join(parts))) == BODY
-    for body in (gzip.compress(b" " * (BODY + 1), 1), b"".join([*parts, gzip.compress(b" ")])):
-        with pytest.raises(TooLarge, match="16,777,216 bytes"):
-            decompress(body)
-
-
-def test_a_zip_bomb_takes_no_more_memory_than_what_may_come_out():
-    """Be it one, or one of a hundred members."""
-    packer = zlib.compressobj(1, wbits=31)
-    bomb = b"".join(packer.compress(b" " * MIB) for _ in range(64)) + packer.flush()
-    for body in (bomb, gzip.compress(b" " * (BODY // 2 + 1), 1) * 100):
-        assert peak_of(decompress, body) < 3 * BODY
-
-
-def test_a_message_over_several_lines_is_kept_as_the_one_line_that_ingest_reads():
-    """As it came otherwise; what is not JSON as well, whose strings nobody knows."""
-    pretty = json.dumps(GOOD | {"userId": "", "title": "a\nb"}, indent=2).encode()
-    (rejection,) = taken(batch(pretty)).rejections
-    assert json.loads(rejection.text) == json.loads(pretty)
-    assert b"\n" not in rejection.text
-    deep = b'{"x": \r\n' + DEEP + b"}"
-    (rejection,) = taken(batch(deep)).rejections
-    assert rejection.text == b'{"x":   ' + DEEP + b"}"
-
-
-def test_an_intake_tells_roughly_what_it_takes_while_it_waits():
-    """At least its texts."""
+def test_a_payload_has_the_size_that_it_roughly_takes_while_it_waits():
+    """At least that of its texts."""
     assert taken(batch(*[GOOD] * 10)).size > 10 * len(json.dumps(GOOD))
     assert MAX_BODY_BYTES == 4 * MIB
 
@@ -308,38 +234,6 @@ def test_whatever_is_sent_is_taken_or_refused(messages, junk, place):
         assert len(result.views) + result.non_page_messages.total() + len(result.rejections) <= 99
         parse_payload("POST /v1/page", [sent], Arrival(NOW))
         parse_envelope(sent)
-
-
-def test_the_key_in_a_message_that_is_rejected_is_not_kept_with_it():
-    """Clients for browsers put it into each; whoever lists the lines need not see it."""
-    text = b'{"type": "page", "writeKey": "a-key-that-may-only-send", "userId": 5}'
-    (rejection,) = parse_payload("POST /v1/p", [text], Arrival(NOW)).rejections
-    assert rejection.text == b'{"type": "page", "writeKey": "...", "userId": 5}'
-    assert rejection.length == len(rejection.text)
-
-
-@pytest.mark.parametrize(
-    ("text", "kept"),
-    [
-        (
-            b'{"name":"test page","userId":"e","type":"e","writeKey":"e"}',
-            b'{"name":"test page","userId":"e","type":"e","writeKey":"..."}',
-        ),
-        (b'{"writeKey" : "a\\u006bey\\"s", "x": 1}', b'{"writeKey" : "...", "x": 1}'),
-        (b'{"context":{"writeKey":"secret"}}', b'{"context":{"writeKey":"..."}}'),
-        (b'{"write\\u004Bey":"secret"}', b'{"write\\u004Bey":"..."}'),
-        (b'{"\\u0077riteKe\\u0079" : "secret"}', b'{"\\u0077riteKe\\u0079" : "..."}'),
-        (b'{"x":"http://h/?a=b&writeKey=secret&c=d"}', b'{"x":"http://h/?a=b&writeKey=...&c=d"}'),
-        (b'{"writeKey":"secret", no JSON', b'{"writeKey":"...", no JSON'),
-        (b'{"writeKey":"never closed\\', b'{"writeKey":"...\\'),
-        (b'{"writeKey":"","x":7}', b'{"writeKey":"...","x":7}'),
-        (b'{"name":"writeKey","x":"y"}', b'{"name":"writeKey","x":"y"}'),
-    ],
-)
-def test_of_a_rejected_message_just_the_keys_are_blanked(text, kept):
-    """Wherever they are, and however short: the rest is to be repaired, and sent again."""
-    (rejection,) = parse_payload("POST /v1/p", [text], Arrival(NOW)).rejections
-    assert rejection.text == kept
 
 
 def lines_of(*texts):
