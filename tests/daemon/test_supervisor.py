@@ -203,16 +203,15 @@ def test_two_ingests_and_a_server_lose_and_double_nothing(serve, db, tmp_path):
 
 
 def test_forget_and_posts_of_the_same_user_in_two_processes_do_not_mix(serve, db, monkeypatch):
-    """Nothing old comes back, and what is new is nobody else's.
+    """A page of another user never appears, nor one that was answered before `forget` was called.
 
-    Each name holds its user and a number that only grows. Once `forget` has returned, no name is
-    seen that was answered for before it was called.
+    Each page name has its user and a growing number.
     """
     monkeypatch.setattr("behavstats.store.sqlite.wal.READERS_TIMEOUT", 30.0)
     server = serve()
     numbers = itertools.count()
     answered = -1
-    strangers, revenants, forgotten = [], [], 0
+    of_others, returned, forgotten = [], [], 0
 
     def post(user_id):
         nonlocal answered
@@ -225,7 +224,7 @@ def test_forget_and_posts_of_the_same_user_in_two_processes_do_not_mix(serve, db
             if user_id == "u":
                 answered = number
             pages = server.get(user_id, "?detail=true")[1].get("top_pages", [])
-            strangers.extend(page for page in pages if f"/{user_id}/" not in page["name"])
+            of_others.extend(page for page in pages if f"/{user_id}/" not in page["name"])
 
     threads = [threading.Thread(target=post, args=(user,)) for user in ("u", "v", "w")]
     for thread in threads:
@@ -237,13 +236,13 @@ def test_forget_and_posts_of_the_same_user_in_two_processes_do_not_mix(serve, db
                 other_process.forget("u")
                 forgotten += 1
                 names = other_process.summary("u", window(system_clock() + 1000)).pages
-                revenants += [name for name in names if int(name.rpartition("/")[2]) <= old]
+                returned += [name for name in names if int(name.rpartition("/")[2]) <= old]
     for thread in threads:
         thread.join()
-    assert (strangers, revenants) == ([], [])
+    assert (of_others, returned) == ([], [])
     assert forgotten > 3
-    for user_id in ("v", "w"):
-        assert server.get(user_id)[1]["number_pages_viewed_in_the_last_7_days"] == 80
+    profiles = [server.get(user_id)[1] for user_id in ("v", "w")]
+    assert all(profile["number_pages_viewed_in_the_last_7_days"] == 80 for profile in profiles)
 
 
 def test_after_delete_the_user_is_in_no_byte_while_the_server_runs(serve, db, cli):
