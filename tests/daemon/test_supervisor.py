@@ -60,8 +60,8 @@ def stored(db, users):
         return {view for user in users for views in store.page_views(user) for view in views}
 
 
-def test_it_says_where_it_serves(serve, db):
-    """By default on the loopback address only; the store is made if there is none."""
+def test_the_server_logs_its_address(serve, db):
+    """By default, it listens on the loopback address. It creates the store if there is none."""
     server = serve()
     assert db.exists()
     assert server.stop() == 0
@@ -73,15 +73,15 @@ def test_it_says_where_it_serves(serve, db):
 
 
 @pytest.mark.parametrize(("keys", "warned"), [(["--write-key"], 1), (["--secret-key"], 0)])
-def test_a_server_of_which_nobody_can_read_says_so_as_it_starts(serve, keys, warned):
-    """It has write keys only, which may send."""
+def test_a_server_with_write_keys_only_logs_a_warning(serve, keys, warned):
+    """Nobody can read a profile then."""
     server = serve(*keys, "x" * 16)
     assert server.stop() == 0
     assert server.stderr.count("there are write keys only") == warned
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_cleanly_and_no_acknowledged_page_view_is_lost(serve, db, number):
+def test_a_signal_ends_the_server_cleanly_and_no_acknowledged_page_view_is_lost(serve, db, number):
     """Requests under way are finished, the WAL is emptied, nothing is left to say."""
     server = serve()
     users = [f"user{n}" for n in range(6)]
@@ -95,7 +95,7 @@ def test_a_signal_ends_it_cleanly_and_no_acknowledged_page_view_is_lost(serve, d
     assert not wal.exists() or wal.stat().st_size == 0
 
 
-def test_requests_under_way_are_answered_before_it_ends(serve, db):
+def test_requests_under_way_are_answered_before_the_server_ends(serve, db):
     """A post that waits for its turn when the signal comes is stored, and its client hears so."""
     server = serve(limits=("lock_timeout=60", "daemon.supervisor._SECONDS_TO_FINISH=60"))
     answers = []
@@ -123,7 +123,7 @@ def test_ctrl_c_reaches_supervisor_and_worker_at_once_and_ends_both(serve):
         server.process.stderr.close()
 
 
-def test_killed_it_loses_nothing_and_leaves_no_process_behind(serve, db):
+def test_a_killed_server_loses_nothing_and_leaves_no_process_behind(serve, db):
     """SIGKILL of the supervisor: the process that did the work ends as well."""
     server = serve()
     users = ["a", "b", "c"]
@@ -268,7 +268,7 @@ def test_after_delete_the_user_is_in_no_byte_while_the_server_runs(serve, db, cl
     assert server.get("other")[0] == 200
 
 
-def test_a_client_that_never_finishes_does_not_keep_it_from_ending(serve):
+def test_a_client_that_never_finishes_does_not_keep_the_server_from_ending(serve):
     """It is waited for, but not for ever; what others posted is there."""
     server = serve("--host", "localhost", limits=("daemon.supervisor._SECONDS_TO_FINISH=2",))
     with socket.create_connection(("127.0.0.1", server.port)) as stalled:
@@ -289,7 +289,7 @@ def test_a_killed_worker_ends_the_server_with_an_error(serve):
     assert "Traceback" not in stderr
 
 
-def test_what_is_not_settled_is_settled_by_a_server_without_any_post(serve, db):
+def test_a_server_refreshes_stale_rollups_without_any_post(serve, db):
     """As of a store of an older version, which has no summaries yet."""
     old = Path(__file__).parents[1] / "store" / "sqlite" / "files" / "version-1.db.gz"
     db.write_bytes(gzip.decompress(old.read_bytes()))

@@ -78,8 +78,8 @@ steps = st.tuples(
 
 @settings(max_examples=40)
 @given(st.lists(steps, min_size=1, max_size=6))
-def test_a_message_counts_once_by_whatever_routes_it_comes(tmp_path_factory, history):
-    """Posted alone or in a batch with any `sentAt`, ingested, or taken from a followed file."""
+def test_a_message_counts_once_by_whichever_routes_it_comes(tmp_path_factory, history):
+    """Posted alone or in a batch with any `sentAt`, ingested, or ingested from a watched file."""
     routes = Routes(tmp_path_factory.mktemp("routes"))
     with routes.store:
         sent = set()

@@ -37,7 +37,7 @@ def server(tmp_path_factory):
         yield server
 
 
-def test_every_operation_needs_something_that_is_said_here():
+def test_every_route_has_the_scope_that_is_listed_here():
     """Nothing: what tells of no user. To send, a write key will do. All the rest is secret."""
     assert [route.path for route in OPEN] == [
         "/healthz",
@@ -56,8 +56,8 @@ def test_every_operation_needs_something_that_is_said_here():
 
 
 @pytest.mark.parametrize("route", routes(), ids=named)
-def test_each_operation_is_open_to_those_keys_that_give_the_right(server, route):
-    """401 without a key or with one that is not known, 403 with one of the wrong kind."""
+def test_each_route_is_open_to_the_keys_of_its_scope(server, route):
+    """The answer is 401 without a known key, and 403 with a key of the wrong kind."""
     assert server.send("u", **bearer(SECRET_KEY)) == 200
     statuses = {}
     for name, headers in (
@@ -82,8 +82,8 @@ def test_each_operation_is_open_to_those_keys_that_give_the_right(server, route)
 
 
 @pytest.mark.parametrize("route", routes(1, 2), ids=named)
-def test_a_method_that_is_near_opens_no_more(server, route):
-    """HEAD is a GET, and answers as it would; no other method is there at all."""
+def test_other_methods_of_a_path_need_the_same_key(server, route):
+    """HEAD is answered like GET; other methods do not exist."""
     path, body = path_of(route), body_of(route)
     status = server.request("HEAD", path, None, bearer(WRITE_KEY))[0]
     assert status == {"GET": 403 if route in EVERYTHING else 200}.get(route.method, status)
@@ -93,8 +93,8 @@ def test_a_method_that_is_near_opens_no_more(server, route):
         assert server.request(method, path, body)[0] == 405
 
 
-def test_without_any_keys_every_operation_is_open_to_this_machine(tmp_path):
-    """Every key is as good as none."""
+def test_without_keys_every_route_is_open_to_this_machine(tmp_path):
+    """Whatever key a request shows."""
     with running(tmp_path, keys={}) as server:
         for route in routes():
             for headers in ({}, bearer(WRONG_KEY), basic("x")):
@@ -116,8 +116,8 @@ def test_a_key_may_be_given_in_each_of_the_ways(server, route):
 
 
 @pytest.mark.parametrize("route", EVERYTHING, ids=named)
-def test_a_secret_key_may_be_given_in_each_of_the_ways_but_the_body(server, route):
-    """What reads or erases takes no body, and looks at none."""
+def test_a_secret_key_may_be_given_in_each_way_except_in_the_body(server, route):
+    """The routes that read or erase do not read a body."""
     server.send("u", **bearer(SECRET_KEY))
     for way, give in WAYS.items():
         answers = []
@@ -130,8 +130,8 @@ def test_a_secret_key_may_be_given_in_each_of_the_ways_but_the_body(server, rout
         assert answers == ([401, 401, 401] if way == "body" else [403, 401, 200]), way
 
 
-def test_what_clients_add_to_the_query_of_what_they_send_is_passed_over(server):
-    """It is theirs; where something is read or erased, it would be a mistake."""
+def test_unknown_parameters_are_ignored_when_sending(server):
+    """Clients add parameters of their own. For a read or an erasure, they are an error."""
     for route in SENDING:
         path = f"{path_of(route)}?writeKey={WRITE_KEY}&utm_source=x&utm_source=y"
         assert server.request(route.method, path, body_of(route))[0] == 200
@@ -140,8 +140,8 @@ def test_what_clients_add_to_the_query_of_what_they_send_is_passed_over(server):
         assert (status, answer["code"]) == (400, "unknown_parameter")
 
 
-def test_a_page_view_in_our_own_format_may_hold_the_key(server):
-    """Beside its three values; so may a batch of them, and what is compressed."""
+def test_a_page_view_in_the_own_format_may_contain_the_key(server):
+    """Beside its three values. A batch may contain it, too, and a compressed body."""
     ours = page_view("own", writeKey=WRITE_KEY)
     batch = json.dumps({"batch": [json.loads(page_view("own"))], "writeKey": WRITE_KEY}).encode()
     for path, body in ((SEND, ours), ("/v1/batch", batch)):
@@ -195,30 +195,30 @@ def test_the_first_key_that_is_given_counts(server):
     ],
     ids=repr,
 )
-def test_what_is_no_key_is_401(server, headers):
-    """Whatever it is instead."""
+def test_a_malformed_key_is_401(server, headers):
+    """Whatever stands in its place."""
     status, _, answer = server.request("POST", SEND, page_view("u"), headers)
     assert (status, answer["code"]) == (401, "unauthorized")
 
 
 @pytest.mark.parametrize("key", [None, "", 7, True, [WRITE_KEY], {"a": WRITE_KEY}, "\udc00" * 16])
-def test_what_is_no_key_in_a_body_is_401(server, key):
-    """Whatever it is instead."""
+def test_a_malformed_key_in_a_body_is_401(server, key):
+    """Whatever stands in its place."""
     body = page_view("u", writeKey=key)
     assert server.request("POST", SEND, body)[0] == 401
     assert server.request("POST", "/v1/batch", b'{"batch": [%s]}' % body)[0] == 401
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b"\x1f\x8bx", b"[" * 100_000])
-def test_who_has_no_key_hears_that_whatever_is_sent(server, body):
-    """What is compressed has to be opened first, for there may be the key."""
+def test_a_request_without_a_key_is_401_whatever_its_body_is(server, body):
+    """A compressed body is decompressed first, since it may contain the key."""
     status, _, answer = server.request("POST", SEND, body)
     expected = (400, "invalid_gzip") if body.startswith(b"\x1f") else (401, "unauthorized")
     assert (status, answer["code"]) == expected
 
 
-def test_who_has_a_wrong_key_changes_nothing(server):
-    """Nothing is stored, kept as rejected, or erased."""
+def test_a_request_with_a_wrong_key_changes_nothing(server):
+    """No page view is stored, no message is kept as rejected, and no user is erased."""
     assert server.send("kept", **bearer(WRITE_KEY)) == 200
     for headers in ({}, bearer(WRONG_KEY)):
         assert server.send("stranger", **headers) == 401
@@ -231,7 +231,7 @@ def test_who_has_a_wrong_key_changes_nothing(server):
 
 
 def test_a_write_key_neither_reads_nor_erases_wherever_it_is_given(server):
-    """403, for it is known; the user stays."""
+    """The answer is 403, since the key is known. The user stays."""
     assert server.send("kept", **bearer(WRITE_KEY)) == 200
     for way in WAYS.values():
         headers, query, _ = way(WRITE_KEY)
@@ -254,7 +254,7 @@ def test_the_settings_of_a_project_are_for_those_who_know_its_key(server):
 
 
 def test_no_key_is_in_any_line_of_the_log_nor_in_an_error(tmp_path):
-    """Wherever it was given, known or not, and whatever came of the request."""
+    """Wherever the key was given, whether it is known or not, and whatever the answer was."""
     given = (WRITE_KEY, SECRET_KEY, WRONG_KEY)
     with running(tmp_path) as server:
         for route in {route.summary: route for route in routes()}.values():
@@ -277,8 +277,8 @@ def test_no_key_is_in_any_line_of_the_log_nor_in_an_error(tmp_path):
         assert not any(key in server.log for key in given)
 
 
-def test_a_key_is_compared_with_each_that_is_known_and_in_constant_time(monkeypatch):
-    """Also after one has fitted: the time tells neither which key it was, nor how much is right."""
+def test_a_key_is_compared_with_every_known_key_in_constant_time(monkeypatch):
+    """Even after a match: the time tells neither which key matched, nor how much of it is right."""
     compared = []
     compare = access.compare_digest
     monkeypatch.setattr(
@@ -300,8 +300,8 @@ def test_a_key_is_compared_with_each_that_is_known_and_in_constant_time(monkeypa
         assert {len(digest) for two in compared for digest in two} == {32}
 
 
-def test_keys_say_what_they_lack():
-    """No key, one that is not known, and one of the wrong kind are three things."""
+def test_an_error_says_what_is_wrong_with_a_key():
+    """There are three errors: no key, an unknown key, and a key of the wrong kind."""
     keys = Keys([WRITE_KEY], [SECRET_KEY])
     with pytest.raises(NotAuthenticated, match="a key is needed"):
         keys.check(Scope.SENDING, None)
@@ -328,7 +328,7 @@ def test_a_key_may_be_of_any_characters(key):
         assert credential(headers, {}) == key
 
 
-def test_a_project_s_settings_are_there_for_a_key_with_a_slash(tmp_path):
+def test_a_key_with_a_slash_can_be_in_the_path_of_a_project(tmp_path):
     """Percent-encoded in the path, as a browser has it."""
     key = "aaaaaaaa/bbbbbbbb+2=="
     with running(tmp_path, keys={"BEHAVSTATS_WRITE_KEYS": key}) as server:

@@ -22,8 +22,8 @@ def rejected(count, size):
     return [Rejection("s", n, 0, size, "r", "m", b"x" * size) for n in range(count)]
 
 
-def test_page_views_that_arrive_during_a_commit_share_the_next():
-    """The first is committed alone, all others together."""
+def test_payloads_that_arrive_during_a_commit_share_the_next_one():
+    """The first payload is committed alone, and all others together."""
     groups = []
     all_have_arrived = threading.Event()
 
@@ -41,8 +41,8 @@ def test_page_views_that_arrive_during_a_commit_share_the_next():
     assert groups == [VIEWS[:1], VIEWS[1:]]
 
 
-def test_nobody_is_answered_before_the_commit_is_done(store):
-    """What was waited for is in the store."""
+def test_a_payload_is_durable_when_its_future_is_done(store):
+    """Its page views are in the store."""
 
     async def send_one(group, view):
         await group.add(payload([view]))
@@ -59,8 +59,8 @@ def test_nobody_is_answered_before_the_commit_is_done(store):
 @pytest.mark.parametrize(
     "errors", [[StoreBusy("busy")], [StoreUnavailable("full"), StoreUnavailable("full")]]
 )
-def test_an_error_is_raised_to_each_who_waits_and_the_next_is_tried_anew(errors):
-    """Of a busy store, to those who came meanwhile as well: they have waited long enough."""
+def test_an_error_fails_all_payloads_of_a_commit_and_the_next_one_is_tried_again(errors):
+    """If the store is busy, payloads that arrived meanwhile fail as well: they waited enough."""
     outcomes = iter([*errors, None])
 
     def commit(_views, _rejections):
@@ -79,8 +79,8 @@ def test_an_error_is_raised_to_each_who_waits_and_the_next_is_tried_anew(errors)
     asyncio.run(send())
 
 
-def test_who_has_gone_keeps_nobody_else_from_being_answered():
-    """A client that hangs up takes its future along, not its page view."""
+def test_a_client_that_has_gone_does_not_disturb_the_others_of_its_commit():
+    """Its future is cancelled, but its page view is stored."""
     committed = []
 
     async def send():
@@ -93,8 +93,8 @@ def test_who_has_gone_keeps_nobody_else_from_being_answered():
     assert committed == VIEWS
 
 
-def test_a_thread_that_cannot_be_started_is_an_error_for_one_and_not_for_ever(monkeypatch):
-    """Where no more are allowed for a moment."""
+def test_a_thread_that_cannot_be_started_is_an_error_once(monkeypatch):
+    """The system may allow no more threads for a moment."""
 
     async def send():
         group = GroupCommit(lambda _views, _rejections: 0)
@@ -111,8 +111,8 @@ def test_a_thread_that_cannot_be_started_is_an_error_for_one_and_not_for_ever(mo
     asyncio.run(send())
 
 
-def test_where_too_much_waits_no_more_is_taken():
-    """It is an error at once, until what waits is stored."""
+def test_a_payload_is_refused_while_too_much_is_waiting():
+    """It fails at once, until the waiting payloads are stored."""
     may_go_on = threading.Event()
 
     def commit(_views, _rejections):
@@ -134,8 +134,8 @@ def test_where_too_much_waits_no_more_is_taken():
     asyncio.run(send())
 
 
-def test_who_watches_is_told_of_each_commit():
-    """The page views, how many were new, and how long it took."""
+def test_the_observer_is_told_of_each_commit():
+    """It gets the page views, how many were new, and the seconds."""
     told = []
 
     async def send():
@@ -148,7 +148,7 @@ def test_who_watches_is_told_of_each_commit():
     assert seconds >= 0
 
 
-def test_many_rejected_lines_are_committed_in_parts_between_which_others_have_their_turn():
+def test_many_rejected_lines_are_committed_in_parts_with_other_payloads_in_between():
     """Page views come first; the answer waits for the last part."""
     commits = []
     all_have_arrived = threading.Event()
@@ -172,8 +172,8 @@ def test_many_rejected_lines_are_committed_in_parts_between_which_others_have_th
     assert commits == [(20, 2), (1, 3), (0, 1)]
 
 
-def test_what_fails_is_not_tried_further():
-    """Its other parts are dropped, and the memory is free again."""
+def test_the_parts_of_a_payload_that_failed_are_dropped():
+    """They are not tried, and their memory is free again."""
     commits = []
 
     def commit(_views, rejections):
@@ -193,8 +193,8 @@ def test_what_fails_is_not_tried_further():
     assert commits == [2, 2, 1]
 
 
-def test_a_transaction_takes_rejected_lines_of_few_requests_at_once():
-    """Each may bring almost as much as makes a transaction long."""
+def test_a_transaction_takes_the_rejected_lines_of_few_payloads():
+    """Each payload may bring almost as much as makes a transaction long."""
     commits = []
     all_have_arrived = threading.Event()
 

@@ -39,7 +39,7 @@ def no_error_left_to_the_collector():
 
 
 def test_a_detached_error_holds_no_frame_and_no_other_error():
-    """It says what it said."""
+    """Its message and code stay."""
     try:
         try:
             int("inner")
@@ -117,7 +117,7 @@ def broken(*_):
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 @pytest.mark.parametrize("commit", [lambda *_: 0, busy, broken], ids=["stored", "busy", "broken"])
-def test_all_of_a_request_is_let_go_once_it_is_answered(store, body, commit, monkeypatch):
+def test_the_memory_of_a_request_is_free_once_it_is_answered(store, body, commit, monkeypatch):
     """By the counts of references alone, whatever was wrong with it, or with the store.
 
     Log records are left out, since pytest keeps them.

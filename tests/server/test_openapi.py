@@ -73,7 +73,7 @@ def test_the_server_shows_the_document_to_everybody(server):
     assert answer == json.loads(encoded(ROUTES, now, has_keys=True))
 
 
-def test_what_is_tried_out_shows_in_what_is_read(server):
+def test_the_examples_work_when_tried_out_one_after_the_other(server):
     """Just as the examples stand there, the page view's first and then its user's profile's."""
     paths = server.request("GET", "/openapi.json")[2]["paths"]
     content = paths["/v1/page"]["post"]["requestBody"]["content"]["application/json"]

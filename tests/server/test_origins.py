@@ -74,7 +74,7 @@ def preflight(server, route, origin=SHOP, asked=OF_SEGMENT, **headers):
 
 @pytest.mark.parametrize("route", WRITING, ids=named)
 @pytest.mark.parametrize("asked", [OF_SEGMENT, OF_SEGMENT_ON_A_RETRY, OF_RUDDERSTACK])
-def test_a_page_may_ask_whether_it_may_send(with_keys, route, asked):
+def test_a_preflight_says_that_a_page_may_send(with_keys, route, asked):
     """Without a key, as browsers ask; with keys, pages of any origin, and all that clients send."""
     status, headers = preflight(with_keys, route, asked=asked)
     assert (status, headers[LETS_READ]) == (204, "*")
@@ -85,7 +85,7 @@ def test_a_page_may_ask_whether_it_may_send(with_keys, route, asked):
 
 
 @pytest.mark.parametrize("route", OTHERS, ids=named)
-def test_nobody_may_ask_of_what_is_not_for_sending(with_keys, route):
+def test_only_sending_has_a_preflight(with_keys, route):
     """There is no preflight, so that no browser lets a page read or erase with a key."""
     status, headers = preflight(with_keys, route)
     assert (status, headers[LETS_READ]) == (405, None)
@@ -272,8 +272,8 @@ def test_without_keys_a_given_origin_may_send_and_do_nothing_else(keyless_for_th
         f"{SHOP} {APP}",
     ],
 )
-def test_what_no_browser_would_send_as_an_origin_is_refused(text):
-    """It would never match, and whoever gave it would not know why."""
+def test_an_option_that_is_not_an_origin_is_refused(text):
+    """It would never match a request, and the user would not know why."""
     with pytest.raises(InvalidInput, match="is no origin") as refused:
         Origins([text], Keys())
     assert refused.value.code == "invalid_cors_origin"
@@ -295,8 +295,8 @@ def test_an_origin_is_known_as_browsers_write_it(text, origin):
     assert Origins([text], Keys()).allowed(routes(1)[0].scope, origin) == origin
 
 
-def test_the_command_refuses_what_is_no_origin(cli, db):
-    """Exit code 2, and one line; no store is made."""
+def test_the_command_refuses_an_invalid_origin(cli, db):
+    """The exit code is 2, the error is one line, and no store is created."""
     done = cli("serve", "--cors-origin", "http://[")
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr.decode().startswith("behavstats: 'http://[' is no origin, such as https://")
@@ -304,8 +304,8 @@ def test_the_command_refuses_what_is_no_origin(cli, db):
     assert not db.exists()
 
 
-def test_an_origin_may_be_any_without_keys_too(tmp_path):
-    """Whoever says `*` has said it; the Host has to be this machine's nevertheless."""
+def test_any_origin_may_be_allowed_without_keys_too(tmp_path):
+    """By `*`. The Host must be this machine's nevertheless."""
     with running(tmp_path, "--cors-origin", "*", keys={}) as server:
         for origin in (EVIL, "null"):
             status, headers, answer = server.request(

@@ -68,8 +68,8 @@ BAD = {
 
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
-def test_one_bad_message_never_sinks_its_batch(bad):
-    """It is kept with its place and reason; those around it are page views."""
+def test_one_invalid_message_rejects_no_other_of_its_batch(bad):
+    """It is kept with its line number and reason; the messages around it are page views."""
     result = taken(batch(GOOD, bad, OURS, sentAt=b'"2026-11-15T12:00:00Z"'))
     assert (result.views, result.reason) == ([VIEW, VIEW], None)
     (rejection,) = result.rejections
@@ -79,8 +79,8 @@ def test_one_bad_message_never_sinks_its_batch(bad):
     assert rejection.message
 
 
-def test_a_batch_with_nothing_good_is_the_error_of_its_first_message():
-    """A track is good, though nothing of it is stored."""
+def test_a_batch_without_a_valid_message_is_the_error_of_its_first_message():
+    """A track is valid, although it is not stored."""
     result = taken(batch(BAD["of another type"], BAD["null"]))
     assert (result.reason.code, len(result.rejections)) == ("invalid_type", 2)
     assert taken(batch(BAD["null"], {"type": "track"})).reason is None
@@ -114,14 +114,14 @@ def test_a_batch_with_nothing_good_is_the_error_of_its_first_message():
         (b'{"batch": [' + b"1" * 4 * MIB, "invalid_json"),
     ],
 )
-def test_what_is_no_batch_is_refused(text, code):
-    """Whatever the JSON decoder stumbles over first."""
+def test_a_body_that_is_not_a_batch_is_refused(text, code):
+    """Whatever the JSON decoder finds first."""
     with pytest.raises(InvalidInput) as refused:
         parse_batch(text)
     assert refused.value.code == code
 
 
-def test_2500_messages_are_a_batch_and_one_more_is_too_much():
+def test_2500_messages_are_a_batch_and_one_more_is_too_many():
     """Also where they are not counted by the decoder."""
     for more in ((), (DEEP,)):
         fitting = MAX_MESSAGES - len(more)
@@ -171,8 +171,8 @@ def test_a_batch_is_split_as_the_decoder_splits_it(messages, more, is_first, ind
 
 
 @given(st.binary(max_size=40) | st.text('{}[],:"batch\\1 ', max_size=40).map(str.encode))
-def test_whatever_is_split_comes_apart_or_is_refused(text):
-    """No other error is raised, and there are never too many."""
+def test_any_text_is_split_or_refused(text):
+    """No other error is raised, and there are never more messages than the limit."""
     for whole in (text, b'{"batch":[' + text + b"]}"):
         try:
             split = split_batch(whole, 3)
@@ -220,8 +220,8 @@ def test_a_payload_has_the_size_that_it_roughly_takes_while_it_waits():
 
 
 @given(st.lists(json_values | any_message, max_size=4), st.binary(max_size=9), st.integers(0, 99))
-def test_whatever_is_sent_is_taken_or_refused(messages, junk, place):
-    """Nothing but InvalidInput is raised, also where some bytes of it were changed on the way."""
+def test_any_body_is_parsed_or_refused(messages, junk, place):
+    """Only InvalidInput is raised, even if some bytes were changed on the way."""
     text = json.dumps({"batch": messages, "sentAt": "2026-11-15T12:00:00Z"}).encode()
     place %= len(text)
     damaged = text[:place] + junk + text[place + len(junk) :]
@@ -247,7 +247,7 @@ def test_a_byte_order_mark_at_the_beginning_of_a_body_is_skipped(mark):
     assert body_text(mark + mark + b"{}") == mark + b"{}"
 
 
-def test_lines_is_declared_by_a_message_that_is_one_of_the_first_two():
+def test_lines_are_recognised_by_a_message_among_the_first_two():
     """In either format; blank ones are no lines, and a line may end as on Windows."""
     for text in (lines_of(OURS), lines_of(GOOD, OURS), lines_of(b"broken", b"", OURS, b"{")):
         assert parse_lines(text) is not None
@@ -273,13 +273,13 @@ def test_lines_is_declared_by_a_message_that_is_one_of_the_first_two():
         DEEP,
     ],
 )
-def test_what_is_one_json_value_or_no_message_is_no_lines(text):
-    """Unless that is told: then each line is taken or rejected for itself."""
+def test_one_json_value_or_no_message_is_not_taken_for_lines(text):
+    """Unless the content type declares lines: then each line is stored or rejected by itself."""
     assert parse_lines(text) is None
     assert parse_lines(text, is_declared=True) is not None
 
 
-def test_2500_lines_are_taken_and_one_more_is_told_what_to_do():
+def test_2500_lines_are_accepted_and_one_more_is_an_error_with_advice():
     """Blank ones do not count, however many there are."""
     fitting = b"\n\n\n".join([json.dumps(OURS).encode()] * MAX_MESSAGES)
     assert len(parse_lines(fitting + b"\n" * MIB).messages) == 2500
