@@ -3,23 +3,24 @@
     servers.py behavstats|bare DB PORT
 
 Both are started by `behavstats.daemon.supervisor.serve`: for the bare routes, only the application
-that its worker process loads is another one.
+that its worker process loads is another one. That is a plain Bottle application behind the least
+that ASGI asks for, so that the reference does not change with the code that is measured.
 """
 
+import io
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import bottle
 
 from behavstats.config import StoreOptions
 from behavstats.daemon import supervisor
 from behavstats.daemon.options import ServerOptions
-from behavstats.logs import Answered
-from behavstats.server.asgi import Gateway
-from behavstats.server.payload import Intake
 
 
-def bare_app(*_: object) -> Gateway:
+def bare_app(*_: object) -> Callable[..., Awaitable[None]]:
     """Return the least that a Bottle application can do with a GET and with a POST."""
     app = bottle.Bottle()
 
@@ -32,21 +33,46 @@ def bare_app(*_: object) -> Gateway:
         bottle.request.body.read()
         return "ok"
 
-    return Gateway(app, _nothing_to_store, lambda _method, _path: False, _Nobody())
+    async def answer(
+        scope: dict[str, Any],
+        receive: Callable[[], Awaitable[dict[str, Any]]],
+        send: Callable[[dict[str, Any]], Awaitable[None]],
+    ) -> None:
+        body, more = b"", scope["method"] == "POST"
+        while more:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        answered: list[Any] = []
+        content = b"".join(app(_environment(scope, body), lambda *sent: answered.extend(sent)))
+        headers = [(name.lower().encode(), value.encode()) for name, value in answered[1]]
+        status = int(answered[0][:3])
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
+
+    return answer
 
 
-async def _nothing_to_store(_: Intake) -> None:
-    """Store nothing: the bare routes leave nothing to be stored."""
-
-
-class _Nobody:
-    """Takes no note of anything."""
-
-    def took_in(self, intake: Intake) -> None:
-        pass
-
-    def answered(self, answered: Answered) -> None:
-        pass
+def _environment(scope: dict[str, Any], body: bytes) -> dict[str, Any]:
+    """Return a request as WSGI has it (PEP 3333)."""
+    host, port = scope["server"]
+    environment = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": "",
+        "PATH_INFO": scope["path"],
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "SERVER_NAME": host,
+        "SERVER_PORT": port,
+        "SERVER_PROTOCOL": "HTTP/" + scope["http_version"],
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.url_scheme": scope["scheme"],
+        "wsgi.errors": sys.stderr,
+        "wsgi.input": io.BytesIO(body),
+    }
+    for name, value in scope["headers"]:
+        key = "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
+        environment[key] = value.decode("latin-1")
+    return environment
 
 
 def main(kind: str, db: str, port: str) -> None:

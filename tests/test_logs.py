@@ -79,7 +79,7 @@ def test_the_log_holds_no_page_views_users_or_keys(serve):
         ("DELETE", f"/v1/user/{user}?writeKey={SECRET_KEY}", None),
     ):
         server.request(method, path, sent)
-    busy = serve(*keys, limits=("server.asgi._MOST_REQUESTS=0",))
+    busy = serve(*keys, limits=("server.request_slots._MOST_REQUESTS=0",))
     assert busy.request("POST", "/v1/page" + with_key, body)[0] == 503
     assert (server.stop(), busy.stop()) == (0, 0)
     text = server.stderr + busy.stderr

@@ -1,1 +1,9 @@
-"""The daemon: the HTTP server, the watch process, and the jobs beside them."""
+"""The daemon: the processes that serve a store, and the jobs that they run besides.
+
+The `supervisor` starts granian with one `worker` process, which answers requests, and the
+`watch_process`, which ingests watched files.
+
+Import what you need from the modules named below; importing this package loads none of them.
+"""
+
+__all__ = ["supervisor"]

@@ -1,4 +1,4 @@
-"""What the server does each second, beside answering requests."""
+"""The jobs that the server runs each second, besides answering requests."""
 
 import logging
 import time
@@ -9,32 +9,32 @@ from behavstats.store import Store
 
 _log = logging.getLogger(__name__)
 
-_SETTLING = 1.0  # seconds between two rounds
-_TRIMMING = 0.1  # seconds of a round
+_PAUSE = 1.0  # seconds between two rounds
+_TRIM_SECONDS = 0.1  # for the rejected lines, in each round
 
 
-def look_after(store: Store, clock: Callable[[], int]) -> None:
-    """Each second, look whether the store's files are there, and make summaries for a moment.
+def maintain(store: Store, clock: Callable[[], int]) -> None:
+    """Maintain the store forever: each second, check its files, refresh rollups, trim rejects.
 
-    The rejected lines are kept within their bounds, too, beyond which time alone may lead. What is
-    wrong is said once, and again where it is something else.
+    Rejected lines may pass their age limit without any request. `clock` returns ms since the
+    epoch. An error is logged once, until it changes or ends.
     """
-    import behavstats.model.summary_vectorized  # noqa: F401  NumPy, now, and not while others wait
+    import behavstats.model.summary_vectorized  # noqa: F401  imports NumPy before a request waits
 
-    trouble = ""
+    last_error = ""
     while True:
         try:
             store.ensure_available()
             store.refresh_rollups(seconds=0)
-            store.rejected.trim(clock(), seconds=_TRIMMING)
+            store.rejected.trim(clock(), seconds=_TRIM_SECONDS)
         except StoreBusy as error:
-            _log.warning("summaries will be made later: %s", error)
+            _log.warning("rollups will be refreshed later: %s", error)
         except StoreError as error:
-            if trouble != str(error):
-                trouble = str(error)
-                _log.error("%s", trouble)
+            if last_error != str(error):
+                last_error = str(error)
+                _log.error("%s", last_error)
         else:
-            if trouble:
-                trouble = ""
+            if last_error:
+                last_error = ""
                 _log.info("the store can be used again")
-        time.sleep(_SETTLING)
+        time.sleep(_PAUSE)

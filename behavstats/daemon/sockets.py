@@ -15,11 +15,12 @@ _MOST_FILES = MOST_CONNECTIONS + 256
 
 
 def time_out_readers() -> None:
-    """Have connections end whose clients do not read what they asked for.
+    """Set a time-out, after which connections end whose clients do not read their answers.
 
-    Connections inherit it from the socket that listens, which granian makes soon, and keeps for
-    itself: it is looked for among the descriptors of this process. Only sockets are touched, since
-    a second descriptor of a file would hold its lock.
+    Connections inherit the time-out from the listening socket. Granian opens that socket a little
+    later and does not hand it out, so this function waits until it finds the socket among the
+    descriptors of this process. It duplicates descriptors of sockets only: closing a second
+    descriptor of a file would release the locks of this process on that file.
     """
     is_set = False
     while not is_set:
@@ -35,7 +36,7 @@ def time_out_readers() -> None:
 
 
 def allow_connections() -> None:
-    """Let as many connections be open as the server takes, if the system allows that."""
+    """Raise the limit of open files to what the connections need, as far as the system allows."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most == resource.RLIM_INFINITY or most > _MOST_FILES:
         most = _MOST_FILES
@@ -45,10 +46,10 @@ def allow_connections() -> None:
 
 
 def address_of(host: str, port: int) -> str:
-    """Return the address of a host; AddressError if one cannot listen there.
+    """Return the IP address of a host. Raises AddressError if the server cannot listen there.
 
-    Granian takes addresses only. It asks for SO_REUSEPORT, with which a second server would
-    silently share the port.
+    Granian needs an IP address. It sets SO_REUSEPORT, by which a second server would silently share
+    the port; so the port is tried here first.
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]

@@ -1,19 +1,21 @@
-"""The server: the application on granian, from the first request to a clean end."""
+"""The supervisor: starts the server on granian and the watch process, and ends both cleanly."""
 
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server
+from granian.server.common import AbstractServer
 
 from behavstats.clock import system_clock
 from behavstats.config import StoreOptions
 from behavstats.daemon.options import ServerOptions
 from behavstats.daemon.sockets import MOST_CONNECTIONS, address_of
-from behavstats.daemon.watch_process import following
+from behavstats.daemon.watch_process import watching
 from behavstats.daemon.worker import load
 from behavstats.errors import BehavstatsError, InvalidInput, StoreBusy
 from behavstats.ingest.shared_counts import SharedCounts
@@ -28,31 +30,44 @@ _KEYS_NEEDED = (
 )
 _MS_FOR_HEADERS = 15_000
 _SECONDS_TO_FINISH = 10
-"""For requests under way when the server is told to stop; a client may never send its last byte."""
+"""For requests under way when the server is told to stop: a client may never send its last byte."""
 
 
 def serve(
     store_options: StoreOptions, options: ServerOptions, clock: Callable[[], int] = system_clock
 ) -> None:
-    """Serve the store over HTTP until SIGINT or SIGTERM; requests under way are finished.
+    """Serve the store over HTTP until SIGINT or SIGTERM; then finish the requests under way.
 
-    Granian supervises one worker process, which answers the requests; another process follows the
-    watched files. `clock` returns ms since the epoch. Raises StoreError, AddressError or
-    SourceError at once if the store cannot be opened, the server cannot listen on the address, or
-    there is nothing to watch; InvalidInput if other machines could reach a server without keys.
+    Granian supervises one worker process, which answers requests. A watch process follows the
+    watched files and folders. `clock` returns ms since the epoch. Raises StoreError, AddressError
+    or SourceError at once if the store cannot be opened, the server cannot listen, or there is
+    nothing to watch; InvalidInput if other machines could reach a server without keys.
     """
     address = address_of(options.host, options.port)
     if not options.keys and not is_loopback(address):
         raise InvalidInput("keys_needed", _KEYS_NEEDED)
-    # A busy store passes: if another process is writing to it, it is writable.
     path, lock_timeout, bounds = store_options
+    # A busy store can be written to: another process is writing to it.
     with create_store(path, lock_timeout, bounds=bounds) as store, suppress(StoreBusy):
         store_files = store.files()
         store.check_writable()
-    server = Server(
+    server = _server(address, options.port)
+    try:
+        counts = SharedCounts()
+        load_worker = partial(load, store_options, options, clock, counts)
+        with watching(store_options, options.watched, store_files, clock, counts):
+            server.serve(target_loader=load_worker, wrap_loader=False)
+    except SystemExit:
+        raise BehavstatsError("the server's process ended unexpectedly") from None
+    with open_store(path, lock_timeout) as store:
+        store.maintain()
+
+
+def _server(address: str, port: int) -> AbstractServer[Any]:
+    return Server(
         "behavstats",
         address=address,
-        port=options.port,
+        port=port,
         interface=Interfaces.ASGINL,
         loop=Loops.uvloop,
         websockets=False,
@@ -63,12 +78,3 @@ def serve(
         log_level=LogLevels.error,
         log_dictconfig={"handlers": _HANDLERS},
     )
-    try:
-        tally = SharedCounts()
-        load_worker = partial(load, store_options, options, clock, tally)
-        with following(store_options, options.watched, store_files, clock, tally):
-            server.serve(target_loader=load_worker, wrap_loader=False)
-    except SystemExit:
-        raise BehavstatsError("the server's process ended unexpectedly") from None
-    with open_store(path, lock_timeout) as store:
-        store.maintain()

@@ -1,6 +1,6 @@
-"""Following files beside the server: in a process of its own, that ends with the server.
+"""The watch process: ingests watched files beside the server, and ends with the server.
 
-A thread of the server's would compete with its event loop for the interpreter.
+A thread of the worker process would compete with the event loop for the interpreter.
 """
 
 import logging
@@ -21,71 +21,71 @@ from behavstats.shutdown import Stop, end_with_parent
 if TYPE_CHECKING:
     from behavstats.ingest.shared_counts import SharedCounts
 
-_AGAIN = 2.0  # seconds after which a follower that has ended is started again
+_RESTART_DELAY = 2.0  # seconds after which a watch process that has ended is started again
 
 _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def following(
+def watching(
     options: StoreOptions,
     paths: Sequence[str],
     store_files: Sequence[Path],
     clock: Callable[[], int],
-    tally: "SharedCounts",
+    counts: "SharedCounts",
 ) -> Iterator[None]:
-    """Follow files and folders in a process of its own while in `with`, and count what is stored.
+    """Ingest files and folders as they grow, while in `with`, and count what is ingested.
 
-    The store's own files are not followed. `clock` returns ms since the epoch. Raises SourceError
-    if none of the paths is there, and no folder where one may appear.
+    Does nothing without paths. The store's own files are not followed. `clock` returns ms since the
+    epoch. Raises SourceError if no path exists or may appear later.
     """
     if not paths:
         yield
         return
     _check(paths, store_files)
-    follower = _Follower(options, paths, clock, tally)
+    process = _WatchProcess(options, paths, clock, counts)
     try:
         yield
     finally:
-        follower.end()
+        process.end()
 
 
-class _Follower:
-    """A process that follows files; started again if it ends before it is told to."""
+class _WatchProcess:
+    """A process that watches files. It is restarted if it ends before it is told to."""
 
     def __init__(
         self,
         options: StoreOptions,
         paths: Sequence[str],
         clock: Callable[[], int],
-        tally: "SharedCounts",
+        counts: "SharedCounts",
     ) -> None:
-        self._arguments = (options, [*paths], clock, tally)
-        self._is_ended = threading.Event()
-        self._process = self._started()
-        self._keeper = threading.Thread(target=self._keep, name="follower", daemon=True)
-        self._keeper.start()
+        self._arguments = (options, [*paths], clock, counts)
+        self._is_stopped = threading.Event()
+        self._process = self._start()
+        self._restarter = threading.Thread(target=self._restart, name="watch", daemon=True)
+        self._restarter.start()
 
-    def _started(self) -> BaseProcess:
+    def _start(self) -> BaseProcess:
         process = multiprocessing.get_context("spawn").Process(
-            target=_follow, args=self._arguments, name="follower"
+            target=_watch, args=self._arguments, name="watch"
         )
         process.start()
         return process
 
-    def _keep(self) -> None:
+    def _restart(self) -> None:
         while True:
             self._process.join()
-            if self._is_ended.wait(_AGAIN):
+            if self._is_stopped.wait(_RESTART_DELAY):
                 return
-            _log.error("the process that follows files has ended; starting it again")
-            self._process = self._started()
+            _log.error("the watch process has ended; starting it again")
+            self._process = self._start()
 
     def end(self) -> None:
-        """Have it finish its batch, and end."""
-        self._is_ended.set()
+        """Let the process finish its batch, and wait until it has ended."""
+        self._is_stopped.set()
         self._process.terminate()
-        self._keeper.join()
+        self._restarter.join()
         self._process.join()
 
 
@@ -95,11 +95,11 @@ def _check(paths: Sequence[str], store_files: Sequence[Path]) -> None:
     FileScanner(paths, store_files, lambda *_: None).check(waits=True)
 
 
-def _follow(
-    options: StoreOptions, paths: Sequence[str], clock: Callable[[], int], tally: "SharedCounts"
+def _watch(
+    options: StoreOptions, paths: Sequence[str], clock: Callable[[], int], counts: "SharedCounts"
 ) -> None:
-    """Follow files; called in the process that does so."""
-    os.setpgrp()  # Ctrl-C at a terminal is for the server, which tells this process
+    """Watch files; runs in the watch process."""
+    os.setpgrp()  # Ctrl-C at a terminal reaches the server, which stops this process
     stop = Stop()
     stop.on_signals()
     from behavstats.ingest.shared_counts import ReportCounter
@@ -112,7 +112,7 @@ def _follow(
     try:
         with open_store(options.path, LOCK_TIMEOUT, bounds=options.bounds) as store:
             watcher = Watcher(paths, store, clock, stop)
-            watcher.on_stored = ReportCounter(tally).update
+            watcher.on_stored = ReportCounter(counts).update
             watcher.run(once=False)
     except BehavstatsError as error:
         _log.error("%s", error)

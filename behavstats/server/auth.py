@@ -1,4 +1,4 @@
-"""Access: who may ask for what, by the kind of their key, and from which web pages."""
+"""Authentication: the keys, and what a key of each kind may do."""
 
 import secrets
 from base64 import b64decode
@@ -16,8 +16,8 @@ SHORTEST_KEY = 16
 KEY_IN_QUERY = "writeKey"
 
 
-class Need(IntEnum):
-    """What a route asks for: nothing, the right to send page views, or the right to all."""
+class Scope(IntEnum):
+    """What a key may do, and what a route asks for: nothing, sending page views, or everything."""
 
     NOTHING = 0
     SENDING = 1
@@ -25,15 +25,15 @@ class Need(IntEnum):
 
 
 class Keys:
-    """The keys that are known; kept as digests, which all have one length."""
+    """The keys that the server knows. They are kept as digests, which all have the same length."""
 
     def __init__(self, write: Iterable[str] = (), secret: Iterable[str] = ()) -> None:
-        """Know some keys, of which `write` may only send.
+        """Take the keys; `write` keys may only send, `secret` keys may do everything.
 
-        InvalidInput for one that is too short, or of both kinds.
+        Raises InvalidInput for a key that is too short or is of both kinds.
         """
-        self._rights: list[tuple[bytes, Need]] = []
-        for keys, right in ((write, Need.SENDING), (secret, Need.EVERYTHING)):
+        self._rights: list[tuple[bytes, Scope]] = []
+        for keys, right in ((write, Scope.SENDING), (secret, Scope.EVERYTHING)):
             for key in keys:
                 if len(key) < SHORTEST_KEY:
                     message = f"a key has to have {SHORTEST_KEY} characters or more"
@@ -48,61 +48,62 @@ class Keys:
 
     @property
     def can_read(self) -> bool:
-        """Whether one of them gives the right to all."""
-        return any(right is Need.EVERYTHING for _, right in self._rights)
+        """Whether there is a secret key."""
+        return any(right is Scope.EVERYTHING for _, right in self._rights)
 
-    def check(self, need: Need, key: str | None) -> None:
-        """Raise AccessDenied unless a key gives a right; without any known keys, everything goes.
+    def check(self, scope: Scope, key: str | None) -> None:
+        """Raise AccessDenied unless a key may do what `scope` says. Without keys, anyone may.
 
-        In a time that does not depend on how much of a key is right.
+        The time that this takes does not tell how much of a wrong key is right.
         """
-        if not self._rights or need is Need.NOTHING:
+        if not self._rights or scope is Scope.NOTHING:
             return
         if key is None:
             raise NotAuthenticated("a key is needed: as Basic user name, Bearer, or X-Write-Key")
         right = self._right(_digest(key))
-        if right is Need.NOTHING:
+        if right is Scope.NOTHING:
             raise NotAuthenticated("the key is not known")
-        if right < need:
+        if right < scope:
             raise AccessDenied("a write key may only send; this takes a secret key")
 
     def sender(self, key: str | None) -> int:
-        """Return by which number what a key sent is known: one for all, if there are no keys.
+        """Return the number that marks what was sent with a key; the same for all without keys.
 
-        Too short a digest to tell the key by, even if it is one that could be guessed.
+        The number is a digest that is too short to find the key by, even a key that can be guessed.
         """
         if not self._rights or key is None:
             return KEYLESS_SENDER
         digest = blake2b(_digest(key), digest_size=3).digest()
         return KEYLESS_SENDER + 1 + int.from_bytes(digest, "big")
 
-    def _right(self, digest: bytes) -> Need:
-        # Compared with each, also after one has fitted.
-        fits = [(compare_digest(known, digest), right) for known, right in self._rights]
-        return max((right for fitting, right in fits if fitting), default=Need.NOTHING)
+    def _right(self, digest: bytes) -> Scope:
+        # The key is compared with each known key, also after one has matched.
+        matches = [(compare_digest(known, digest), right) for known, right in self._rights]
+        return max((right for is_match, right in matches if is_match), default=Scope.NOTHING)
 
 
 def new_key() -> str:
-    """Return a fresh key that nobody can guess."""
+    """Return a new random key, which cannot be guessed."""
     return secrets.token_urlsafe(24)
 
 
-def given_key(environ: Mapping[str, str], query: Mapping[str, str]) -> str | None:
-    """Return the key that a request shows outside of its body, or None.
+def credential(headers: Mapping[str, str], query: Mapping[str, str]) -> str | None:
+    """Return the key that a request shows in its headers or its query, or None.
 
-    The first of: the user name of Basic, Bearer, `X-Write-Key`, `?writeKey=`.
+    The first of: the user name of Basic, Bearer, `X-Write-Key`, `?writeKey=`. The names of
+    `headers` are in small letters.
     """
-    scheme, _, credentials = _text(environ.get("HTTP_AUTHORIZATION", "")).strip().partition(" ")
+    scheme, _, credentials = _text(headers.get("authorization", "")).strip().partition(" ")
     shown = ""
     if scheme.lower() == "basic":
         shown = _user_name(credentials.strip())
     elif scheme.lower() == "bearer":
         shown = credentials.strip()
-    return shown or _text(environ.get("HTTP_X_WRITE_KEY", "")) or query.get(KEY_IN_QUERY) or None
+    return shown or _text(headers.get("x-write-key", "")) or query.get(KEY_IN_QUERY) or None
 
 
 def _text(header: str) -> str:
-    """Return the text of a header, which comes as bytes (PEP 3333): UTF-8, if it is that."""
+    """Return the text of a header, which was decoded as Latin-1: as UTF-8, if it is that."""
     if header.isascii():
         return header
     try:
@@ -114,13 +115,13 @@ def _text(header: str) -> str:
 def _user_name(credentials: str) -> str:
     try:
         text = b64decode(credentials, validate=True).decode()
-    except ValueError:  # no base64, not even of ASCII, or not of UTF-8
+    except ValueError:  # not base64, or not UTF-8
         return ""
-    # Without a password, as clients send a key, that may have colons of its own.
+    # Clients send a key without a password. Then the key itself may contain colons.
     return text.removesuffix(":") if text.endswith(":") else text.partition(":")[0]
 
 
 def _digest(key: str) -> bytes:
-    # In a query, a plus sign is itself to some, and a blank to others; so they are the same here.
+    # In a query, some clients mean a plus sign by `+`, and others a blank. Both are the same here.
     text = key.replace("+", " ")
     return blake2b(text.encode(errors="surrogatepass"), digest_size=32).digest()

@@ -1,4 +1,4 @@
-"""Group commit: what arrives together shares one transaction, and so one fsync."""
+"""Group commit: payloads that arrive together share one transaction, and so one fsync."""
 
 import asyncio
 import time
@@ -11,21 +11,22 @@ from typing import NamedTuple, Protocol
 
 from behavstats.errors import Overloaded, StoreBusy, StoreError, detached
 from behavstats.model.page_view import PageView, Rejection
-from behavstats.server.payload import Intake
+from behavstats.server.payload import Payload
 from behavstats.store import pieces
 
-# A transaction takes no more requests, or page views, than these.
-_MOST_SHARING = 1_000
+# The limits of one transaction.
+_MOST_PAYLOADS = 1_000
 _MOST_PAGE_VIEWS = 5_000
 _MOST_REJECTED = 512 * 1024  # bytes of texts
-_MOST_WAITING = 32 * 1024 * 1024  # bytes of memory, roughly
-_LEAST = 200  # bytes that a request takes, whatever it brings
+
+_MOST_WAITING = 32 * 1024 * 1024  # bytes of memory, roughly, of all payloads that wait
+_OVERHEAD = 200  # bytes of memory that any payload takes
 
 
 class _Waiting(NamedTuple):
-    """What a request brings, or a part of that; `size` is what it has taken of the memory.
+    """A payload that waits, or a part of one; `size` is the memory that it takes, in bytes.
 
-    `durable` is done with the last part, which alone has a size.
+    `durable` is done with the last part of a payload. Only that part has a size.
     """
 
     views: Sequence[PageView]
@@ -35,30 +36,30 @@ class _Waiting(NamedTuple):
 
 
 class Commit(Protocol):
-    """Makes page views and rejected lines durable, all or none; returns how many views are new."""
+    """Commits page views and rejected lines, all or none; returns how many page views are new."""
 
     def __call__(self, views: Sequence[PageView], rejections: Sequence[Rejection]) -> int:
-        """Commit."""
+        """Commit one transaction. Raises StoreError."""
 
 
 OnCommit = Callable[[Sequence[PageView], int, float], object]
-"""Told of each commit: its page views, how many of them were new, and seconds."""
+"""Called after each commit, with its page views, how many of them are new, and its seconds."""
 
 
 class GroupCommit:
-    """Collects what arrives while a transaction runs, and commits it together in the next.
+    """Collects the payloads that arrive while a transaction runs, and commits them in the next one.
 
-    What brings so many rejected lines that a transaction would be long is committed in parts, its
-    page views first; between the parts, others have their turn.
+    A payload with so many rejected lines that its transaction would be long is committed in parts,
+    with its page views first. Other payloads are committed between the parts.
 
-    To be used in the thread of an event loop; one thread of its own commits. It ends with the
-    process: what was acknowledged is committed by then.
+    Use it in the thread of an event loop; it commits in one thread of its own. It need not be
+    closed: a payload that was acknowledged is committed.
     """
 
     def __init__(
         self, commit: Commit, on_commit: OnCommit = lambda _views, _added, _seconds: None
     ) -> None:
-        """`commit` is called by one thread, again and again."""
+        """Commit with `commit`, which one thread calls."""
         self._commit = commit
         self._on_commit = on_commit
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="group-commit")
@@ -67,22 +68,22 @@ class GroupCommit:
         self._is_committing = False
         self.waiting_bytes = 0
 
-    def add(self, intake: Intake) -> "asyncio.Future[None]":
-        """Return what is done once all of it is durable, or failed as `commit` has.
+    def add(self, payload: Payload) -> "asyncio.Future[None]":
+        """Return a future that is done once all of a payload is durable.
 
-        Raises Overloaded if too much is waiting already.
+        The future fails with the error of `commit`. Raises Overloaded if too much is waiting.
         """
         self.check_room()
         loop = asyncio.get_running_loop()
         durable = loop.create_future()
-        size = intake.size + _LEAST
+        size = payload.size + _OVERHEAD
         self.waiting_bytes += size
-        parts = pieces(intake.rejections)
+        parts = pieces(payload.rejections)
         if len(parts) < 2:
-            self._waiting.append(_Waiting(intake.views, intake.rejections, durable, size))
+            self._waiting.append(_Waiting(payload.views, payload.rejections, durable, size))
         else:
             first, *between, last = parts
-            self._long.append(_Waiting(intake.views, first, durable, 0))
+            self._long.append(_Waiting(payload.views, first, durable, 0))
             self._long.extend(_Waiting((), piece, durable, 0) for piece in between)
             self._long.append(_Waiting((), last, durable, size))
         if not self._is_committing:
@@ -90,7 +91,7 @@ class GroupCommit:
         return durable
 
     def check_room(self) -> None:
-        """Raise Overloaded if no more may wait."""
+        """Raise Overloaded if too much is waiting already."""
         if self.waiting_bytes > _MOST_WAITING:
             raise Overloaded("too much is waiting to be stored")
 
@@ -101,7 +102,7 @@ class GroupCommit:
         rejections = [bad for waiting in group + long for bad in waiting.rejections]
         committed = loop.run_in_executor(self._thread, self._timed, views, rejections)
         committed.add_done_callback(partial(self._finish, loop, group + long))
-        # Now that it has begun: if it cannot, the next who comes tries again.
+        # Only now that the commit has begun: if it could not begin, the next payload tries again.
         self._is_committing = True
         for _ in group:
             self._waiting.popleft()
@@ -111,7 +112,7 @@ class GroupCommit:
     def _next_group(self) -> list[_Waiting]:
         group: list[_Waiting] = []
         views = rejected = 0
-        for waiting in islice(self._waiting, _MOST_SHARING):
+        for waiting in islice(self._waiting, _MOST_PAYLOADS):
             if waiting.rejections:
                 rejected += sum(len(bad.text) for bad in waiting.rejections)
                 if group and rejected > _MOST_REJECTED:
@@ -135,13 +136,13 @@ class GroupCommit:
     ) -> None:
         self._is_committing = False
         error = committed.exception()
-        if isinstance(error, StoreError):  # of any other, the log is to say where it comes from
+        if isinstance(error, StoreError):  # the traceback of any other error is for the log
             detached(error)
         if error is not None:
-            group += self._given_up(group, error)
+            group += self._abandoned(group, error)
         for waiting in group:
             self.waiting_bytes -= waiting.size
-            if waiting.durable.done():  # it has failed; or whoever sent it has gone
+            if waiting.durable.done():  # another part has failed, or the client has gone
                 continue
             if error is not None:
                 waiting.durable.set_exception(error)
@@ -150,19 +151,19 @@ class GroupCommit:
         if self._waiting or self._long:
             self._begin(loop)
 
-    def _given_up(self, group: list[_Waiting], error: BaseException) -> list[_Waiting]:
-        """Take out what need not be tried: the further parts of what has failed.
+    def _abandoned(self, group: list[_Waiting], error: BaseException) -> list[_Waiting]:
+        """Remove and return what is not worth a try: the further parts of a payload that failed.
 
-        Of a store that is busy, all: those who came meanwhile would wait as long once more.
+        If the store is busy, that is everything: the payloads would wait as long once more.
         """
         failed = {id(waiting.durable) for waiting in group}
         all_fail = isinstance(error, StoreBusy)
-        given_up: list[_Waiting] = []
-        stay = deque[_Waiting]()
+        abandoned: list[_Waiting] = []
+        kept = deque[_Waiting]()
         for part in self._long:
-            (given_up if all_fail or id(part.durable) in failed else stay).append(part)
-        self._long = stay
+            (abandoned if all_fail or id(part.durable) in failed else kept).append(part)
+        self._long = kept
         if all_fail:
-            given_up += self._waiting
+            abandoned += self._waiting
             self._waiting.clear()
-        return given_up
+        return abandoned

@@ -1,198 +1,171 @@
-"""The answers: for each operation of the contract, a method that parses, calls the store, returns.
-
-What it returns is a value to be shown as JSON, or a text with its content type; what goes wrong is
-raised.
-"""
+"""The handlers of the routes: each parses a request, calls the store and returns a response."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
-import bottle
 from msgspec import Raw
 
 from behavstats.decode.segment import Arrival, clock_behind
-from behavstats.errors import InvalidInput, TooLarge
-from behavstats.model.page_view import check_user_id
-from behavstats.model.profile import MAX_DAYS, Profile, Window, detailed_profile, profile, window
+from behavstats.errors import AccessDenied, InvalidInput
+from behavstats.model.page_view import KEYLESS_SENDER, check_user_id
+from behavstats.model.profile import MAX_DAYS, Window, detailed_profile, profile, window
 from behavstats.model.timestamps import format_instant, parse_instant
-from behavstats.server import openapi, swagger_ui
-from behavstats.server.asgi import INTAKE
-from behavstats.server.auth import Keys, Need, given_key
+from behavstats.server import swagger_ui
+from behavstats.server.auth import Keys, Scope
+from behavstats.server.body import body_text
+from behavstats.server.messages import Lines, parse_batch, parse_envelope, parse_lines
 from behavstats.server.metrics import CONTENT_TYPE, Metrics
-from behavstats.server.payload import (
-    MAX_BODY_BYTES,
-    Intake,
-    Lines,
-    open_batch,
-    open_envelope,
-    open_lines,
-    take_in,
-    text_of,
-)
-from behavstats.server.query import query_of
-from behavstats.server.routes import (
+from behavstats.server.origins import Origins
+from behavstats.server.payload import Payload, parse_payload
+from behavstats.server.request import Pending, Request, Response
+from behavstats.server.schemas import (
     Counted,
     Done,
     Erased,
     Integrations,
-    Operation,
     Project,
     SegmentIntegration,
 )
 from behavstats.store import Store
 
 _NDJSON = ("ndjson", "jsonl", "json-lines", "jsonlines")  # in a content type
-_SENDER = "behavstats.sender"
 _DAYS = re.compile(r"[0-9]{1,9}")
+_HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,1000}")
+_PREFLIGHT_SECONDS = 7200  # for which a browser may remember one; none remembers it for longer
 
 
-class Text(NamedTuple):
-    """An answer that is text already."""
+@dataclass(frozen=True)
+class Handlers:
+    """What the routes do with a store.
 
-    content_type: str
-    body: bytes
-    headers: Mapping[str, str] = {}
+    `check_room` raises StoreError if no page views can be taken now. `document` returns the
+    OpenAPI document as JSON, with an instant (RFC 3339) in its examples. `clock` returns ms since
+    the epoch.
+    """
 
+    store: Store
+    keys: Keys
+    origins: Origins
+    metrics: Metrics
+    check_room: Callable[[], object]
+    document: Callable[[str], bytes]
+    clock: Callable[[], int]
 
-class Answers:
-    """The operations on a store."""
-
-    def __init__(
-        self,
-        store: Store,
-        keys: Keys,
-        metrics: Metrics,
-        check_room: Callable[[], object],
-        clock: Callable[[], int],
-    ) -> None:
-        """`check_room` raises StoreError where no page views can be taken now.
-
-        `clock` returns ms since the epoch.
-        """
-        self._store = store
-        self._keys = keys
-        self._metrics = metrics
-        self._check_room = check_room
-        self._clock = clock
-
-    def post_message(self, operation: Operation) -> Done:
-        """Take a single message; the answer is true once it is durable."""
-        text = self._sent()
+    def post_message(self, request: Request, kind: str) -> Pending:
+        """Store one message of a kind, as `Arrival` has it."""
+        text, sender = self._sent(request)
         if not text.strip():
             raise InvalidInput("invalid_json", "the body is empty")
-        self._take(operation, [text], Arrival(self._clock(), kind=operation.kind))
-        return Done()
+        payload = _parsed(request, [text], Arrival(self.clock(), kind=kind, sender=sender))
+        return Pending(payload, payload.error or Response(Done()))
 
-    def post_batch(self, operation: Operation) -> Counted:
-        """Take the messages of a batch; the answer is true once all of them are durable."""
-        text = self._sent()
-        now = self._clock()
+    def post_batch(self, request: Request) -> Pending:
+        """Store the messages of a batch, or of newline-delimited JSON."""
+        text, sender = self._sent(request)
+        now = self.clock()
         try:
-            batch = open_batch(text)
+            batch = parse_batch(text)
         except InvalidInput as error:
-            lines = _lines(text, error)
-            intake = self._take(operation, lines.messages, Arrival(now), lines.numbers)
+            messages, numbers = _lines(request, text, error)
+            payload = _parsed(request, messages, Arrival(now, sender=sender), numbers)
         else:
-            arrival = Arrival(now, clock_behind(now, batch.sent))
-            intake = self._take(operation, batch.batch, arrival)
-        return Counted(
-            page_views=len(intake.views),
-            others=intake.non_page_messages.total(),
-            rejected=len(intake.rejections),
+            arrival = Arrival(now, clock_behind(now, batch.sent), sender=sender)
+            payload = _parsed(request, batch.batch, arrival)
+        counted = Counted(
+            page_views=len(payload.views),
+            others=payload.non_page_messages.total(),
+            rejected=len(payload.rejections),
         )
+        return Pending(payload, payload.error or Response(counted))
 
-    def get_user(self, _: Operation, user_id: str) -> Profile:
+    def get_user(self, request: Request) -> Response:
         """Read a profile."""
-        query = query_of(bottle.request.environ)
-        wanted, detailed = self._window(query), _flag(query, "detail")
-        summary = self._store.summary(_checked(user_id), wanted)
-        if detailed:
-            return detailed_profile(user_id, summary, wanted)
-        return profile(user_id, summary, wanted.days)
+        query = request.query.values
+        wanted, is_detailed = self._window(query), _flag(query, "detail")
+        user_id = _user_id(request)
+        summary = self.store.summary(user_id, wanted)
+        if is_detailed:
+            return Response(detailed_profile(user_id, summary, wanted))
+        return Response(profile(user_id, summary, wanted.days))
 
-    def delete_user(self, _: Operation, user_id: str) -> Erased:
+    def delete_user(self, request: Request) -> Response:
         """Erase a user."""
-        return Erased(**self._store.forget(_checked(user_id))._asdict())
+        return Response(Erased(**self.store.forget(_user_id(request))._asdict()))
 
-    def get_project(self, _: Operation, key: str) -> Project:
+    def get_project(self, request: Request) -> Response:
         """Tell Segment's client for browsers to send to the address that it asked."""
-        environ = bottle.request.environ
-        forwarded, _, _ = environ.get("HTTP_X_FORWARDED_PROTO", "").partition(",")
-        secure = "https" in (environ["wsgi.url_scheme"], forwarded)
+        forwarded, _, _ = request.headers.get("x-forwarded-proto", "").partition(",")
+        is_secure = "https" in (request.scheme, forwarded)
         here = SegmentIntegration(
-            api_key=key,
-            api_host=f"{environ.get('HTTP_HOST', '')}/v1",
-            protocol="https" if secure else "http",
+            api_key=request.parameters["key"].encode("utf-8", "replace").decode(),
+            api_host=f"{request.headers.get('host', '')}/v1",
+            protocol="https" if is_secure else "http",
         )
-        return Project(Integrations(here))
+        return Response(Project(Integrations(here)))
 
-    def get_health(self, _: Operation) -> Done:
+    def get_health(self, _: Request) -> Response:
         """Say that the store can be read."""
-        self._store.check_readable()
-        return Done()
+        self.store.check_readable()
+        return Response(Done())
 
-    def get_readiness(self, _: Operation) -> Done:
-        """Say that page views can be taken now, too."""
-        self._check_room()
-        self._store.check_writable()  # opens the store anew where it was replaced
-        self._store.check_readable()
-        return Done()
+    def get_readiness(self, _: Request) -> Response:
+        """Say that the server can store page views now, too."""
+        self.check_room()
+        self.store.check_writable()  # opens the store again if it was replaced
+        self.store.check_readable()
+        return Response(Done())
 
-    def get_metrics(self, _: Operation) -> Text:
+    def get_metrics(self, _: Request) -> Response:
         """Show what was counted."""
-        return Text(CONTENT_TYPE, self._metrics.text())
+        return Response(self.metrics.text(), CONTENT_TYPE)
 
-    def get_openapi(self, _: Operation) -> Text:
-        """Show the contract to a machine."""
-        now = format_instant(self._clock())
-        return Text("application/json", openapi.encoded(now, has_keys=bool(self._keys)))
+    def get_openapi(self, _: Request) -> Response:
+        """Show the OpenAPI document to a program."""
+        return Response(self.document(format_instant(self.clock())))
 
-    def get_docs(self, _: Operation) -> Text:
-        """Show the contract to a person."""
-        return Text("text/html; charset=utf-8", swagger_ui.PAGE, swagger_ui.HEADERS)
+    def get_docs(self, _: Request) -> Response:
+        """Show the page that presents the OpenAPI document to a person."""
+        return Response(swagger_ui.PAGE, "text/html; charset=utf-8", headers=swagger_ui.HEADERS)
 
-    def get_docs_file(self, _: Operation, file: str) -> Text:
-        """Show a file of that page."""
-        content_type, packed = swagger_ui.file(file)
-        return Text(content_type, packed, {**swagger_ui.HEADERS, "Content-Encoding": "gzip"})
+    def get_docs_file(self, request: Request) -> Response:
+        """Show a file that this page needs."""
+        content_type, packed = swagger_ui.file(request.parameters["file"])
+        headers = {**swagger_ui.HEADERS, "Content-Encoding": "gzip"}
+        return Response(packed, content_type, headers=headers)
 
-    def _sent(self) -> bytes:
-        """Return the body of a request, decompressed, of somebody who may send."""
-        environ = bottle.request.environ
-        body: bytes = environ["wsgi.input"].read(MAX_BODY_BYTES + 1)
-        if len(body) > MAX_BODY_BYTES:
-            raise TooLarge("body", MAX_BODY_BYTES)
-        text = text_of(body)
-        if self._keys:
-            key = given_key(environ, query_of(environ))
-            if key is None:
-                key = open_envelope(text).key
-                self._keys.check(Need.SENDING, key)
-            environ[_SENDER] = self._keys.sender(key)
-        return text
+    def redirect_to_docs(self, _: Request) -> Response:
+        """Lead a person who opens the root to the documentation; behind a proxy's prefix, too."""
+        return Response(b"see docs\n", "text/plain", 303, {"Location": "docs"})
 
-    def _take(
-        self,
-        operation: Operation,
-        messages: Sequence[bytes | Raw],
-        arrival: Arrival,
-        numbers: Sequence[int] | None = None,
-    ) -> Intake:
-        """Decode messages and have them stored before the answer; InvalidInput if none is good.
+    def preflight(self, request: Request) -> Response:
+        """Tell a browser whether a page of another origin may send, and with which headers."""
+        self.origins.check(Scope.SENDING, request.headers)
+        if self.origins.allowed(Scope.SENDING, request.headers.get("origin")) is None:
+            raise AccessDenied("pages of this origin may not send")
+        headers = {
+            "Access-Control-Allow-Methods": "POST",
+            "Access-Control-Max-Age": str(_PREFLIGHT_SECONDS),
+        }
+        # A client may send any header along: only the one with the key gives a right.
+        asked = request.headers.get("access-control-request-headers")
+        if asked is not None and _HEADER_NAMES.fullmatch(asked):
+            headers["Access-Control-Allow-Headers"] = asked
+        return Response(b"", status=204, headers=headers)
 
-        Also then, the answer waits until what was rejected is kept.
+    def _sent(self, request: Request) -> tuple[bytes, int]:
+        """Return the decompressed body of a request and the number of its sender.
+
+        Raises AccessDenied if the key that the body shows may not send.
         """
-        environ = bottle.request.environ
-        if _SENDER in environ:
-            arrival = arrival._replace(sender=environ[_SENDER])
-        intake = take_in(f"{operation.method} {operation.path}", messages, arrival, numbers)
-        environ[INTAKE] = intake
-        if intake.reason is not None:
-            raise InvalidInput(*intake.reason)
-        if not messages:
-            raise InvalidInput("nothing_sent", "there is no message")
-        return intake
+        text = body_text(bytes(request.body))
+        if not self.keys:
+            return text, KEYLESS_SENDER
+        key = request.credential
+        if not request.is_authenticated:
+            key = parse_envelope(text).key
+            self.keys.check(Scope.SENDING, key)
+        return text, self.keys.sender(key)
 
     def _window(self, query: Mapping[str, str]) -> Window:
         days, as_of = query.get("days", "7"), query.get("as_of")
@@ -200,26 +173,38 @@ class Answers:
             message = f"days must be a whole number from 1 to {MAX_DAYS}"
             raise InvalidInput("invalid_days", message, "days")
         # A blank can only come from the plus sign of an offset that was not percent-encoded.
-        now = self._clock()
+        now = self.clock()
         instant = now if as_of is None else parse_instant(as_of.replace(" ", "+"), "as_of")
         return window(instant, int(days))
 
 
-def _lines(text: bytes, error: InvalidInput) -> Lines:
-    """Return the lines of a body that is no batch; the error that says so, if it has none."""
-    kind = bottle.request.environ.get("HTTP_CONTENT_TYPE", "").lower()
-    are_told = any(name in kind for name in _NDJSON)
-    lines = open_lines(text, are_told=are_told)
+def _parsed(
+    request: Request,
+    messages: Sequence[bytes | Raw],
+    arrival: Arrival,
+    numbers: Sequence[int] | None = None,
+) -> Payload:
+    """Return the payload of a request. Raises InvalidInput if there are no messages."""
+    if not messages:
+        raise InvalidInput("nothing_sent", "there is no message")
+    return parse_payload(f"{request.method} {request.template}", messages, arrival, numbers)
+
+
+def _lines(request: Request, text: bytes, error: InvalidInput) -> Lines:
+    """Return the lines of a body that is not a batch. Raises `error` if they are not JSON."""
+    content_type = request.headers.get("content-type", "").lower()
+    is_declared = any(name in content_type for name in _NDJSON)
+    lines = parse_lines(text, is_declared=is_declared)
     if lines is None:
         raise error
     return lines
 
 
-def _checked(user_id: str) -> str:
-    # Bottle drops the bytes of a path that are not UTF-8: what is left is another user's id.
+def _user_id(request: Request) -> str:
+    user_id = request.parameters["user_id"]
     try:
-        bottle.request.environ["bottle.raw_path"].encode("latin-1").decode()
-    except UnicodeDecodeError:
+        user_id.encode()
+    except UnicodeEncodeError:
         raise InvalidInput("invalid_user_id", "user_id is not UTF-8", "user_id") from None
     return check_user_id(user_id)
 

@@ -1,4 +1,4 @@
-"""Keys out of files, so that they stand neither in a list of processes nor in an environment."""
+"""Keys from files, so that neither a list of processes nor an environment shows them."""
 
 import os
 import stat
@@ -13,10 +13,10 @@ _MOST_BYTES = 1024 * 1024
 def read_keys(path: Path, variable: str) -> tuple[list[str], bool]:
     """Return the keys in a file, and whether other users of the machine can read it.
 
-    A key stands on a line of its own; blank lines are passed over, and so are those that begin
-    with `#`. Where lines are such as `behavstats keys new` prints (`NAME=key`), only those of the
-    environment's `variable` count. Raises SourceError if the file cannot be read, InvalidInput for
-    a line that is no key and for a file without any.
+    Each key has a line of its own. Blank lines and lines that begin with `#` are ignored. Of lines
+    as `behavstats keys new` prints them (`NAME=key`), only those with the name `variable` count.
+    Raises SourceError if the file cannot be read, and InvalidInput if a line is not a key or there
+    are no keys.
     """
     text, is_open_to_others = _read(path)
     keys: list[str] = []

@@ -1,9 +1,9 @@
-"""Metrics: what the server counts and times, in Prometheus' format."""
+"""Metrics: what the server counts and times, in the format of Prometheus."""
 
 import math
 import time
 from collections import Counter as Counts
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 
@@ -24,45 +24,38 @@ from behavstats.ingest import shared_counts
 from behavstats.logs import Answered
 from behavstats.model.page_view import PageView
 from behavstats.model.timestamps import SECOND
-from behavstats.server.payload import Intake
+from behavstats.server.payload import Payload
 from behavstats.store import Store
-from behavstats.watch.tailed_file import up_to_date
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-_LOOK_AGAIN = 60.0  # seconds
+_REFRESH_SECONDS = 60.0
 _PAGE_VIEWS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
 
 
-# Else there is a series for each series, that tells when it began.
+# Otherwise, each series has a second one that says when it began.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Metrics:
-    """What happened since the server's start, and the state of its store."""
+    """Counts what has happened since the server's start, and shows the state of its store."""
 
     def __init__(
         self,
         store: Store,
         clock: Callable[[], int],
-        followed: Callable[[], Iterable[tuple[str, str, int]]] = lambda: (),
+        watched: Callable[[], Iterable[tuple[str, str, int]]] = lambda: (),
+        lags: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         """Count for a store; `clock` returns ms since the epoch.
 
-        `followed` returns what was taken of followed files in all, as a tally counts it.
+        `watched` returns what was ingested from watched files since the start, as SharedCounts
+        has it. `lags` returns the bytes of each watched file that are not ingested yet, by its
+        path; it may raise StoreError.
         """
         registry = self._registry = CollectorRegistry()
-
-        def counter(name: str, words: str, *labels: str) -> Counter:
-            return Counter(f"behavstats_{name}", words, labels, registry=registry)
-
-        self._added = counter("page_views_added", "Page views that were new.")
-        self._duplicates = counter("page_views_duplicate", "Page views that were there already.")
-        self._others = counter("other_messages", "Messages that are no page views.", "kind")
-        self._rejected = counter(
-            "rejected", "Messages, and lines of followed files, that could not be read.", "reason"
-        )
+        self._added, self._duplicates, self._others, self._rejected = _counters(registry)
         self._requests = Histogram(
             "behavstats_request_seconds",
             "Requests by route and status, and how long their answers took.",
@@ -70,35 +63,24 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
-        self._commits = Histogram(
-            "behavstats_commit_page_views",
-            "Page views that shared a commit.",
-            buckets=_PAGE_VIEWS,
-            registry=registry,
-        )
-        self._commit_seconds = Histogram(
-            "behavstats_commit_seconds",
-            "How long commits took.",
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        # Looking a child up by its labels takes as long as counting.
+        self._commits, self._commit_seconds = _commit_histograms(registry)
+        # Finding a child by its labels takes as long as counting.
         self._timed = cache(lambda *labels: self._requests.labels(*labels).observe)
-        self._followed = followed
-        self._seen = Counts[tuple[str, str]]()
+        self._watched = watched
+        self._counted = Counts[tuple[str, str]]()
         self._newest = _Newest(store)
-        registry.register(_StoreCollector(store, self._newest, clock))
+        registry.register(_StoreCollector(store, self._newest, clock, lags))
         ProcessCollector(registry=registry)
 
     def answered(self, answered: Answered) -> None:
         """Count a request that was answered."""
         self._timed(answered.method, answered.route, answered.status)(answered.seconds)
 
-    def took_in(self, intake: Intake) -> None:
-        """Count what a request brought beside page views."""
-        for kind, count in intake.non_page_messages.items():
+    def accepted(self, payload: Payload) -> None:
+        """Count what a payload brought beside page views."""
+        for kind, count in payload.non_page_messages.items():
             self._others.labels(kind).inc(count)
-        for rejection in intake.rejections:
+        for rejection in payload.rejections:
             self._rejected.labels(rejection.reason).inc()
 
     def committed(self, views: Sequence[PageView], added: int, seconds: float) -> None:
@@ -107,18 +89,18 @@ class Metrics:
         self._duplicates.inc(len(views) - added)
         self._commits.observe(len(views))
         self._commit_seconds.observe(seconds)
-        self._newest.saw(max((view.instant for view in views), default=0))
+        self._newest.update(max((view.instant for view in views), default=0))
 
     def text(self) -> bytes:
         """Return all of it, as Prometheus reads it."""
-        self._count_followed()
+        self._count_watched()
         return generate_latest(self._registry)
 
-    def _count_followed(self) -> None:
-        """Count what was taken of followed files since this was asked last."""
-        for name, label, count in self._followed():
-            more = count - self._seen[name, label]
-            self._seen[name, label] = count
+    def _count_watched(self) -> None:
+        """Count what was ingested from watched files since the last call."""
+        for name, label, count in self._watched():
+            more = count - self._counted[name, label]
+            self._counted[name, label] = count
             match name:
                 case shared_counts.ADDED:
                     self._added.inc(more)
@@ -130,43 +112,73 @@ class Metrics:
                     self._others.labels(label).inc(more)
 
 
-class _Newest:
-    """Knows the instant of the newest page view, about.
+def _counters(registry: CollectorRegistry) -> Iterator[Counter]:
+    """Yield the counters of new and duplicate page views, other messages, and rejections."""
+    for name, description, *labels in (
+        ("page_views_added", "Page views that were new."),
+        ("page_views_duplicate", "Page views that were stored already."),
+        ("other_messages", "Messages that are not page views.", "kind"),
+        ("rejected", "Messages, and lines of watched files, that were rejected.", "reason"),
+    ):
+        yield Counter(f"behavstats_{name}", description, labels, registry=registry)
 
-    No index leads there, which each page view would pay for. What this process stored is known at
-    once; what others did, or erased, by a look at all of them, at most once a minute.
+
+def _commit_histograms(registry: CollectorRegistry) -> Iterator[Histogram]:
+    """Yield the histograms of the page views and of the seconds of commits."""
+    for name, description, buckets in (
+        ("page_views", "Page views that shared a commit.", _PAGE_VIEWS),
+        ("seconds", "How long commits took.", _SECONDS),
+    ):
+        yield Histogram(
+            f"behavstats_commit_{name}", description, buckets=buckets, registry=registry
+        )
+
+
+class _Newest:
+    """Knows the instant of the newest page view, with up to a minute's delay.
+
+    The store has no index for it, which would make each page view more expensive. What this process
+    stores is known at once; what other processes store or erase, by a scan of the store, at most
+    once a minute.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._looked = -math.inf
+        self._scanned = -math.inf
         self._instant = 0
 
-    def saw(self, instant: int) -> None:
+    def update(self, instant: int) -> None:
         self._instant = max(self._instant, instant)
 
     def instant(self) -> int:
-        """Return it in ms, 0 if there is none."""
-        if time.monotonic() > self._looked + _LOOK_AGAIN:
+        """Return the instant in ms since the epoch, or 0 if there are no page views."""
+        if time.monotonic() > self._scanned + _REFRESH_SECONDS:
             self._instant = self._store.newest()
-            self._looked = time.monotonic()
+            self._scanned = time.monotonic()
         return self._instant
 
 
 class _StoreCollector(Collector):
-    """Looks at the store, and at the files that are followed into it, when it is asked."""
+    """Measures the store, and the watched files, when metrics are asked for."""
 
-    def __init__(self, store: Store, newest: _Newest, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        newest: _Newest,
+        clock: Callable[[], int],
+        lags: Callable[[], Mapping[str, int]],
+    ) -> None:
         self._store = store
         self._newest = newest
         self._clock = clock
+        self._lags = lags
 
     def describe(self) -> Iterable[Metric]:
-        """Say nothing of it before it is asked."""
+        """Describe nothing, so that registering does not collect."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        """Yield what the store is like now."""
+        """Yield the present state of the store."""
         for name, size in self._store.sizes().items():
             yield GaugeMetricFamily(f"behavstats_{name}_bytes", f"Size of the {name}.", size)
         with suppress(StoreError):
@@ -177,12 +189,8 @@ class _StoreCollector(Collector):
             yield self._lag()
 
     def _lag(self) -> Metric:
-        words = "Bytes of a followed file that are not taken yet."
+        words = "Bytes of a watched file that are not ingested yet."
         gauge = GaugeMetricFamily("behavstats_source_lag_bytes", words, labels=["source"])
-        lags = Counts[str]()
-        for source in map(up_to_date, self._store.offsets.all()):
-            if source.name is not None and source.device is not None:  # erased, or gone
-                lags[source.name] += source.lag
-        for name, lag in lags.items():
+        for name, lag in self._lags().items():
             gauge.add_metric([name], lag)
         return gauge

@@ -1,86 +1,47 @@
-"""The contract as an OpenAPI 3.1 document, made from the table of operations and their types."""
+"""The OpenAPI 3.1 document, made from the route table and the types in it."""
 
-import json
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any
 
 import msgspec
 
 import behavstats
-from behavstats.decode.wire import OTHER_KINDS, PAGE_KINDS, Message, WireEvent
+from behavstats.decode.wire import PAGE_KINDS
 from behavstats.errors import (
     AccessDenied,
     BehavstatsError,
-    InvalidInput,
     NotAuthenticated,
     SlowClient,
     StoreBusy,
     TooLarge,
 )
-from behavstats.model.profile import FIELDS, Details, Profile, profile
-from behavstats.model.summary import summarise
-from behavstats.server.auth import Need
-from behavstats.server.openapi_segment import Schema, message_schemas
-from behavstats.server.payload import MAX_BODY_BYTES, MAX_MESSAGES, Batch
-from behavstats.server.routes import (
-    OPERATIONS,
-    TAGS,
-    Counted,
-    Done,
-    Erased,
-    Failure,
-    Integrations,
-    Operation,
-    Parameter,
-    Project,
-    SegmentIntegration,
-)
-
-_REF = "#/components/schemas/{name}"
-_TYPES = (WireEvent, Message, Batch, Done, Counted, Erased, Failure, Project, Details)
+from behavstats.server.auth import Scope
+from behavstats.server.body import MAX_BODY_BYTES
+from behavstats.server.messages import MAX_MESSAGES, Batch
+from behavstats.server.openapi_examples import CALL, EVENT, EXAMPLES, LINES, NOW, invalid_input
+from behavstats.server.openapi_schemas import components, content_of, reference_to
+from behavstats.server.openapi_segment import Schema
+from behavstats.server.routes import TAGS, Parameter, Route
+from behavstats.server.schemas import Failure
 
 _DESCRIPTION = """\
 Send a page view under *Sending*, then read its user's profile under *Profiles*. Segment's and \
 RudderStack's clients can send here as they are.
 
-An answer of 200 means that all of it is durable and visible. Any content type will do, and gzip \
-as well: the body decides. A batch may come as newline-delimited JSON, too. At most 4 MiB as sent, \
-16 MiB decompressed, and 2,500 messages. Sending anything again changes nothing. After a 503, try \
-again in `Retry-After` seconds.
+An answer of 200 means that everything you sent is durable and visible. The server accepts any \
+content type, and gzip: it looks at the body only. A batch may also be newline-delimited JSON. A \
+body may have 4 MiB as sent, 16 MiB decompressed, and 2,500 messages. Sending anything again \
+changes nothing. After a 503, try again in `Retry-After` seconds.
 
-Where the server has keys, a write key may only send, and a secret key may do everything. A client \
-that cannot send headers gives its key as `writeKey` in the body. Where the server has no keys, it \
-answers this machine alone.
+If the server has keys, a write key may only send, and a secret key may do everything. A client \
+that cannot send headers gives its key as `writeKey` in the body. A server without keys only \
+answers its own machine.
 """
-_NOW = "2026-11-15T12:34:56.789Z"  # stands for the instant at which the document is asked for
-_EVENT = {"user_id": "019mr8mf4r", "name": "/pricing", "timestamp": _NOW}
-_CALL = {
-    "userId": "019mr8mf4r",
-    "category": "Shop",
-    "name": "Pricing",
-    "properties": {"url": "https://example.org/pricing", "path": "/pricing", "title": "Prices"},
-    "messageId": "ajs-next-1763210096789-9b1c",
-    "timestamp": _NOW,
-}
-_LINES = f"{json.dumps(_EVENT)}\n{json.dumps({'type': 'page', **_CALL})}\n"
 _SECURITY: Mapping[str, Schema] = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "basic": {"type": "http", "scheme": "basic", "description": "The key as the user's name."},
     "header": {"type": "apiKey", "in": "header", "name": "X-Write-Key"},
     "query": {"type": "apiKey", "in": "query", "name": "writeKey"},
-}
-_SEGMENT = SegmentIntegration("a-write-key-of-16-or-more", "localhost:8000/v1", "http")
-_EXAMPLES = {
-    Done: Done(),
-    Counted: Counted(page_views=2, others=1, rejected=0),
-    Erased: Erased(user_id="019mr8mf4r", page_views=12, page_names=3, rejected_lines=0),
-    Profile: profile("019mr8mf4r", summarise([0, 90_000], ["/", "/pricing"])),
-    Project: Project(Integrations(_SEGMENT)),
-    Mapping[str, Any]: {"openapi": "3.1.0"},
-    "text/plain": "behavstats_page_views_added_total 2.0\n",
-    "text/html": "<!doctype html>\n",
-    "text/css, text/javascript": "/* */\n",
 }
 _REQUEST_ID = {"$ref": "#/components/headers/X-Request-Id"}
 _HEADERS: Mapping[int, Schema] = {
@@ -98,12 +59,12 @@ _AS_WORD = str.maketrans("/{}.", "____")
 
 
 @cache
-def document(*, has_keys: bool = True) -> Schema:
-    """Return the document of a server with keys, or of one without any."""
+def document(routes: tuple[Route, ...], *, has_keys: bool = True) -> Schema:
+    """Return the document of a server with keys, or without keys."""
     paths: dict[str, Schema] = {}
-    for operation in OPERATIONS:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(
-            operation, has_keys=has_keys
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(
+            route, has_keys=has_keys
         )
     return {
         "openapi": "3.1.0",
@@ -114,15 +75,15 @@ def document(*, has_keys: bool = True) -> Schema:
             "description": _DESCRIPTION,
         },
         "servers": [{"url": "."}],
-        "tags": [{"name": tag.name, "description": tag.words} for tag in TAGS],
+        "tags": [{"name": tag.name, "description": tag.description} for tag in TAGS],
         "paths": paths,
         "components": {
-            "schemas": _components(),
+            "schemas": components(),
             "securitySchemes": dict(_SECURITY) if has_keys else {},
             "headers": {
                 "X-Request-Id": {
                     "schema": {"type": "string"},
-                    "description": "By which the request is found in the server's log.",
+                    "description": "Identifies the request in the server's log.",
                     "example": "5f0c1e9a7b21-2a",
                 }
             },
@@ -130,102 +91,90 @@ def document(*, has_keys: bool = True) -> Schema:
     }
 
 
-def encoded(now: str, *, has_keys: bool) -> bytes:
-    """Return the document as JSON, with examples of an instant (RFC 3339): tried out, they show."""
-    return _encoded(has_keys).replace(_NOW.encode(), now.encode())
+def encoded(routes: tuple[Route, ...], now: str, *, has_keys: bool) -> bytes:
+    """Return the document as JSON. Its examples happened at `now` (RFC 3339), which is recent."""
+    return _encoded(routes, has_keys).replace(NOW.encode(), now.encode())
 
 
 @cache
-def _encoded(has_keys: bool) -> bytes:
-    return msgspec.json.encode(document(has_keys=has_keys))
+def _encoded(routes: tuple[Route, ...], has_keys: bool) -> bytes:
+    return msgspec.json.encode(document(routes, has_keys=has_keys))
 
 
-def _operation(operation: Operation, *, has_keys: bool) -> Schema:
+def _operation(route: Route, *, has_keys: bool) -> Schema:
     described: Schema = {
-        "operationId": _id(operation.method, operation.path),
-        "summary": operation.summary,
-        "tags": [operation.tag.name],
-        "responses": _answers(operation, has_keys=has_keys),
-        "security": [{name: []} for name in _SECURITY] if operation.need and has_keys else [],
+        "operationId": _id(route.method, route.path),
+        "summary": route.summary,
+        "tags": [route.tag.name] if route.tag else [],
+        "responses": _responses(route, has_keys=has_keys),
+        "security": [{name: []} for name in _SECURITY] if route.scope and has_keys else [],
     }
-    if operation.parameters:
-        described["parameters"] = [*map(_parameter, operation.parameters)]
-    if operation.takes:
-        described["requestBody"] = {"required": True, "content": _taken(operation)}
+    if route.parameters:
+        described["parameters"] = [*map(_parameter, route.parameters)]
+    if route.takes:
+        described["requestBody"] = {"required": True, "content": _body(route)}
     return described
 
 
 def _parameter(parameter: Parameter) -> Schema:
-    # What has no example is left empty where it is tried out.
+    # Swagger UI leaves a parameter without an example empty.
     example = {} if parameter.example is None else {"example": parameter.example}
     return {
         "name": parameter.name,
         "in": parameter.where,
         "required": parameter.where == "path",
-        "description": parameter.words,
+        "description": parameter.description,
         "schema": msgspec.json.schema(parameter.type),
         **example,
     }
 
 
-def _answers(operation: Operation, *, has_keys: bool) -> Schema:
-    """Return the statuses that an operation may answer with, and what comes with them."""
-    content = _content(operation.gives, _EXAMPLES[operation.gives])
-    answers = {200: {"description": "Done.", "content": content, **_links(operation)}}
-    for status, words, error in _failures(operation, has_keys=has_keys):
-        answers[status] = {"description": words, "content": _content(Failure, Failure.of(error))}
+def _responses(route: Route, *, has_keys: bool) -> Schema:
+    """Return the responses of a route, by their statuses."""
+    content = content_of(route.gives, EXAMPLES[route.gives])
+    answers = {200: {"description": "Done.", "content": content, **_links(route)}}
+    for status, words, error in _failures(route, has_keys=has_keys):
+        answers[status] = {"description": words, "content": content_of(Failure, Failure.of(error))}
     for status, answer in answers.items():
         answer["headers"] = {"X-Request-Id": _REQUEST_ID, **_HEADERS.get(status, {})}
     return {str(status): answer for status, answer in answers.items()}
 
 
-def _failures(
-    operation: Operation, *, has_keys: bool
-) -> Iterator[tuple[int, str, BehavstatsError]]:
-    """Yield how an operation may fail: the status, what it means, and an error that leads to it."""
+def _failures(route: Route, *, has_keys: bool) -> Iterator[tuple[int, str, BehavstatsError]]:
+    """Yield how a route may fail: the status, its meaning, and an error that leads to it."""
     words = "Something in the request is wrong. Sending it again does not help."
-    if operation.takes or operation.need is not Need.SENDING or has_keys:
-        yield 400, words, _wrong(operation)
-    if operation.need and has_keys:
-        yield 401, "No key, or one that is not known.", NotAuthenticated("the key is not known")
+    if route.takes or route.scope is not Scope.SENDING or has_keys:
+        yield 400, words, invalid_input(route)
+    if route.scope and has_keys:
+        yield (
+            401,
+            "No key was given, or the key is not known.",
+            NotAuthenticated("the key is not known"),
+        )
     if not has_keys:
         error = AccessDenied("without keys, the Host has to be this machine's loopback address")
         yield (
             403,
-            "It comes from another machine, or from a web page that may not send.",
+            "The request comes from another machine, or from a web page that may not send.",
             error,
         )
-    elif operation.need is Need.EVERYTHING:
+    elif route.scope is Scope.EVERYTHING:
         error = AccessDenied("a write key may only send; this takes a secret key")
-        yield 403, "A write key, where a secret one is needed.", error
-    if operation.absent is not None:
-        yield 404, "What is asked for is not there.", operation.absent
-    if operation.takes:
+        yield 403, "A write key was given, but the operation takes a secret key.", error
+    if route.absent is not None:
+        yield 404, "The user or file does not exist.", route.absent
+    if route.takes:
         yield 408, "The request was not sent to its end in time.", SlowClient(60)
         yield 413, "The request is too large.", TooLarge("body", MAX_BODY_BYTES)
-    if operation.is_stored:
-        yield 503, "Not now: try again.", StoreBusy("the store is busy")
+    if route.is_stored:
+        yield 503, "The server cannot do it now. Try again.", StoreBusy("the store is busy")
 
 
-def _wrong(operation: Operation) -> InvalidInput:
-    """Return an example of what may be wrong in a request."""
-    if operation.kind in OTHER_KINDS:  # nothing in them has to be right but that they are objects
-        return InvalidInput("not_an_object", "the JSON is not an object")
-    if operation.takes:
-        return InvalidInput("wrong_type", "user_id must be text, not a number", "user_id")
-    if "days" in operation.in_query:
-        return InvalidInput("invalid_days", "days must be 1 to 90, not 0", "days")
-    if operation.need is Need.SENDING:
-        return InvalidInput("query_too_long", "the query is over 8,192 bytes long")
-    message = "there is no parameter 'days': this operation takes none"
-    return InvalidInput("unknown_parameter", message, "days")
-
-
-def _links(operation: Operation) -> Schema:
-    """Return what can be done with the user whom an operation was about."""
-    if operation.kind == "page":
+def _links(route: Route) -> Schema:
+    """Return links to the operations on the user of a request."""
+    if route.kind == "page":
         user_id = "$request.body#/user_id"
-    elif operation.path == _USER:
+    elif route.path == _USER:
         user_id = "$request.path.user_id"
     else:
         return {}
@@ -240,56 +189,21 @@ def _id(method: str, path: str) -> str:
     return method.lower() + path.translate(_AS_WORD)
 
 
-def _taken(operation: Operation) -> Schema:
-    """Return what a body holds that an operation takes."""
-    values: Schema = {"ours": _EVENT, "segment": {"type": operation.kind or "page", **_CALL}}
-    if Batch in operation.takes:
-        schema = _reference("Batch")
+def _body(route: Route) -> Schema:
+    """Return the content of the request body that a route takes."""
+    values: Schema = {"ours": EVENT, "segment": {"type": route.kind or "page", **CALL}}
+    if Batch in route.takes:
+        schema = reference_to("Batch")
         values = {name: {"batch": [value]} for name, value in values.items()}
-    elif operation.kind in PAGE_KINDS:
-        schema = {"anyOf": [_reference("WireEvent"), _reference("MessageForPage")]}
+    elif route.kind in PAGE_KINDS:
+        schema = {"anyOf": [reference_to("WireEvent"), reference_to("MessageForPage")]}
     else:
         schema = {"type": "object"}
         del values["ours"]
     examples = {name: {"value": value} for name, value in values.items()}
     content: Schema = {"application/json": {"schema": schema, "examples": examples}}
-    if Batch in operation.takes:
+    if Batch in route.takes:
         words = f"Messages of either format, one a line; at most {MAX_MESSAGES:,} lines."
         lines = {"type": "string", "format": "message-lines", "description": words}
-        content["application/x-ndjson"] = {"schema": lines, "example": _LINES}
+        content["application/x-ndjson"] = {"schema": lines, "example": LINES}
     return content
-
-
-def _content(kind: Any, example: Any) -> Schema:  # noqa: ANN401  types are anything
-    """Return what a body holds that is of a type, or a text of some media types."""
-    example = msgspec.to_builtins(example)
-    if isinstance(kind, str):
-        text = {"schema": {"type": "string"}, "example": example}
-        return dict.fromkeys(kind.split(", "), text)
-    if kind is Profile:
-        return {"application/json": {"schema": _reference("Profile"), "example": example}}
-    (schema,), _ = msgspec.json.schema_components([kind], ref_template=_REF)
-    return {"application/json": {"schema": schema, "example": example}}
-
-
-def _reference(name: str) -> Schema:
-    return {"$ref": _REF.format(name=name)}
-
-
-def _components() -> Schema:
-    _, components = msgspec.json.schema_components(_TYPES, ref_template=_REF)
-    components |= message_schemas(components["Message"], _reference)
-    # The keys of a profile hold the number of days: there is no type that could say so.
-    details = components.pop("Details")
-    keys = {key.format(days="[0-9]+"): kind for key, kind in FIELDS.items()}
-    components["Profile"] = {
-        "title": "Profile",
-        "description": "What a user did in a window of days; the rest of it with `?detail=true`.",
-        "type": "object",
-        "required": ["user_id"],
-        "minProperties": len(FIELDS),
-        "patternProperties": {f"^{key}$": msgspec.json.schema(kind) for key, kind in keys.items()},
-        "properties": details["properties"],
-        "additionalProperties": False,
-    }
-    return components

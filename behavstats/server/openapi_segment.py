@@ -1,7 +1,7 @@
-"""Which of Segment's messages are taken, as JSON schemas: what no type of Python's can say.
+"""JSON schemas of the Segment messages that the server accepts, which no Python type can describe.
 
-In a message, every value may be missing; which of them have to be there depends on the others.
-This is for the document alone: `wire` and `events` decide.
+In a message, any value may be missing; which values are needed depends on the others. The schemas
+are for the document only: `behavstats.decode` decides which messages are valid.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from behavstats.decode.wire import NAME, OTHER_KINDS, PAGE_KINDS, SEGMENT_KEYS, 
 Schema = dict[str, Any]
 
 _URL = Meta(
-    description="An address of which the path is the page's name, or / if it is a host alone.",
+    description="An address whose path is the page's name; / if there is only a host.",
     extra_json_schema={"minLength": 1, "format": "page-url"},
 )
 
@@ -28,20 +28,20 @@ _PAGE_WORDS = {
     "path": "The path of the page's address.",
     "url": "The page's address, of which the path is taken.",
 }
-_NOT_TOLD: Schema = {"enum": ["", None]}
+_MISSING: Schema = {"enum": ["", None]}
 _NO_TEXT: Schema = {"not": {"type": "string", "minLength": 1}}
 _NOT_OURS: Schema = {
     "type": "object",
     "properties": {
         "user_id": {
-            "description": "Not in a message: a body with this key is in our own format.",
+            "description": "Not in a message: a body with this key has behavstats' own format.",
             "not": {},
         }
     },
 }
 
-# What may tell the page, where there is no name: the first that does.
-_TELLING = (
+# The values that may name the page if the message has no name; the first one counts.
+_PAGE_SOURCES = (
     (("properties", "title"), _NAME),
     (("context", "page", "title"), _NAME),
     (("properties", "path"), _NAME),
@@ -51,40 +51,19 @@ _TELLING = (
 
 
 def message_schemas(message: Schema, reference: Callable[[str], Schema]) -> dict[str, Schema]:
-    """Return schemas, by their names, of the messages that are taken.
+    """Return the schemas of the messages that the server accepts, by their names.
 
-    `message` is that of the type; `reference` returns one to the schema of a name.
+    `message` is the schema of the type; `reference` returns a reference to the schema of a name.
     """
-    whole, page_view = reference("Message"), reference("PageMessage")
-    untold = {"properties": {"type": _NOT_TOLD}}
-    page = _all(page_view, _having(type={"enum": [*PAGE_KINDS]}))
-    other = _all(_NOT_OURS, _having(type={"enum": [*OTHER_KINDS]}))
-    no_event = {"properties": {"event": {"type": "null"}}}
-    marked = _any(*({"required": [key]} for key in SEGMENT_KEYS))
     schemas = {
         "Message": message | {"properties": message["properties"] | _NOT_OURS["properties"]},
         "PageMessage": {
             "title": "PageMessage",
-            "description": "A message of a page view: whose, when (else, now), and of which page. "
-            "Its name, after its category and a colon, has 2,048 UTF-8 bytes at most.",
-            **_all(whole, _user(), _page(), _time()),
+            "description": "A message of a page view: its user, time (now by default) and page. "
+            "The page's name, after its category and a colon, has at most 2,048 UTF-8 bytes.",
+            **_all(reference("Message"), _user(), _page(), _time()),
         },
-        "MessageForPage": {
-            "title": "MessageForPage",
-            "description": "A message; one that does not say what it is, is a page view.",
-            **_any(page, _all(page_view, untold), other),
-        },
-        "MessageInBatch": {
-            "title": "MessageInBatch",
-            "description": "A message; one that does not say what it is, is a track if it has an "
-            "event, else a page view.",
-            **_any(
-                page,
-                _all(page_view, untold, no_event),
-                other,
-                _all(_NOT_OURS, untold, marked, _having(event={"not": {"type": "null"}})),
-            ),
-        },
+        **_messages_by_route(reference("PageMessage")),
     }
     properties = schemas["Message"]["properties"]
     words = _PAGE_WORDS | {name: schema["description"] for name, schema in properties.items()}
@@ -94,8 +73,31 @@ def message_schemas(message: Schema, reference: Callable[[str], Schema]) -> dict
     }
 
 
+def _messages_by_route(page_view: Schema) -> dict[str, Schema]:
+    """Return the schemas of a message that is sent alone, and of one in a batch."""
+    untyped = {"properties": {"type": _MISSING}}
+    page = _all(page_view, _having(type={"enum": [*PAGE_KINDS]}))
+    other = _all(_NOT_OURS, _having(type={"enum": [*OTHER_KINDS]}))
+    no_event = {"properties": {"event": {"type": "null"}}}
+    marked = _any(*({"required": [key]} for key in SEGMENT_KEYS))
+    track = _all(_NOT_OURS, untyped, marked, _having(event={"not": {"type": "null"}}))
+    return {
+        "MessageForPage": {
+            "title": "MessageForPage",
+            "description": "A message. Without a type, it is a page view.",
+            **_any(page, _all(page_view, untyped), other),
+        },
+        "MessageInBatch": {
+            "title": "MessageInBatch",
+            "description": "A message. Without a type, it is a track if it has an event, and a "
+            "page view otherwise.",
+            **_any(page, _all(page_view, untyped, no_event), other, track),
+        },
+    }
+
+
 def _described(schema: Any, words: dict[str, str]) -> Any:  # noqa: ANN401  any part of a schema
-    """Return a schema whose properties, however deep, say what they are, by their names."""
+    """Return a schema in which each property, however deep, has the description of its name."""
     if isinstance(schema, list):
         return [_described(part, words) for part in schema]
     if not isinstance(schema, dict):
@@ -103,7 +105,7 @@ def _described(schema: Any, words: dict[str, str]) -> Any:  # noqa: ANN401  any 
     rest = {key: _described(part, words) for key, part in schema.items() if key != "properties"}
     if "properties" not in schema:
         return rest
-    # Their names are no keys of a schema: one of them is `properties` as well.
+    # These are names, not keys of a schema: one of them is `properties`.
     properties = {
         name: _described(part, words) | {"description": words[name]}
         for name, part in schema["properties"].items()
@@ -112,26 +114,26 @@ def _described(schema: Any, words: dict[str, str]) -> Any:  # noqa: ANN401  any 
 
 
 def _user() -> Schema:
-    """Return what names the user: `userId`, else `anonymousId`."""
-    nobody = {"properties": {"userId": _NOT_TOLD}}
+    """Return the schema of the user: `userId`, or else `anonymousId`."""
+    no_user = {"properties": {"userId": _MISSING}}
     known = _any(_USER_ID, {"type": "integer"})
-    return _any(_having(userId=known), _all(nobody, _having(anonymousId=known)))
+    return _any(_having(userId=known), _all(no_user, _having(anonymousId=known)))
 
 
 def _page() -> Schema:
-    """Return what names the page; what is looked at before it is silent."""
-    unnamed = {"properties": {"name": _NOT_TOLD}}
-    silent: list[Schema] = [unnamed]
+    """Return the schema of the page: each value that may name it, if all before are missing."""
+    unnamed = {"properties": {"name": _MISSING}}
+    missing: list[Schema] = [unnamed]
     ways = [_having(name=_NAME)]
-    for path, kind in _TELLING:
-        ways.append(_all(*silent, _at(path, kind, required=True)))
-        silent.append(_at(path, _NO_TEXT, required=False))
+    for path, kind in _PAGE_SOURCES:
+        ways.append(_all(*missing, _at(path, kind, required=True)))
+        missing.append(_at(path, _NO_TEXT, required=False))
     return _any(*ways)
 
 
 def _time() -> Schema:
-    """Return what tells the time, if anything does: `timestamp`, else `originalTimestamp`."""
-    untimed = {"properties": {"timestamp": _NOT_TOLD, "originalTimestamp": _any(_TIME, _NOT_TOLD)}}
+    """Return the schema of the time, if there is one: `timestamp`, or else `originalTimestamp`."""
+    untimed = {"properties": {"timestamp": _MISSING, "originalTimestamp": _any(_TIME, _MISSING)}}
     return _any(_having(timestamp=_TIME), untimed)
 
 
@@ -140,7 +142,7 @@ def _having(**properties: Schema) -> Schema:
 
 
 def _at(path: tuple[str, ...], schema: Schema, *, required: bool) -> Schema:
-    """Return the schema of objects that hold, at a path, what a schema describes."""
+    """Return the schema of objects that have, at a path, a value of a schema."""
     for name in reversed(path):
         schema = {"properties": {name: schema}}
         if required:

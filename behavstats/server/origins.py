@@ -1,4 +1,4 @@
-"""Origins: from which web pages requests may come, and under which host names."""
+"""Origins: the web pages from which requests may come, and the host names they may use."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -6,7 +6,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 
 from behavstats.errors import AccessDenied, InvalidInput
-from behavstats.server.auth import Keys, Need
+from behavstats.server.auth import Keys, Scope
 
 ANY_ORIGIN = "*"
 _FOREIGN = ("cross-site", "same-site")
@@ -16,52 +16,52 @@ _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 class Origins:
-    """The web pages whose scripts may ask, by their origin (`https://example.org`).
+    """The web pages whose scripts may send requests, by their origin (`https://example.org`).
 
-    Without keys, a store is for its own machine alone. A web page in a browser there must not reach
-    it, be it by another site's form or script, or by a name of its own that it has lead to this
-    machine (DNS rebinding).
+    Without keys, a store is for its own machine only. A web page in a browser on that machine must
+    not reach the store: neither by a form or a script of another site, nor by a host name that the
+    site directs to this machine (DNS rebinding).
     """
 
     def __init__(self, allowed: Iterable[str] | None, keys: Keys) -> None:
-        """Let some origins send; by default, any where there are keys, and none else.
+        """Let some origins send; by default, any origin if there are keys, and no origin otherwise.
 
-        InvalidInput if one that is allowed is no origin.
+        Raises InvalidInput if one of `allowed` is not an origin.
         """
         self._has_keys = bool(keys)
         default = (ANY_ORIGIN,) if keys else ()
         self._allowed = frozenset(map(_origin, default if allowed is None else allowed))
 
-    def allowed(self, need: Need, origin: str | None) -> str | None:
-        """Return the origin (or `*`) that may read the answer to what it sent, or None."""
-        if origin is None or need is not Need.SENDING:
+    def allowed(self, scope: Scope, origin: str | None) -> str | None:
+        """Return the origin (or `*`) whose pages may read the answer to what they sent, or None."""
+        if origin is None or scope is not Scope.SENDING:
             return None
         if ANY_ORIGIN in self._allowed:
             return ANY_ORIGIN
         return origin if origin in self._allowed else None
 
-    def check(self, need: Need, environ: Mapping[str, str]) -> None:
-        """Raise AccessDenied for a request by a web page that must not reach a store without keys.
+    def check(self, scope: Scope, headers: Mapping[str, str]) -> None:
+        """Raise AccessDenied if a web page must not send this request to a store without keys.
 
-        With keys, these decide.
+        If there are keys, they decide. The names of `headers` are in small letters.
         """
         if self._has_keys:
             return
-        host = environ.get("HTTP_HOST", "")
+        host = headers.get("host", "")
         if not is_loopback(_host_name(host)):
             raise AccessDenied("without keys, the Host has to be this machine's loopback address")
-        origin = environ.get("HTTP_ORIGIN")
-        if self.allowed(need, origin):
+        origin = headers.get("origin")
+        if self.allowed(scope, origin):
             return
-        # An image or a frame of another site's page has no Origin, but the browser tells.
-        is_foreign = environ.get("HTTP_SEC_FETCH_SITE") in _FOREIGN
+        # A request for an image or a frame has no Origin, but the browser marks its site.
+        is_foreign = headers.get("sec-fetch-site") in _FOREIGN
         if is_foreign or (origin is not None and origin.partition("://")[2] != host):
             raise AccessDenied("without keys, other origins may send only if --cors-origin says so")
 
 
 @lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
-    """Return whether a host, by name or address, is the loopback of this machine."""
+    """Return whether a host name or address is the loopback address of this machine."""
     if host.lower() == "localhost":
         return True
     try:
@@ -72,13 +72,13 @@ def is_loopback(host: str) -> bool:
 
 @lru_cache(maxsize=64)
 def _host_name(host: str) -> str:
-    """Return what stands before the port in a `Host` header."""
+    """Return the host of a `Host` header, without the port."""
     name, _, port = host.rpartition(":")
     return name if port.isdigit() else host
 
 
 def _origin(text: str) -> str:
-    """Return an origin as browsers write it; InvalidInput if none of theirs can be meant."""
+    """Return an origin as browsers write it. Raises InvalidInput if the text is not an origin."""
     if text == ANY_ORIGIN:
         return text
     found = _ORIGIN.fullmatch(text.lower())

@@ -1,43 +1,58 @@
-"""The query of a request: parsed once, and checked against what its operation knows."""
+"""The query of a request, and the check for parameters that its route does not know."""
 
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import unquote_plus
 
 from behavstats.errors import InvalidInput
 
 _LONGEST_QUERY = 8_192  # bytes
 _LONGEST_SHOWN = 40  # characters
-_QUERY = "behavstats.server.query"  # key in the environment of a request
 
 
-class _Query(NamedTuple):
-    values: dict[str, str]  # of a name that is repeated, the last
-    repeated: str | None
+class Query(NamedTuple):
+    """The parameters of a query. `repeated` is the name of one that is given more than once."""
+
+    values: Mapping[str, str]  # of a repeated parameter, the last value
+    repeated: str | None = None
+
+    def check(self, known: Collection[str]) -> None:
+        """Raise InvalidInput for a parameter that is not known, or is given more than once.
+
+        A mistyped `as_of` that was ignored would be answered for the present instant.
+        """
+        for name in self.values:
+            if name not in known:
+                shown = name if len(name) <= _LONGEST_SHOWN else name[:_LONGEST_SHOWN] + "…"
+                message = f"there is no parameter {shown!r}: {_advice(name, known)}"
+                raise InvalidInput("unknown_parameter", message, shown)
+        if self.repeated is not None:
+            message = f"{self.repeated} is given more than once"
+            raise InvalidInput("repeated_parameter", message, self.repeated)
 
 
-def query_of(environ: dict[str, Any]) -> Mapping[str, str]:
-    """Return the query of a request; of a name that is repeated, the last value.
-
-    InvalidInput if it is over 8 KiB long.
-    """
-    return _query_of(environ).values
+_EMPTY = Query({})
 
 
-def check_query(environ: dict[str, Any], known: Collection[str]) -> None:
-    """Raise InvalidInput for a parameter that is not known, or comes twice.
-
-    If it were passed over, a mistyped `as_of` would be answered for now.
-    """
-    values, repeated = _query_of(environ)
-    for name in values:
-        if name not in known:
-            shown = name if len(name) <= _LONGEST_SHOWN else name[:_LONGEST_SHOWN] + "…"
-            message = f"there is no parameter {shown!r}: {_advice(name, known)}"
-            raise InvalidInput("unknown_parameter", message, shown)
-    if repeated is not None:
-        raise InvalidInput("repeated_parameter", f"{repeated} is given more than once", repeated)
+def parse_query(text: str) -> Query:
+    """Parse a query string. Raises InvalidInput if it is longer than 8 KiB."""
+    # Not Bottle's `request.query`, which treats a value that is not UTF-8 as missing; and not
+    # `parse_qsl`, which takes as long as reading a profile.
+    if not text:
+        return _EMPTY
+    if len(text) > _LONGEST_QUERY:
+        raise InvalidInput("query_too_long", f"the query is over {_LONGEST_QUERY:,} bytes long")
+    values: dict[str, str] = {}
+    repeated: str | None = None
+    for pair in text.split("&"):
+        name, _, value = pair.partition("=")
+        if pair:
+            name = unquote_plus(name)
+            if name in values:
+                repeated = name
+            values[name] = unquote_plus(value)
+    return Query(values, repeated)
 
 
 def _advice(name: str, known: Collection[str]) -> str:
@@ -47,27 +62,3 @@ def _advice(name: str, known: Collection[str]) -> str:
     if near:
         return f"did you mean {near[0]}?"
     return f"known are {', '.join(known)}" if known else "this operation takes none"
-
-
-def _query_of(environ: dict[str, Any]) -> _Query:
-    query: _Query | None = environ.get(_QUERY)
-    if query is None:
-        query = environ[_QUERY] = _parsed(environ["QUERY_STRING"])
-    return query
-
-
-def _parsed(text: str) -> _Query:
-    # Not `request.query`, which takes a value that is not UTF-8 for one that is not there; and not
-    # `parse_qsl`, which takes as long as reading a profile.
-    if len(text) > _LONGEST_QUERY:
-        raise InvalidInput("query_too_long", f"the query is over {_LONGEST_QUERY:,} bytes long")
-    values: dict[str, str] = {}
-    repeated: str | None = None
-    for pair in text.split("&") if text else ():
-        name, _, value = pair.partition("=")
-        if pair:
-            name = unquote_plus(name)
-            if name in values:
-                repeated = name
-            values[name] = unquote_plus(value)
-    return _Query(values, repeated)

@@ -1,107 +1,42 @@
-"""The contract of the HTTP interface: every operation, in one table.
+"""The route table: each route of the HTTP interface, with its handler.
 
-The application takes its routes and rights from it, the metrics their labels, `openapi` the
-document.
+The application takes its routes and scopes from this table, the metrics take their labels from it,
+and `openapi` makes the document of it.
 """
 
-from collections.abc import Iterator, Mapping
-from functools import partial
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Annotated, Any, Literal, NamedTuple
 
-import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import Meta
 
 from behavstats.decode.wire import INSTANT, KINDS, PAGE_KINDS, USER_ID, Message, WireEvent
 from behavstats.errors import BehavstatsError, NothingThere, UnknownUser
 from behavstats.model.profile import MAX_DAYS, Profile
-from behavstats.server.auth import KEY_IN_QUERY, Need
-from behavstats.server.payload import Batch
+from behavstats.server.auth import KEY_IN_QUERY, Scope
+from behavstats.server.handlers import Handlers
+from behavstats.server.messages import Batch
+from behavstats.server.request import Pending, Request, Response
+from behavstats.server.schemas import Counted, Done, Erased, Project
 from behavstats.server.swagger_ui import TYPES
 
 
-def _said(words: str) -> Meta:
-    """Return what a schema says of a field: what it is, and in which unit."""
-    return Meta(description=words)
-
-
-class Done(msgspec.Struct):
-    """What was asked is done, and durable."""
-
-    success: Annotated[Literal[True], _said("Always true: a failure has another form.")] = True
-
-
-class Counted(Done, kw_only=True):
-    """A batch is durable: how many of its messages are page views, others, and were rejected.
-
-    Rejected messages are kept, too: `behavstats rejects` lists them, and why.
-    """
-
-    page_views: Annotated[int, _said("Messages that are page views, new ones or not.")]
-    others: Annotated[int, _said("Messages of other kinds, which are counted and not stored.")]
-    rejected: Annotated[int, _said("Messages that could not be read, and are kept apart.")]
-
-
-class Erased(Done, kw_only=True):
-    """What was erased of a user."""
-
-    user_id: Annotated[str, _said("The user who was erased.")]
-    page_views: Annotated[int, _said("Page views of the user that were erased.")]
-    page_names: Annotated[int, _said("Names of pages that were erased: nobody else viewed them.")]
-    rejected_lines: Annotated[int, _said("Rejected lines that named the user, and were erased.")]
-
-
-class SegmentIntegration(msgspec.Struct, rename="camel"):
-    """Where Segment's client for browsers sends to: `apiHost` is a host with a path."""
-
-    api_key: Annotated[str, _said("The write key to send with.")]
-    api_host: Annotated[str, _said("Host, port and path to send to, without a scheme.")]
-    protocol: Annotated[Literal["http", "https"], _said("The scheme to send by.")]
-
-
-class Integrations(msgspec.Struct):
-    """Where messages go: here, and nowhere else."""
-
-    segment: Annotated[SegmentIntegration, _said("Where to send to: this server.")] = msgspec.field(
-        name="Segment.io"
-    )
-
-
-class Project(msgspec.Struct, rename="camel"):
-    """The settings of a project, as Segment's client for browsers reads them."""
-
-    integrations: Annotated[Integrations, _said("Where messages go.")]
-    plan: Annotated[dict[str, Any], _said("A tracking plan: always empty.")] = {}
-
-
-class Failure(msgspec.Struct):
-    """What went wrong: a stable code, and words; `field` names a wrong value that has a name."""
-
-    code: Annotated[str, _said("What went wrong, for a program: it stays the same.")]
-    message: Annotated[str, _said("What went wrong, for a person, in one line.")]
-    field: Annotated[str | UnsetType, _said("The key or parameter whose value is wrong.")] = UNSET
-    success: Annotated[Literal[False], _said("Always false.")] = False
-
-    @classmethod
-    def of(cls, error: BehavstatsError) -> Self:
-        """Return what an error says."""
-        return cls(error.code, str(error), getattr(error, "field", None) or UNSET)
-
-
 class Parameter(NamedTuple):
-    """A value in the path or the query; a person is shown `example`, and may try it."""
+    """A value in the path or the query. The documentation page shows `example` and can send it."""
 
     name: str
     where: str
     type: Any
-    words: str
+    description: str
     example: Any = None
 
 
 class Tag(NamedTuple):
-    """A heading over operations."""
+    """A heading over routes in the documentation."""
 
     name: str
-    words: str
+    description: str
 
 
 PROFILES = Tag("Profiles", "What a user did, and erasing a user.")
@@ -110,23 +45,26 @@ RUNNING = Tag("Running", "For those who run the server: health, readiness and co
 CONTRACT = Tag("This document", "The interface itself, for a person and for a machine.")
 ALIASES = Tag("Aliases", "The same as under Sending, by the paths that other clients know.")
 TAGS = (PROFILES, SENDING, RUNNING, CONTRACT, ALIASES)
-"""All of them, in the order in which a reader wants them."""
+"""All tags, in the order in which a reader wants them."""
 
 
-class Operation(NamedTuple):
-    """One method of one path; types of what it takes and gives, or the media types of a text.
+@dataclass(frozen=True, eq=False)
+class Route:
+    """One method of one path, and the handler that answers it.
 
-    `answer` names the application's method for it. `kind` is what comes this way, as in `Arrival`.
-    `is_slow` marks what may take seconds, `is_stored` what asks the store. `absent` is the error
-    that says that what is asked for is not there.
+    `takes` are the types that the body may have; the body is read only if there are any. `gives`
+    is the type of the response, or the media types of a text. `kind` is the kind of message that
+    comes this way, as in `Arrival`. A route that `is_slow` may take seconds and runs in a thread.
+    `is_stored` says that the handler uses the store. `absent` is the error for a user or file that
+    does not exist. If a route `is_public`, neither key, origin nor query is checked.
     """
 
     method: str
     path: str
-    answer: str
+    handler: Callable[[Handlers, Request], Response | Pending]
     summary: str
-    tag: Tag
-    need: Need = Need.NOTHING
+    tag: Tag | None = None
+    scope: Scope = Scope.NOTHING
     takes: tuple[Any, ...] = ()
     gives: Any = Done
     parameters: tuple[Parameter, ...] = ()
@@ -134,12 +72,13 @@ class Operation(NamedTuple):
     is_slow: bool = False
     is_stored: bool = True
     absent: BehavstatsError | None = None
+    is_public: bool = False
 
-    @property
+    @cached_property
     def in_query(self) -> tuple[str, ...]:
-        """The names of what may stand in the query; the key, wherever one is needed."""
+        """The names of the parameters that the query may have, with the key's if there is one."""
         names = (parameter.name for parameter in self.parameters if parameter.where == "query")
-        return (*names, *((KEY_IN_QUERY,) if self.need else ()))
+        return (*names, *((KEY_IN_QUERY,) if self.scope else ()))
 
 
 _USER_ID = Parameter(
@@ -154,120 +93,121 @@ _WINDOW = (
         "days",
         "query",
         Annotated[int, Meta(ge=1, le=MAX_DAYS)],
-        "The window's length, in days of 24 hours; without it, 7.",
+        "The window's length in days of 24 hours; 7 by default.",
         7,
     ),
     Parameter(
         "as_of",
         "query",
         Annotated[str, INSTANT],
-        "The window's end, such as 2026-11-15T00:00:00Z; without it, now.",
+        "The window's end, such as 2026-11-15T00:00:00Z; now by default.",
     ),
     Parameter("detail", "query", bool, "Whether to add visits, days and pages.", False),
 )
-_FILE = Parameter("file", "path", Literal[tuple(TYPES)], "Its name.", "swagger-ui.css")
+_FILE = Parameter("file", "path", Literal[tuple(TYPES)], "The file's name.", "swagger-ui.css")
 _KEY = Parameter("key", "path", str, "A write key.", "a-write-key-of-16-or-more")
 _UNKNOWN = UnknownUser(_USER_ID.example)
 
 
-def _intake() -> Iterator[Operation]:
+def _sending_routes() -> Iterator[Route]:
     for kind in KINDS:
         is_page = kind in PAGE_KINDS
         summary = "Send a page view" if is_page else f"Send a message that is counted: {kind}"
         takes = (WireEvent, Message) if is_page else (dict[str, Any],)
-        sending = partial(Operation, need=Need.SENDING, takes=takes, kind=kind)
+        handler = partial(Handlers.post_message, kind=kind)
+        sending = partial(Route, scope=Scope.SENDING, takes=takes, kind=kind)
         for path, tag in ((f"/v1/{kind}", SENDING), (f"/v1/{kind[0]}", ALIASES)):
-            yield sending("POST", path, "post_message", summary, tag)
+            yield sending("POST", path, handler, summary, tag)
         if kind == PAGE_KINDS[0]:
-            yield from _batches()
+            yield from _batch_routes()
 
 
-def _batches() -> Iterator[Operation]:
-    sending = partial(Operation, need=Need.SENDING, takes=(Batch,), gives=Counted)
+def _batch_routes() -> Iterator[Route]:
+    sending = partial(Route, scope=Scope.SENDING, takes=(Batch,), gives=Counted)
     summary = "Send a batch of messages"
-    yield sending("POST", "/v1/batch", "post_batch", summary, SENDING)
+    yield sending("POST", "/v1/batch", Handlers.post_batch, summary, SENDING)
     for path in ("/v1/b", "/v1/import", "/beacon/v1/batch"):
-        yield sending("POST", path, "post_batch", summary, ALIASES)
+        yield sending("POST", path, Handlers.post_batch, summary, ALIASES)
 
 
-OPERATIONS = (
-    Operation(
+ROUTES: tuple[Route, ...] = (
+    Route(
         "GET",
         "/v1/user/{user_id}",
-        "get_user",
+        Handlers.get_user,
         "Read a user's profile",
         PROFILES,
-        Need.EVERYTHING,
+        Scope.EVERYTHING,
         gives=Profile,
         parameters=(_USER_ID, *_WINDOW),
         absent=_UNKNOWN,
     ),
-    Operation(
+    Route(
         "DELETE",
         "/v1/user/{user_id}",
-        "delete_user",
-        "Erase a user: the page views, and all that is derived from them",
+        Handlers.delete_user,
+        "Erase a user: the page views, and everything that is derived from them",
         PROFILES,
-        Need.EVERYTHING,
+        Scope.EVERYTHING,
         gives=Erased,
         parameters=(_USER_ID,),
         is_slow=True,
         absent=_UNKNOWN,
     ),
-    *_intake(),
-    Operation(
+    *_sending_routes(),
+    Route(
         "GET",
         "/v1/projects/{key}/settings",
-        "get_project",
+        Handlers.get_project,
         "What Segment's client for browsers asks before it sends",
         SENDING,
-        Need.SENDING,
+        Scope.SENDING,
         gives=Project,
         is_stored=False,
         parameters=(_KEY,),
     ),
-    Operation("GET", "/healthz", "get_health", "Whether the store can be read", RUNNING),
-    Operation(
+    Route("GET", "/healthz", Handlers.get_health, "Whether the store can be read", RUNNING),
+    Route(
         "GET",
         "/readyz",
-        "get_readiness",
+        Handlers.get_readiness,
         "Whether page views can be taken now",
         RUNNING,
         is_slow=True,
     ),
-    Operation(
+    Route(
         "GET",
         "/metrics",
-        "get_metrics",
+        Handlers.get_metrics,
         "Counts, bytes and seconds, for Prometheus",
         RUNNING,
-        Need.EVERYTHING,
+        Scope.EVERYTHING,
         gives="text/plain",
         is_slow=True,
         is_stored=False,
     ),
-    Operation(
+    Route(
         "GET",
         "/openapi.json",
-        "get_openapi",
+        Handlers.get_openapi,
         "This document",
         CONTRACT,
         gives=Mapping[str, Any],
         is_stored=False,
     ),
-    Operation(
+    Route(
         "GET",
         "/docs",
-        "get_docs",
-        "This document, to be read in a browser",
+        Handlers.get_docs,
+        "This document, for a browser",
         CONTRACT,
         gives="text/html",
         is_stored=False,
     ),
-    Operation(
+    Route(
         "GET",
         "/docs/{file}",
-        "get_docs_file",
+        Handlers.get_docs_file,
         "A file that this page needs",
         CONTRACT,
         gives="text/css, text/javascript",
@@ -276,15 +216,21 @@ OPERATIONS = (
         absent=NothingThere("other.css"),
     ),
 )
-"""All of them."""
+"""The documented routes."""
 
-_SLOW = [op for op in OPERATIONS if op.is_slow]
-_BEGINNINGS = {
-    method: tuple(op.path.partition("{")[0] for op in _SLOW if op.method == method)
-    for method in {op.method for op in _SLOW}
-}
-
-
-def is_slow(method: str, path: str) -> bool:
-    """Return whether a request may take seconds."""
-    return path.startswith(_BEGINNINGS.get(method, ()))
+UNDOCUMENTED = (
+    Route("GET", "/", Handlers.redirect_to_docs, "Redirect to the documentation", is_public=True),
+    *(
+        Route(
+            "OPTIONS",
+            route.path,
+            Handlers.preflight,
+            "Ask, as browsers do, whether a page of another origin may send",
+            scope=route.scope,
+            is_public=True,  # a browser sends no key in a preflight
+        )
+        for route in ROUTES
+        if route.takes
+    ),
+)
+"""The routes that the OpenAPI document leaves out."""

@@ -1,4 +1,4 @@
-"""The page that shows the contract in a browser: Swagger UI, from files of a package."""
+"""The documentation page: Swagger UI, from the files of a Python package."""
 
 import gzip
 from functools import cache
@@ -7,8 +7,8 @@ from pathlib import Path
 
 from behavstats.errors import NothingThere
 
-# Everything comes from this server, and nobody may put the page into a frame. Swagger UI sets
-# styles of its own, and has its icons in them.
+# Everything comes from this server, and no page may show this one in a frame. Swagger UI sets
+# styles of its own, which contain its icons.
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
@@ -37,8 +37,8 @@ PAGE = b"""<!doctype html>
 </html>
 """
 
-# Without an address for it, Swagger UI would have the document validated by another host.
-# What is only another path to the same is folded up.
+# `validatorUrl: null`: otherwise, Swagger UI lets another host validate the document. The aliases
+# are folded up.
 _START = b"""const page = SwaggerUIBundle({
   url: "openapi.json", dom_id: "#contract", validatorUrl: null, defaultModelsExpandDepth: 0,
   onComplete: () => page.layoutActions.show(["operations-tag", "Aliases"], false),
@@ -50,9 +50,9 @@ TYPES = {
     "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
     "start.js": "text/javascript; charset=utf-8",
 }
-"""What the page needs, and of what type it is."""
+"""The files that the page needs, and their content types."""
 
-_PLACES = {
+_PATHS = {
     "swagger-ui.css": "stylesheets/swagger-ui.css",
     "swagger-ui-bundle.js": "javascripts/swagger-ui-bundle.js",
 }
@@ -60,18 +60,18 @@ _PLACES = {
 
 @cache
 def file(name: str) -> tuple[str, bytes]:
-    """Return a file that the page needs: its type, and what it holds, as gzip, which browsers take.
+    """Return the content type of a file that the page needs, and its content as gzip data.
 
-    Raises NothingThere if there is none of this name.
+    Raises NothingThere if the page needs no file of this name.
     """
     if name not in TYPES:
         raise NothingThere(name)
-    content = _START if name == "start.js" else (_folder() / _PLACES[name]).read_bytes()
+    content = _START if name == "start.js" else (_folder() / _PATHS[name]).read_bytes()
     return TYPES[name], gzip.compress(content, mtime=0)
 
 
 def _folder() -> Path:
-    # Not imported: only its files are of use here.
+    # The package is not imported: only its files are needed.
     spec = find_spec("mkdocs_swagger_ui_tag")
     if spec is None or not spec.submodule_search_locations:
         raise NothingThere("Swagger UI")

@@ -8,7 +8,7 @@ from behavstats.cli.rejects_export import exported
 from behavstats.decode.segment import Arrival
 from behavstats.ingest.pipeline import ingest
 from behavstats.model.page_view import Rejection
-from behavstats.server.payload import take_in
+from behavstats.server.payload import parse_payload
 from tests.support.histories import AS_OF
 from tests.support.stores import export, rejections_of
 
@@ -57,7 +57,7 @@ def test_any_other_line_is_exported_unchanged(text):
 def test_a_repaired_message_without_a_time_keeps_its_arrival(store, tmp_path):
     """It counts once, even though it is ingested and sent again."""
     message = {"type": "page", "name": "/", "userId": 5.5, "messageId": "m1"}
-    first = take_in("POST /v1/p", [json.dumps(message).encode()], Arrival(AS_OF))
+    first = parse_payload("POST /v1/p", [json.dumps(message).encode()], Arrival(AS_OF))
     store.add(first.views, first.rejections)
     (rejection,) = rejections_of(store)
     path = tmp_path / "bad.jsonl"
@@ -67,7 +67,7 @@ def test_a_repaired_message_without_a_time_keeps_its_arrival(store, tmp_path):
         assert (report.added, report.duplicates, report.failures) == (new, 1 - new, [])
     assert [view.instant for view in export(store, "u")] == [AS_OF]
     message["userId"] = "u"
-    again = take_in("POST /v1/p", [json.dumps(message).encode()], Arrival(AS_OF + 10**7))
+    again = parse_payload("POST /v1/p", [json.dumps(message).encode()], Arrival(AS_OF + 10**7))
     assert store.add(again.views) == 0
 
 

@@ -5,13 +5,13 @@ import subprocess
 
 import pytest
 
-from behavstats.server.routes import OPERATIONS
+from behavstats.server.routes import ROUTES
 from tests.clients.processes import SECRET_KEY, driver, environment
 
 
 @pytest.fixture(scope="module")
 def saw(server):
-    """What a reader of the page saw, who tried an operation out."""
+    """What a reader of the page saw, who tried a route out."""
     done = subprocess.run(
         ["node", driver("docs.cjs"), server.address, SECRET_KEY],
         env=environment(),
@@ -25,9 +25,7 @@ def saw(server):
 
 def test_every_operation_is_on_the_page(saw):
     """By its method and path."""
-    assert sorted(saw["operations"]) == sorted(
-        f"{operation.method} {operation.path}" for operation in OPERATIONS
-    )
+    assert sorted(saw["operations"]) == sorted(f"{route.method} {route.path}" for route in ROUTES)
     assert '"019mr8mf4r"' in saw["example"]
 
 

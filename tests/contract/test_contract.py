@@ -8,17 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from behavstats.server.routes import OPERATIONS
+from behavstats.server.routes import ROUTES
 from tests.support.keyed import SECRET_KEY, bearer, running
 
 _EXAMPLES = 100
 
-_SENDING = [
-    operation.path for operation in OPERATIONS if operation.takes and operation.path != "/v1/page"
-]
+_SENDING = [route.path for route in ROUTES if route.takes and route.path != "/v1/page"]
 _GROUPS = {
     # With a path by which users come to be there.
-    "users and all else": {op.path for op in OPERATIONS if not op.takes} | {"/v1/page"},
+    "users and all else": {op.path for op in ROUTES if not op.takes} | {"/v1/page"},
     **{
         " ".join(two): {*two}
         for two in (_SENDING[at : at + 2] for at in range(0, len(_SENDING), 2))
@@ -48,7 +46,7 @@ def test_schemathesis_finds_nothing(tmp_path, paths):
         )
     output = done.stdout.decode()
     assert done.returncode == 0, output + done.stderr.decode()
-    operations = [operation for operation in OPERATIONS if operation.path in paths]
-    assert f"Tested: {len(operations)}\n" in output
+    routes = [route for route in ROUTES if route.path in paths]
+    assert f"Tested: {len(routes)}\n" in output
     (passed,) = re.findall(r"(\d+) passed", output.partition("Test cases:")[2])
-    assert int(passed) > 20 * len(operations)
+    assert int(passed) > 20 * len(routes)

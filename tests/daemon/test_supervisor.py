@@ -60,8 +60,8 @@ def stored(db, users):
         return {view for user in users for views in store.page_views(user) for view in views}
 
 
-def test_it_says_where_it_serves(serve, db):
-    """By default on the loopback address only; the store is made if there is none."""
+def test_the_server_logs_its_address(serve, db):
+    """By default, it listens on the loopback address. It creates the store if there is none."""
     server = serve()
     assert db.exists()
     assert server.stop() == 0
@@ -73,15 +73,15 @@ def test_it_says_where_it_serves(serve, db):
 
 
 @pytest.mark.parametrize(("keys", "warned"), [(["--write-key"], 1), (["--secret-key"], 0)])
-def test_a_server_of_which_nobody_can_read_says_so_as_it_starts(serve, keys, warned):
-    """It has write keys only, which may send."""
+def test_a_server_with_write_keys_only_logs_a_warning(serve, keys, warned):
+    """Nobody can read a profile then."""
     server = serve(*keys, "x" * 16)
     assert server.stop() == 0
     assert server.stderr.count("there are write keys only") == warned
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_cleanly_and_no_acknowledged_page_view_is_lost(serve, db, number):
+def test_a_signal_ends_the_server_cleanly_and_no_acknowledged_page_view_is_lost(serve, db, number):
     """Requests under way are finished, the WAL is emptied, nothing is left to say."""
     server = serve()
     users = [f"user{n}" for n in range(6)]
@@ -95,7 +95,7 @@ def test_a_signal_ends_it_cleanly_and_no_acknowledged_page_view_is_lost(serve, d
     assert not wal.exists() or wal.stat().st_size == 0
 
 
-def test_requests_under_way_are_answered_before_it_ends(serve, db):
+def test_requests_under_way_are_answered_before_the_server_ends(serve, db):
     """A post that waits for its turn when the signal comes is stored, and its client hears so."""
     server = serve(limits=("cli.serve._LOCK_TIMEOUT=60", "daemon.supervisor._SECONDS_TO_FINISH=60"))
     answers = []
@@ -123,7 +123,7 @@ def test_ctrl_c_reaches_supervisor_and_worker_at_once_and_ends_both(serve):
         server.process.stderr.close()
 
 
-def test_killed_it_loses_nothing_and_leaves_no_process_behind(serve, db):
+def test_a_killed_server_loses_nothing_and_leaves_no_process_behind(serve, db):
     """SIGKILL of the supervisor: the process that did the work ends as well."""
     server = serve()
     users = ["a", "b", "c"]
@@ -203,16 +203,15 @@ def test_two_ingests_and_a_server_lose_and_double_nothing(serve, db, tmp_path):
 
 
 def test_forget_and_posts_of_the_same_user_in_two_processes_do_not_mix(serve, db, monkeypatch):
-    """Nothing old comes back, and what is new is nobody else's.
+    """A page of another user never appears, nor one that was answered before `forget` was called.
 
-    Each name holds its user and a number that only grows. Once `forget` has returned, no name is
-    seen that was answered for before it was called.
+    Each page name has its user and a growing number.
     """
     monkeypatch.setattr("behavstats.store.sqlite.wal.READERS_TIMEOUT", 30.0)
     server = serve()
     numbers = itertools.count()
     answered = -1
-    strangers, revenants, forgotten = [], [], 0
+    of_others, returned, forgotten = [], [], 0
 
     def post(user_id):
         nonlocal answered
@@ -225,7 +224,7 @@ def test_forget_and_posts_of_the_same_user_in_two_processes_do_not_mix(serve, db
             if user_id == "u":
                 answered = number
             pages = server.get(user_id, "?detail=true")[1].get("top_pages", [])
-            strangers.extend(page for page in pages if f"/{user_id}/" not in page["name"])
+            of_others.extend(page for page in pages if f"/{user_id}/" not in page["name"])
 
     threads = [threading.Thread(target=post, args=(user,)) for user in ("u", "v", "w")]
     for thread in threads:
@@ -237,13 +236,13 @@ def test_forget_and_posts_of_the_same_user_in_two_processes_do_not_mix(serve, db
                 other_process.forget("u")
                 forgotten += 1
                 names = other_process.summary("u", window(system_clock() + 1000)).pages
-                revenants += [name for name in names if int(name.rpartition("/")[2]) <= old]
+                returned += [name for name in names if int(name.rpartition("/")[2]) <= old]
     for thread in threads:
         thread.join()
-    assert (strangers, revenants) == ([], [])
+    assert (of_others, returned) == ([], [])
     assert forgotten > 3
-    for user_id in ("v", "w"):
-        assert server.get(user_id)[1]["number_pages_viewed_in_the_last_7_days"] == 80
+    profiles = [server.get(user_id)[1] for user_id in ("v", "w")]
+    assert all(profile["number_pages_viewed_in_the_last_7_days"] == 80 for profile in profiles)
 
 
 def test_after_delete_the_user_is_in_no_byte_while_the_server_runs(serve, db, cli):
@@ -269,7 +268,7 @@ def test_after_delete_the_user_is_in_no_byte_while_the_server_runs(serve, db, cl
     assert server.get("other")[0] == 200
 
 
-def test_a_client_that_never_finishes_does_not_keep_it_from_ending(serve):
+def test_a_client_that_never_finishes_does_not_keep_the_server_from_ending(serve):
     """It is waited for, but not for ever; what others posted is there."""
     server = serve("--host", "localhost", limits=("daemon.supervisor._SECONDS_TO_FINISH=2",))
     with socket.create_connection(("127.0.0.1", server.port)) as stalled:
@@ -290,7 +289,7 @@ def test_a_killed_worker_ends_the_server_with_an_error(serve):
     assert "Traceback" not in stderr
 
 
-def test_what_is_not_settled_is_settled_by_a_server_without_any_post(serve, db):
+def test_a_server_refreshes_stale_rollups_without_any_post(serve, db):
     """As of a store of an older version, which has no summaries yet."""
     old = Path(__file__).parents[1] / "store" / "sqlite" / "files" / "version-1.db.gz"
     db.write_bytes(gzip.decompress(old.read_bytes()))

@@ -18,7 +18,7 @@ def children_of(server):
         return [int(child) for child in file.read().split()]
 
 
-def test_what_is_written_to_a_watched_folder_is_served(serve, tmp_path, db):
+def test_lines_in_a_watched_folder_are_served(serve, tmp_path, db):
     """And what is posted; both end together."""
     (tmp_path / "in").mkdir()
     server = serve("--watch", str(tmp_path / "in"), "--watch", str(tmp_path / "more"))
@@ -35,8 +35,8 @@ def test_what_is_written_to_a_watched_folder_is_served(serve, tmp_path, db):
         assert list(store.check()) == []
 
 
-def test_it_ends_with_a_server_that_is_killed(serve, tmp_path):
-    """Told by nobody."""
+def test_the_watch_process_ends_with_a_killed_server(serve, tmp_path):
+    """Although no signal reaches it."""
     server = serve("--watch", str(tmp_path))
     children = children_of(server)
     assert children
@@ -54,22 +54,22 @@ def is_running(process):
         return False
 
 
-def test_a_follower_that_dies_is_started_again(serve, tmp_path):
+def test_a_watch_process_that_dies_is_restarted(serve, tmp_path):
     """After some seconds; the server goes on."""
     (tmp_path / "in").mkdir()
     server = serve("--watch", str(tmp_path / "in"))
     (tmp_path / "in" / "a").write_bytes(line(PageView("u", AS_OF, "/")))
     wait_until(lambda: server.get("u")[0] == 200)
     wait_until(lambda: any(map(follows, children_of(server))))
-    (follower,) = filter(follows, children_of(server))
-    os.kill(follower, signal.SIGKILL)
-    wait_until(lambda: not is_running(follower))
+    (watch_process,) = filter(follows, children_of(server))
+    os.kill(watch_process, signal.SIGKILL)
+    wait_until(lambda: not is_running(watch_process))
     (tmp_path / "in" / "b").write_bytes(line(PageView("v", AS_OF, "/")))
     wait_until(lambda: server.get("v")[0] == 200)
 
 
 def follows(pid):
-    """Whether it is the follower: the one that waits for changes to files."""
+    """Whether it is the watch process, which waits for changes to files."""
     try:
         links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
     except OSError:
@@ -77,8 +77,8 @@ def follows(pid):
     return "anon_inode:inotify" in links
 
 
-def test_without_anything_to_watch_it_does_not_start(cli, tmp_path):
-    """Exit code 3."""
+def test_without_anything_to_watch_the_server_does_not_start(cli, tmp_path):
+    """The exit code is 3."""
     done = cli("serve", "--watch", str(tmp_path / "missing" / "a"))
     assert done.returncode == 3
     assert "missing" in one_line(done)
@@ -95,8 +95,8 @@ def counts(server):
     }
 
 
-def test_what_is_taken_of_files_counts_in_the_metrics(serve, tmp_path):
-    """As what is posted does; also after the follower was killed and started again."""
+def test_lines_of_watched_files_count_in_the_metrics(serve, tmp_path):
+    """Like posted messages, and also after the watch process was killed and restarted."""
     log = tmp_path / "in" / "log"
     log.parent.mkdir()
     server = serve("--watch", str(log))
@@ -110,9 +110,9 @@ def test_what_is_taken_of_files_counts_in_the_metrics(serve, tmp_path):
     }
     wait_until(lambda: counts(server) == expected)
     wait_until(lambda: any(map(follows, children_of(server))))
-    (follower,) = filter(follows, children_of(server))
-    os.kill(follower, signal.SIGKILL)
-    wait_until(lambda: not is_running(follower))
+    (watch_process,) = filter(follows, children_of(server))
+    os.kill(watch_process, signal.SIGKILL)
+    wait_until(lambda: not is_running(watch_process))
     with log.open("ab") as file:
         file.write(line(PageView("v", AS_OF, "/")) + b"{}\n{\n")
     expected["page_views_added_total"] = 3

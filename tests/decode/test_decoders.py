@@ -15,8 +15,10 @@ from behavstats.decode.wire import KINDS
 from behavstats.errors import InvalidInput
 from behavstats.model.page_view import PageView, check_name, check_user_id
 from behavstats.model.timestamps import HOUR, parse_instant
-from behavstats.server.auth import given_key
-from behavstats.server.payload import MAX_BODY_BYTES, inflated, open_batch, open_envelope, take_in
+from behavstats.server.auth import credential
+from behavstats.server.body import MAX_BODY_BYTES, decompress
+from behavstats.server.messages import parse_batch, parse_envelope
+from behavstats.server.payload import parse_payload
 
 NOW = parse_instant("2026-11-15T12:00:00Z")
 MIB = 1024 * 1024
@@ -104,7 +106,7 @@ def test_each_of_many_messages_is_accepted_or_rejected_by_itself(plain, messages
     """
     arrival = arrival or Arrival(NOW)
     messages = [_as_json(_PLAIN | {"name": f"/{n}"}) for n in range(plain)] + messages
-    intake = take_in("POST /v1/batch", messages, arrival)
+    intake = parse_payload("POST /v1/batch", messages, arrival)
     taken = len(intake.views) + intake.non_page_messages.total()
     assert taken + len(intake.rejections) == len(messages)
     assert (intake.reason is not None) == bool(messages and not taken)
@@ -125,13 +127,13 @@ def test_each_of_many_messages_is_accepted_or_rejected_by_itself(plain, messages
 @example(b'{"batch":[],"sentAt":"\\ud800","writeKey":"\xff"}')
 def test_a_body_is_a_batch_or_invalid(body):
     """A batch has all of its messages. The envelope of any body can be opened."""
-    envelope = open_envelope(body)
+    envelope = parse_envelope(body)
     assert all(text is None or isinstance(text, str) for text in (envelope.key, envelope.sent))
-    batch = outcome(open_batch, body)
+    batch = outcome(parse_batch, body)
     if isinstance(batch, InvalidInput):
         assert batch.code in {"invalid_batch", "too_deep", "invalid_json", "invalid_utf8"}
     else:
-        intake = take_in("POST /v1/batch", batch.batch, Arrival(NOW))
+        intake = parse_payload("POST /v1/batch", batch.batch, Arrival(NOW))
         others = intake.non_page_messages.total()
         assert len(batch.batch) == len(intake.views) + others + len(intake.rejections)
 
@@ -147,7 +149,7 @@ _GZIPPED = st.lists(st.binary(max_size=200), min_size=1, max_size=3).map(
 @example(gzip.compress(b"x") + b"\x1f\x8b")
 def test_a_body_is_decompressed_or_invalid(body):
     """A body that does not begin like gzip stays as it is."""
-    text = outcome(inflated, body)
+    text = outcome(decompress, body)
     if isinstance(text, InvalidInput):
         assert body.startswith(b"\x1f\x8b")
         assert text.code == "invalid_gzip"
@@ -160,18 +162,18 @@ def test_damage_to_a_compressed_body_is_an_error(body, at, byte):
     """The checksum finds any change of a byte that changes the content."""
     damaged = _one_byte_wrong(body, at % len(body), byte)
     assume(damaged.startswith(b"\x1f\x8b"))
-    text = outcome(inflated, damaged)
+    text = outcome(decompress, damaged)
     if isinstance(text, InvalidInput):
         assert text.code == "invalid_gzip"
     else:
-        assert text == inflated(body)
+        assert text == decompress(body)
 
 
 def test_many_tiny_gzip_members_take_no_longer_than_one():
     """The rest of the body is not copied for each member, which would take a minute."""
     tiny = gzip.compress(b"")
     begin = time.process_time()
-    assert inflated(tiny * (MAX_BODY_BYTES // len(tiny))) == b""
+    assert decompress(tiny * (MAX_BODY_BYTES // len(tiny))) == b""
     assert time.process_time() - begin < 10
 
 
@@ -186,10 +188,10 @@ _BASIC = st.binary().map(b64encode).map(bytes.decode).map("Basic ".__add__)
 )
 def test_a_credential_is_a_text_or_missing_whatever_the_request_has(authorization, header, query):
     """A credential is never an empty text."""
-    environ = {"HTTP_AUTHORIZATION": authorization}
+    headers = {"authorization": authorization}
     if header is not None:
-        environ["HTTP_X_WRITE_KEY"] = header
-    key = given_key(environ, {} if query is None else {"writeKey": query})
+        headers["x-write-key"] = header
+    key = credential(headers, {} if query is None else {"writeKey": query})
     assert key is None or (isinstance(key, str) and key != "")
     if header or query:
         assert key is not None

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from behavstats.decode.event import decode_event
 from behavstats.decode.segment import Arrival
 from behavstats.errors import InvalidInput
-from behavstats.server.payload import open_batch
+from behavstats.server.messages import parse_batch
 from tests.decode.test_decoders import BODIES
 from tests.support.messages import NOW
 
@@ -89,14 +89,14 @@ def test_the_error_says_that_a_number_is_out_of_range():
 def test_the_error_for_an_invalid_batch_says_what_a_batch_is(text, words):
     """It also says what the body is instead."""
     hint = "; a batch is an object with an array of messages as its batch"
-    assert refusal(text, open_batch) == words + hint
+    assert refusal(text, parse_batch) == words + hint
 
 
 @given(BODIES, st.sampled_from((None, "page", "track")))
 def test_no_error_shows_the_words_of_the_decoder(text, kind):
     """This holds for any input on any route."""
     said = []
-    for read, *arguments in ((decode_event, NOW, Arrival(NOW, kind=kind)), (open_batch,)):
+    for read, *arguments in ((decode_event, NOW, Arrival(NOW, kind=kind)), (parse_batch,)):
         try:
             read(text, *arguments)
         except InvalidInput as error:

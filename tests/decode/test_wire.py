@@ -15,7 +15,7 @@ from behavstats.errors import InvalidInput
 from behavstats.model.line_block import Block
 from behavstats.model.page_view import PageView
 from behavstats.model.timestamps import HOUR, MINUTE, SECOND, format_instant
-from behavstats.server.payload import take_in
+from behavstats.server.payload import parse_payload
 from tests.support.histories import listed, triples
 from tests.support.messages import NOW, any_message, clocks, encoded
 from tests.support.wire_oracle import outcome
@@ -76,7 +76,7 @@ def test_a_whole_number_counts_as_an_id_of_its_digits(key, written, user):
     view = PageView(user, AGO, "Home")
     assert decode_event(text, NOW) == view
     assert listed(decode_block(Block("f", 1, 0, text, len(text)), NOW).views) == [view]
-    assert take_in("POST /v1/batch", [text] * 30, Arrival(NOW)).views == [view] * 30
+    assert parse_payload("POST /v1/batch", [text] * 30, Arrival(NOW)).views == [view] * 30
 
 
 @pytest.mark.parametrize("written", [b"42.0", b"1e3", b"4.2", b"true", b"9" * 513, b"9" * 5_000])
@@ -86,7 +86,7 @@ def test_a_number_that_is_not_whole_or_is_too_long_is_not_an_id(written):
     with pytest.raises(InvalidInput) as refused:
         decode_event(text, NOW)
     assert refused.value.code in {"wrong_type", "invalid_user_id"}
-    assert len(take_in("POST /v1/batch", [text] * 30, Arrival(NOW)).rejections) == 30
+    assert len(parse_payload("POST /v1/batch", [text] * 30, Arrival(NOW)).rejections) == 30
 
 
 def test_in_our_own_format_an_id_must_be_text():
@@ -340,7 +340,7 @@ def test_lines_of_a_file_and_messages_of_a_batch_are_decoded_the_same(messages):
     text = b"\n".join(texts)
     block = Block("f", 1, 0, text, len(text))
     lines, columns = decode_lines(block, NOW), decode_block(block, NOW)
-    batch = take_in("POST /v1/batch", texts, Arrival(NOW))
+    batch = parse_payload("POST /v1/batch", texts, Arrival(NOW))
     assert batch.views == lines.views
     assert Counter(triples(listed(columns.views))) == Counter(triples(lines.views))
     assert batch.non_page_messages == columns.non_page_messages == lines.non_page_messages
@@ -355,7 +355,7 @@ def test_messages_of_a_batch_are_decoded_the_same_together_and_one_by_one(messag
     texts, arrival = [encoded(message) for message in messages], Arrival(NOW, behind)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("behavstats.server.payload._WORTH_COLUMNS", 1)
-        together = take_in("POST /v1/batch", texts, arrival)
-    alone = take_in("POST /v1/batch", texts, arrival)
+        together = parse_payload("POST /v1/batch", texts, arrival)
+    alone = parse_payload("POST /v1/batch", texts, arrival)
     assert together[:3] == alone[:3]
     assert together.reason == alone.reason

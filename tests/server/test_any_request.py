@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from behavstats.server.routes import OPERATIONS
+from behavstats.server.routes import ROUTES
 from tests.decode.test_decoders import BODIES
 from tests.support.keyed import SECRET_KEY, bearer, running
 
-_PATHS = st.sampled_from([operation.path.encode() for operation in OPERATIONS])
+_PATHS = st.sampled_from([route.path.encode() for route in ROUTES])
 _NAMES = st.sampled_from(
     (b"Authorization", b"X-Write-Key", b"Origin", b"Host", b"Content-Type", b"Content-Encoding")
 ) | st.sampled_from((b"Access-Control-Request-Headers", b"X-Forwarded-Proto", b"Cookie", b"Accept"))
@@ -60,8 +60,10 @@ def answer_to(server, head, body):
     has_key=st.booleans(),
     body=BODIES | BODIES.map(gzip.compress),
 )
-def test_no_request_is_an_unexpected_error(server, method, path, query, headers, has_key, body):
-    """It is answered by what it comes to, or by what is wrong with it."""
+def test_no_request_leads_to_an_unexpected_error(
+    server, method, path, query, headers, has_key, body
+):
+    """The answer is a result, or an error of the client."""
     lines = [b"%s %s?%s HTTP/1.1" % (method, path, query), b"Host: 127.0.0.1"]
     if has_key:
         lines.append(b"Authorization: " + bearer(SECRET_KEY)["Authorization"].encode())
@@ -74,6 +76,6 @@ def test_no_request_is_an_unexpected_error(server, method, path, query, headers,
         assert failure["code"] != "internal_error"
 
 
-def test_it_still_answers(server):
-    """After all of that."""
+def test_the_server_still_answers(server):
+    """After all those requests."""
     assert server.request("GET", "/readyz")[0] == 200

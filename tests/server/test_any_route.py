@@ -9,7 +9,8 @@ from behavstats.decode.segment import Arrival
 from behavstats.ingest.pipeline import ingest
 from behavstats.model.page_view import PageView
 from behavstats.model.timestamps import HOUR, MINUTE, format_instant
-from behavstats.server.payload import open_batch, take_in
+from behavstats.server.messages import parse_batch
+from behavstats.server.payload import parse_payload
 from behavstats.store import create_store
 from tests.support.followed import drain
 from tests.support.histories import AS_OF
@@ -46,7 +47,7 @@ class Routes:
 
     def batch(self, numbers, off):
         body = json.dumps({"batch": [message(number, self.now - off) for number in numbers]})
-        self._take(open_batch(body.encode()).batch)
+        self._take(parse_batch(body.encode()).batch)
 
     def ingest(self, numbers, _):
         path = self._file(self._folder, numbers)
@@ -57,9 +58,9 @@ class Routes:
         drain(self.store, self._folder / "followed")
 
     def _take(self, messages):
-        intake = take_in("/v1/batch", messages, Arrival(self.now))
-        assert not intake.rejections
-        self.store.add(intake.views)
+        payload = parse_payload("/v1/batch", messages, Arrival(self.now))
+        assert not payload.rejections
+        self.store.add(payload.views)
 
     def _file(self, folder, numbers):
         self._files += 1
@@ -77,8 +78,8 @@ steps = st.tuples(
 
 @settings(max_examples=40)
 @given(st.lists(steps, min_size=1, max_size=6))
-def test_a_message_counts_once_by_whatever_routes_it_comes(tmp_path_factory, history):
-    """Posted alone or in a batch with any `sentAt`, ingested, or taken from a followed file."""
+def test_a_message_counts_once_by_whichever_routes_it_comes(tmp_path_factory, history):
+    """Posted alone or in a batch with any `sentAt`, ingested, or ingested from a watched file."""
     routes = Routes(tmp_path_factory.mktemp("routes"))
     with routes.store:
         sent = set()

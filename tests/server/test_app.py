@@ -3,19 +3,13 @@
 import http.client
 import json
 import re
-from wsgiref.util import setup_testing_defaults
 
 import pytest
 
 from behavstats.clock import system_clock
 from behavstats.model.timestamps import format_instant
-from behavstats.server.admission import Admission
-from behavstats.server.app import make_app
-from behavstats.server.auth import Keys
-from behavstats.server.handlers import Answers
-from behavstats.server.metrics import Metrics
-from behavstats.server.origins import Origins
 from tests.conftest import user_path
+from tests.support.in_process import application, ask
 
 MIB = 1024 * 1024
 
@@ -57,8 +51,8 @@ def event(user_id, name, timestamp):
     return json.dumps({"user_id": user_id, "name": name, "timestamp": timestamp}).encode()
 
 
-def test_a_repeat_is_acknowledged_and_changes_nothing(server):
-    """A client that did not hear the answer may simply post again."""
+def test_a_repeated_page_view_is_acknowledged_and_changes_nothing(server):
+    """A client that did not receive the answer can simply post again."""
     timestamp = ago(0)
     assert [server.post("repeat", "/", timestamp) for _ in range(3)] == [200] * 3
     assert server.get("repeat")[1]["number_pages_viewed_in_the_last_7_days"] == 1
@@ -129,7 +123,7 @@ def test_the_window_follows_days_and_as_of(server):
     assert views("?as_of=9999-12-31T23:59:59.999Z") == (seven, 0)
 
 
-def test_detail_adds_what_lies_beneath(server):
+def test_detail_adds_the_rest_of_the_profile(server):
     """The window's ends, seconds, visits, days, top pages, first and last view."""
     for timestamp, name in (
         ("2026-11-02T10:00:00.500Z", "/"),
@@ -221,8 +215,8 @@ def test_every_error_is_json_with_a_code_and_a_message(
         assert headers["Allow"]
 
 
-def test_the_root_leads_to_the_page_that_says_what_is_here(server):
-    """By a relative address, so that it holds behind a prefix as well."""
+def test_the_root_redirects_to_the_documentation(server):
+    """By a relative address, which is right behind the prefix of a proxy as well."""
     status, headers, _ = server.request("GET", "/")
     assert (status, headers["Location"]) == (303, "docs")
 
@@ -237,7 +231,7 @@ def test_a_message_may_be_as_long_as_a_body(server):
     assert (status, answer["code"]) == (413, "body_too_large")
 
 
-def test_one_connection_carries_many_requests_also_after_errors(server):
+def test_one_connection_carries_many_requests_even_after_errors(server):
     """Each answer belongs to its request."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     bodies = [event("kept", "/", ago(0)), b"{", event("kept", "/2", ago(0)), b" " * (4 * MIB + 1)]
@@ -263,29 +257,18 @@ def test_a_body_may_come_in_chunks_and_without_a_length(server):
 
 
 def call(app, method, path):
-    """Call the application as a server would; return status, headers and parsed body."""
-    environ = {"REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": ""}
-    setup_testing_defaults(environ)
-    answered = []
-    body = b"".join(app(environ, lambda *answer: answered.append(answer)))
-    ((status, headers, *_),) = answered
-    return int(status.split()[0]), dict(headers), json.loads(body)
+    """Send a request to the application; return status, headers and parsed content."""
+    answer = ask(app, method, path.encode())
+    return answer.status, answer.headers, json.loads(answer.content)
 
 
-def app_on(store, clock=system_clock):
-    """The application on a store, for whoever asks."""
-    answers = Answers(store, Keys(), Metrics(store, clock), lambda: None, clock)
-    origins = Origins(None, Keys())
-    return make_app(answers, Admission(Keys(), origins), origins)
-
-
-def test_an_error_nobody_expected_is_logged_and_tells_nothing(store, caplog):
-    """500, and the reason is in the log alone."""
+def test_an_unexpected_error_is_logged_and_the_answer_does_not_show_it(store, caplog):
+    """The answer is 500, and only the log has the reason."""
 
     def broken_clock():
         raise RuntimeError("a secret of the inside")
 
-    status, _, body = call(app_on(store, broken_clock), "GET", "/v1/user/u")
+    status, _, body = call(application(store, clock=broken_clock), "GET", "/v1/user/u")
     assert (status, body) == (
         500,
         {"success": False, "code": "internal_error", "message": "internal error"},
@@ -293,20 +276,20 @@ def test_an_error_nobody_expected_is_logged_and_tells_nothing(store, caplog):
     assert "a secret of the inside" in caplog.text
 
 
-def test_health_is_an_error_when_the_store_cannot_be_read(store, db, caplog):
-    """503, to be tried again; and that is logged."""
-    app = app_on(store)
+def test_health_is_an_error_if_the_store_cannot_be_read(store, db, caplog):
+    """The answer is 503 with Retry-After, and a warning is logged."""
+    app = application(store)
     assert call(app, "GET", "/healthz")[::2] == (200, {"success": True})
     store.close()
     db.unlink()
     status, headers, body = call(app, "GET", "/healthz")
-    assert (status, headers["Retry-After"]) == (503, "1")
+    assert (status, headers[b"retry-after"]) == (503, b"1")
     assert (body["success"], body["code"]) == (False, "store_unavailable")
     assert "cannot take a request" in caplog.text
 
 
-def test_a_server_whose_file_was_exchanged_answers_503(serve, db):
-    """Healthy before; the file that took the store's place is not touched."""
+def test_a_server_whose_store_file_was_replaced_answers_503(serve, db):
+    """The file that replaced the store is not touched."""
     server = serve()
     assert server.request("GET", "/healthz")[::2] == (200, {"success": True})
     for file in db.parent.glob("store.db*"):

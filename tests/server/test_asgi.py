@@ -1,201 +1,191 @@
-"""The gateway between the server's event loop and the Bottle application."""
+"""The ASGI adapter between the server's event loop and the application."""
 
 import asyncio
 import threading
 from collections import Counter
 
-import bottle
 import pytest
 
-from behavstats.errors import Overloaded, StoreBusy
+from behavstats.errors import InvalidInput, Overloaded, StoreBusy
 from behavstats.model.page_view import PageView
-from behavstats.server import asgi
-from behavstats.server.asgi import FAILED, INTAKE, Gateway
-from behavstats.server.payload import Intake
+from behavstats.server import body_reader, request_slots
+from behavstats.server.payload import Payload
+from behavstats.server.request import Pending, Response
+from behavstats.server.routes import Route
+from tests.support.in_process import Recorder, adapter, answer_to, application_of, ask, scope
 
 
-class Notes:
-    """What a gateway told."""
-
-    def __init__(self):
-        self.intakes, self.answers = [], []
-        self.took_in, self.answered = self.intakes.append, self.answers.append
-
-
-async def stored(_intake):
-    """What was sent is durable at once."""
+def echo(_, request):
+    """Answer with what was asked."""
+    asked = (request.parameters, request.query.values, len(request.body))
+    text = repr((*asked, request.headers.get("x-thing")))
+    return Response(text.encode(), "text/plain", headers={"X-Thread": thread_name()})
 
 
-def scope(method="POST", path=b"/", query=b"", headers=()):
-    """A request as the server hands it over."""
-    announced = [(b"transfer-encoding", b"chunked")] if method != "GET" else []
-    return {
-        "type": "http",
-        "http_version": "1.1",
-        "method": method,
-        "scheme": "http",
-        "path": path.decode("latin-1"),
-        "raw_path": path,
-        "query_string": query,
-        "headers": [*headers, *announced],
-        "server": ("127.0.0.1", "8000"),
-    }
-
-
-def ask(app, method="GET", path=b"/", body=(b"",), query=b"", headers=(), ends=True, **settings):
-    """Send one request through a gateway; return status, headers and body of an answer."""
-    parts, sent = list(body), []
-
-    async def receive():
-        if not parts:
-            return {"type": "http.disconnect"}
-        part = parts.pop(0)
-        return {"type": "http.request", "body": part, "more_body": bool(parts) or not ends}
-
-    async def send(message):
-        sent.append(message)
-
-    def is_slow(method, _path):
-        return method == "DELETE"
-
-    notes, add = settings.get("notes") or Notes(), settings.get("add") or stored
-    asked = scope(method, path, query, headers)
-    asyncio.run(Gateway(app, add, is_slow, notes)(asked, receive, send))
-    if not sent:
-        return None
-    start, content = sent
-    return start["status"], dict(start["headers"]), content["body"]
+def thread_name():
+    return threading.current_thread().name
 
 
 @pytest.fixture
 def app():
-    """An application that says what it was asked."""
-    app = bottle.Bottle()
-
-    @app.route("/<path:re:(?s:.*)>", method=["GET", "POST", "DELETE"], name="echo")
-    def echo(path):
-        environ = bottle.request.environ
-        body = environ["wsgi.input"].read()
-        bottle.response.set_header("X-Thread", threading.current_thread().name)
-        return repr((path, environ["QUERY_STRING"], len(body), environ.get("HTTP_X_THING")))
-
-    return app
-
-
-def test_a_request_comes_through_as_it_was_sent(app):
-    """Path, query, header and body, whatever bytes they are."""
-    status, _, body = ask(
-        app, "POST", b"/a%2Fb%C3%A9", [b"12", b"345"], b"x=%FF&y", [(b"x-thing", b"\xe9")]
+    """An application that answers with what it was asked."""
+    path = "/{user_id}"
+    return application_of(
+        Route("GET", path, echo, "", is_public=True),
+        Route("POST", path, echo, "", is_public=True, takes=(bytes,)),
+        Route("DELETE", path, echo, "", is_public=True, is_slow=True),
     )
-    assert (status, body) == (200, "('a/bé', 'x=%FF&y', 5, 'é')".encode())
+
+
+def test_a_request_reaches_the_handler_as_it_was_sent(app):
+    """Path, query, header and body, whatever bytes they are."""
+    answer = ask(
+        app, "POST", b"/a%2Fb%C3%A9", [b"12", b"345"], b"x=%C3%A9&y", [(b"x-thing", b"\xe9")]
+    )
+    assert answer.status == 200
+    text = "({'user_id': 'a/bé'}, {'x': 'é', 'y': ''}, 5, 'é')"
+    assert answer.content.decode() == text
+
+
+def test_bytes_of_a_path_that_are_not_utf_8_are_kept(app):
+    """They become lone surrogates, so the path cannot be taken for that of another user."""
+    assert ask(app, "GET", b"/a%FFb").content.startswith(b"({'user_id': 'a\\udcffb'}")
 
 
 @pytest.mark.parametrize("body", [[b"x" * 60] * 40, [b"x" * 99, b"", b"xx"]])
-def test_of_a_long_body_only_so_much_is_held_that_it_is_seen_to_be_long(app, body, monkeypatch):
-    """However it comes; all of it is read, so that the client hears the answer."""
-    monkeypatch.setattr(asgi, "MAX_BODY_BYTES", 100)
-    assert b", 101, " in ask(app, "POST", body=body)[2]
+def test_a_body_over_the_limit_is_refused_and_only_one_byte_beyond_it_is_held(
+    app, body, monkeypatch
+):
+    """Whatever its parts are; the client may send the rest of it and still reads the answer."""
+    monkeypatch.setattr(body_reader, "MAX_BODY_BYTES", 100)
+    held = []
+
+    async def send_it():
+        served = adapter(app)
+        count = served._bodies._count
+        served._bodies._count = lambda *sizes: (count(*sizes), held.append(served._bodies.held))
+        return await answer_to(served, scope(path=b"/u"), body)
+
+    answer = asyncio.run(send_it())
+    assert answer.status == 413
+    assert max(held) == 101
+    assert held[-1] == 0
 
 
-def test_a_request_is_answered_in_the_thread_of_the_loop_but_for_one_that_takes_long(app):
-    """Erasing takes a while, in which others are answered."""
-    assert ask(app)[1][b"x-thread"] == b"MainThread"
-    assert ask(app, "DELETE")[1][b"x-thread"] != b"MainThread"
+@pytest.mark.parametrize("size", [99, 100])
+def test_a_body_in_tiny_parts_arrives_whole(app, size, monkeypatch):
+    """Up to the limit."""
+    monkeypatch.setattr(body_reader, "MAX_BODY_BYTES", 100)
+    assert f", {size}, ".encode() in ask(app, "POST", b"/u", [b"x"] * size).content
+
+
+def test_a_request_is_handled_in_the_thread_of_the_loop_unless_its_route_is_slow(app):
+    """Erasing takes a while, in which other requests are answered."""
+    assert ask(app, path=b"/u").headers[b"x-thread"] == b"MainThread"
+    assert ask(app, "DELETE", b"/u").headers[b"x-thread"] != b"MainThread"
 
 
 @pytest.mark.parametrize("body", [b"x" * 300_000, b"\x1f\x8b" + b"x" * 5_000])
-def test_a_body_that_is_large_or_may_become_so_is_looked_at_beside_the_loop(app, body):
-    """Others are answered meanwhile."""
-    assert ask(app, "POST", body=[body])[1][b"x-thread"] != b"MainThread"
+def test_a_large_body_is_handled_in_a_thread(app, body):
+    """A compressed one as well, which may become large; other requests are answered meanwhile."""
+    assert ask(app, "POST", b"/u", body=[body]).headers[b"x-thread"] != b"MainThread"
 
 
-INTAKE_OF_ALL = Intake([PageView("u", 0, "/")], [], Counter(track=2))
+def test_head_is_answered_like_get_without_the_content(app):
+    """With the same length."""
+    get, head = ask(app, path=b"/u"), ask(app, "HEAD", b"/u")
+    assert head.content == b""
+    assert head.headers[b"content-length"] == get.headers[b"content-length"]
 
 
-@pytest.fixture
-def storing():
-    """An application that has something to be stored, and says what failed."""
-    app = bottle.Bottle()
-
-    @app.post("/")
-    def post():
-        environ = bottle.request.environ
-        if FAILED in environ:
-            bottle.response.status = 503
-            return f"{environ[FAILED]}"
-        environ[INTAKE] = INTAKE_OF_ALL
-        return "stored"
-
-    return app
+VIEWS = Payload([PageView("u", 0, "/")], [], Counter(track=2))
+COUNTED = Payload([], [], Counter(track=2))
 
 
-def test_an_answer_waits_until_it_is_true(storing):
-    """What the application leaves is durable when the answer is sent; and that is told."""
-    done = []
+def pending(payload, response):
+    """An application that has a payload to be committed before a response holds."""
 
-    async def add(intake):
-        assert intake is INTAKE_OF_ALL
-        await asyncio.sleep(0.05)
-        done.append(True)
+    def post(_, _request):
+        return Pending(payload, response)
 
-    notes = Notes()
-    assert ask(storing, "POST", add=add, notes=notes)[2] == b"stored"
-    assert done == [True]
-    assert notes.intakes == [INTAKE_OF_ALL]
+    return application_of(Route("POST", "/", post, "", is_public=True, takes=(bytes,)))
 
 
-def test_what_is_only_counted_waits_for_nothing(storing, monkeypatch):
-    """Nothing of it is to be durable."""
-    counted = Intake([], [], Counter(track=2))
-    monkeypatch.setattr("tests.server.test_asgi.INTAKE_OF_ALL", counted)
-    notes = Notes()
-    assert ask(storing, "POST", add=None, notes=notes)[2] == b"stored"
-    assert notes.intakes == [counted]
+@pytest.mark.parametrize(
+    ("response", "status"),
+    [(Response({"stored": True}), 200), (InvalidInput("code", "no message is valid"), 400)],
+)
+def test_an_answer_waits_for_the_commit_of_its_payload(response, status):
+    """Also an error: the rejected messages are durable when the client reads of them."""
+    committed = []
+
+    async def commit(payload):
+        await asyncio.sleep(0)
+        committed.append(payload)
+
+    observer = Recorder()
+    answer = ask(pending(VIEWS, response), "POST", commit=commit, observer=observer)
+    assert answer.status == status
+    assert committed == observer.payloads == [VIEWS]
 
 
-@pytest.mark.parametrize("at_once", [True, False])
-def test_what_fails_after_all_is_answered_by_the_application(storing, at_once):
-    """It is asked again, with the error at hand; and nothing is told to be stored."""
+def test_a_payload_that_is_only_counted_waits_for_no_commit():
+    """Nothing of it has to be durable."""
+    observer = Recorder()
+    answer = ask(pending(COUNTED, Response({})), "POST", commit=None, observer=observer)
+    assert answer.content == b"{}"
+    assert observer.payloads == [COUNTED]
 
-    def refuse(_intake):
+
+@pytest.mark.parametrize("is_at_once", [True, False])
+def test_a_commit_that_fails_is_the_answer(is_at_once):
+    """And nobody is told that the payload was accepted."""
+
+    def refuse(_payload):
         raise Overloaded("too much")
 
-    async def fail(_intake):
+    async def fail(_payload):
         raise StoreBusy("busy")
 
-    notes = Notes()
-    answer = ask(storing, "POST", add=refuse if at_once else fail, notes=notes)
-    assert answer[::2] == (503, b"too much" if at_once else b"busy")
-    assert notes.intakes == []
+    observer = Recorder()
+    commit = refuse if is_at_once else fail
+    answer = ask(pending(VIEWS, Response({})), "POST", commit=commit, observer=observer)
+    assert answer.status == 503
+    assert (b"too much" if is_at_once else b"busy") in answer.content
+    assert observer.payloads == []
 
 
 @pytest.mark.parametrize("body", [[], [b'{"user_id": ']])
-def test_a_request_that_was_not_sent_to_its_end_is_no_request(storing, body):
-    """What came of it may look whole; who has closed one way only is told."""
-    notes = Notes()
-    answer = ask(storing, "POST", body=body, ends=False, notes=notes)
-    assert answer[2] == b"the request was not sent to its end"
-    assert notes.intakes == []
+def test_a_body_that_is_not_sent_to_its_end_is_not_handled(body):
+    """Its part may look whole. A client that has closed one direction only reads an error."""
+    observer = Recorder()
+    app = pending(VIEWS, Response({}))
+    answer = ask(app, "POST", body=body, is_sent_to_its_end=False, observer=observer)
+    assert b"the request was not sent to its end" in answer.content
+    assert observer.payloads == []
 
 
-def test_each_answer_has_a_number_of_its_own_that_is_told_with_the_route(app):
-    """For the log; it comes from here, whatever the client sends."""
-    notes = Notes()
+def test_each_answer_has_a_request_id_that_the_log_shows_with_the_route(app):
+    """The server makes it, whatever the client sends."""
+    observer = Recorder()
     sent = [(b"x-request-id", b"mine")]
-    ids = [ask(app, headers=sent, notes=notes)[1][b"x-request-id"].decode() for _ in range(2)]
-    assert [answer.request_id for answer in notes.answers] == ids
+    ids = [
+        ask(app, path=b"/u", headers=sent, observer=observer).headers[b"x-request-id"].decode()
+        for _ in range(2)
+    ]
+    assert [answer.request_id for answer in observer.answers] == ids
     assert len({*ids, "mine"}) == 3
-    assert {answer[1:4] for answer in notes.answers} == {("GET", "echo", 200)}
-    assert ask(bottle.Bottle(), "DELETE", b"/users/anna", notes=notes)[0] == 404
-    assert notes.answers[-1][1:4] == ("other", "none", 404)
+    assert {answer[1:4] for answer in observer.answers} == {("GET", "/{user_id}", 200)}
+    assert ask(application_of(), "DELETE", b"/users/anna", observer=observer).status == 404
+    assert observer.answers[-1][1:4] == ("other", "none", 404)
 
 
-def test_a_client_that_does_not_send_its_body_in_time_is_told(storing, monkeypatch):
+def test_a_client_that_does_not_send_its_body_in_time_reads_an_error(monkeypatch):
     """And nothing of what it sent is held."""
-    monkeypatch.setattr(asgi, "_SECONDS_TO_SEND", 0.05)
+    monkeypatch.setattr(request_slots, "_SECONDS_TO_SEND", 0.05)
 
     async def send_slowly():
-        served = Gateway(storing, stored, lambda *_: False, Notes())
+        served = adapter(pending(VIEWS, Response({})))
         sent = []
 
         async def receive():
@@ -206,22 +196,24 @@ def test_a_client_that_does_not_send_its_body_in_time_is_told(storing, monkeypat
             sent.append(message)
 
         await served(scope(), receive, send)
-        assert (served._held, served._requests) == (0, 0)
+        assert (served._bodies.held, served._slots.count) == (0, 0)
         return sent[0]["status"], sent[1]["body"]
 
-    assert asyncio.run(send_slowly()) == (503, b"the request was not sent to its end within 0.05 s")
+    status, content = asyncio.run(send_slowly())
+    assert status == 408
+    assert b"the request was not sent to its end within 0.05 s" in content
 
 
-@pytest.mark.parametrize("limit", [("_MOST_REQUESTS", 3), ("_MOST_HELD", 350)])
-def test_requests_over_the_limits_are_refused_and_all_that_was_held_is_let_go(
-    storing, monkeypatch, limit
-):
-    """Three bodies of a hundred bytes fit; the fourth and fifth wait for nothing."""
-    monkeypatch.setattr(asgi, *limit)
-    monkeypatch.setattr(asgi, "_SMALL", 0)
+@pytest.mark.parametrize(
+    "limit", [(request_slots, "_MOST_REQUESTS", 3), (body_reader, "_MOST_HELD", 350)]
+)
+def test_requests_over_a_limit_are_refused_and_nothing_stays_held(monkeypatch, limit):
+    """Three bodies of a hundred bytes fit; the fourth and the fifth wait for nothing."""
+    monkeypatch.setattr(*limit)
+    monkeypatch.setattr(body_reader, "_SMALL", 0)
 
     async def send_five():
-        served = Gateway(storing, stored, lambda *_: False, Notes())
+        served = adapter(pending(VIEWS, Response({})))
         statuses, may_end, waiting = [], asyncio.Event(), asyncio.Semaphore(0)
 
         async def one():
@@ -241,10 +233,10 @@ def test_requests_over_the_limits_are_refused_and_all_that_was_held_is_let_go(
         running = [asyncio.create_task(one()) for _ in range(5)]
         for _ in running:
             await asyncio.wait_for(waiting.acquire(), 60)
-        assert served._held == 300
+        assert served._bodies.held == 300
         may_end.set()
         await asyncio.gather(*running)
-        assert (served._held, served._requests) == (0, 0)
+        assert (served._bodies.held, served._slots.count) == (0, 0)
         return sorted(filter(None, statuses))
 
     assert asyncio.run(send_five()) == [200, 200, 200, 503, 503]

@@ -8,7 +8,8 @@ import pytest
 
 from behavstats.errors import AccessDenied, NotAuthenticated
 from behavstats.server import auth as access
-from behavstats.server.auth import Keys, Need, given_key
+from behavstats.server.auth import Keys, Scope, credential
+from behavstats.server.handlers import Handlers
 from tests.conftest import user_path
 from tests.support.keyed import (
     SECRET_KEY,
@@ -20,13 +21,13 @@ from tests.support.keyed import (
     bearer,
     body_of,
     named,
-    operations,
     page_view,
     path_of,
+    routes,
     running,
 )
 
-OPEN, SENDING, EVERYTHING = operations(0), operations(1), operations(2)
+OPEN, SENDING, EVERYTHING = routes(0), routes(1), routes(2)
 
 
 @pytest.fixture(scope="module")
@@ -36,27 +37,27 @@ def server(tmp_path_factory):
         yield server
 
 
-def test_every_operation_needs_something_that_is_said_here():
+def test_every_route_has_the_scope_that_is_listed_here():
     """Nothing: what tells of no user. To send, a write key will do. All the rest is secret."""
-    assert [operation.path for operation in OPEN] == [
+    assert [route.path for route in OPEN] == [
         "/healthz",
         "/readyz",
         "/openapi.json",
         "/docs",
         "/docs/{file}",
     ]
-    assert [named(operation) for operation in EVERYTHING] == [
+    assert [named(route) for route in EVERYTHING] == [
         "GET /v1/user/{user_id}",
         "DELETE /v1/user/{user_id}",
         "GET /metrics",
     ]
-    assert all(operation.method == "POST" for operation in SENDING if operation.takes)
-    assert len(OPEN + SENDING + EVERYTHING) == len(operations())
+    assert all(route.method == "POST" for route in SENDING if route.takes)
+    assert len(OPEN + SENDING + EVERYTHING) == len(routes())
 
 
-@pytest.mark.parametrize("operation", operations(), ids=named)
-def test_each_operation_is_open_to_those_keys_that_give_the_right(server, operation):
-    """401 without a key or with one that is not known, 403 with one of the wrong kind."""
+@pytest.mark.parametrize("route", routes(), ids=named)
+def test_each_route_is_open_to_the_keys_of_its_scope(server, route):
+    """The answer is 401 without a known key, and 403 with a key of the wrong kind."""
     assert server.send("u", **bearer(SECRET_KEY)) == 200
     statuses = {}
     for name, headers in (
@@ -65,7 +66,7 @@ def test_each_operation_is_open_to_those_keys_that_give_the_right(server, operat
         ("write", bearer(WRITE_KEY)),
         ("secret", bearer(SECRET_KEY)),
     ):
-        status, answer_headers, answer = server.ask(operation, **headers)
+        status, answer_headers, answer = server.ask(route, **headers)
         statuses[name] = status
         assert ("WWW-Authenticate" in answer_headers) == (status == 401)
         if status == 401:
@@ -73,74 +74,74 @@ def test_each_operation_is_open_to_those_keys_that_give_the_right(server, operat
     assert (
         list(statuses.values())
         == {
-            Need.NOTHING: [200, 200, 200, 200],
-            Need.SENDING: [401, 401, 200, 200],
-            Need.EVERYTHING: [401, 401, 403, 200],
-        }[operation.need]
+            Scope.NOTHING: [200, 200, 200, 200],
+            Scope.SENDING: [401, 401, 200, 200],
+            Scope.EVERYTHING: [401, 401, 403, 200],
+        }[route.scope]
     )
 
 
-@pytest.mark.parametrize("operation", operations(1, 2), ids=named)
-def test_a_method_that_is_near_opens_no_more(server, operation):
-    """HEAD is a GET, and answers as it would; no other method is there at all."""
-    path, body = path_of(operation), body_of(operation)
+@pytest.mark.parametrize("route", routes(1, 2), ids=named)
+def test_other_methods_of_a_path_need_the_same_key(server, route):
+    """HEAD is answered like GET; other methods do not exist."""
+    path, body = path_of(route), body_of(route)
     status = server.request("HEAD", path, None, bearer(WRITE_KEY))[0]
-    assert status == {"GET": 403 if operation in EVERYTHING else 200}.get(operation.method, status)
-    if operation.method != "GET" and "{user_id}" not in path:
+    assert status == {"GET": 403 if route in EVERYTHING else 200}.get(route.method, status)
+    if route.method != "GET" and "{user_id}" not in path:
         assert server.request("HEAD", path)[0] in {401, 403, 405}
     for method in ("PUT", "PATCH", "TRACE", "PROPFIND"):
         assert server.request(method, path, body)[0] == 405
 
 
-def test_without_any_keys_every_operation_is_open_to_this_machine(tmp_path):
-    """Every key is as good as none."""
+def test_without_keys_every_route_is_open_to_this_machine(tmp_path):
+    """Whatever key a request shows."""
     with running(tmp_path, keys={}) as server:
-        for operation in operations():
+        for route in routes():
             for headers in ({}, bearer(WRONG_KEY), basic("x")):
                 assert server.send("u") == 200
-                assert server.ask(operation, **headers)[0] == 200, named(operation)
+                assert server.ask(route, **headers)[0] == 200, named(route)
 
 
-@pytest.mark.parametrize("operation", SENDING, ids=named)
-def test_a_key_may_be_given_in_each_of_the_ways(server, operation):
+@pytest.mark.parametrize("route", SENDING, ids=named)
+def test_a_key_may_be_given_in_each_of_the_ways(server, route):
     """In the body where there is one, of a batch as of a single message."""
     for way, give in WAYS.items():
         answers = []
         for key in (WRITE_KEY, SECRET_KEY, WRONG_KEY):
             headers, query, more = give(key)
-            path, body = path_of(operation) + query, body_of(operation, **more)
-            answers.append(server.request(operation.method, path, body, headers)[0])
-        in_no_body = way == "body" and not operation.takes
+            path, body = path_of(route) + query, body_of(route, **more)
+            answers.append(server.request(route.method, path, body, headers)[0])
+        in_no_body = way == "body" and not route.takes
         assert answers == ([401, 401, 401] if in_no_body else [200, 200, 401]), way
 
 
-@pytest.mark.parametrize("operation", EVERYTHING, ids=named)
-def test_a_secret_key_may_be_given_in_each_of_the_ways_but_the_body(server, operation):
-    """What reads or erases takes no body, and looks at none."""
+@pytest.mark.parametrize("route", EVERYTHING, ids=named)
+def test_a_secret_key_may_be_given_in_each_way_except_in_the_body(server, route):
+    """The routes that read or erase do not read a body."""
     server.send("u", **bearer(SECRET_KEY))
     for way, give in WAYS.items():
         answers = []
         for key in (WRITE_KEY, WRONG_KEY, SECRET_KEY):
             headers, query, more = give(key)
             body = json.dumps(more).encode() if more else None
-            path = path_of(operation) + query
-            answers.append(server.request(operation.method, path, body, headers)[0])
+            path = path_of(route) + query
+            answers.append(server.request(route.method, path, body, headers)[0])
             server.send("u", **bearer(SECRET_KEY))
         assert answers == ([401, 401, 401] if way == "body" else [403, 401, 200]), way
 
 
-def test_what_clients_add_to_the_query_of_what_they_send_is_passed_over(server):
-    """It is theirs; where something is read or erased, it would be a mistake."""
-    for operation in SENDING:
-        path = f"{path_of(operation)}?writeKey={WRITE_KEY}&utm_source=x&utm_source=y"
-        assert server.request(operation.method, path, body_of(operation))[0] == 200
-    for operation in OPEN:
-        status, _, answer = server.request(operation.method, path_of(operation) + "?x=1")
+def test_unknown_parameters_are_ignored_when_sending(server):
+    """Clients add parameters of their own. For a read or an erasure, they are an error."""
+    for route in SENDING:
+        path = f"{path_of(route)}?writeKey={WRITE_KEY}&utm_source=x&utm_source=y"
+        assert server.request(route.method, path, body_of(route))[0] == 200
+    for route in OPEN:
+        status, _, answer = server.request(route.method, path_of(route) + "?x=1")
         assert (status, answer["code"]) == (400, "unknown_parameter")
 
 
-def test_a_page_view_in_our_own_format_may_hold_the_key(server):
-    """Beside its three values; so may a batch of them, and what is compressed."""
+def test_a_page_view_in_the_own_format_may_contain_the_key(server):
+    """Beside its three values. A batch may contain it, too, and a compressed body."""
     ours = page_view("own", writeKey=WRITE_KEY)
     batch = json.dumps({"batch": [json.loads(page_view("own"))], "writeKey": WRITE_KEY}).encode()
     for path, body in ((SEND, ours), ("/v1/batch", batch)):
@@ -194,30 +195,30 @@ def test_the_first_key_that_is_given_counts(server):
     ],
     ids=repr,
 )
-def test_what_is_no_key_is_401(server, headers):
-    """Whatever it is instead."""
+def test_a_malformed_key_is_401(server, headers):
+    """Whatever stands in its place."""
     status, _, answer = server.request("POST", SEND, page_view("u"), headers)
     assert (status, answer["code"]) == (401, "unauthorized")
 
 
 @pytest.mark.parametrize("key", [None, "", 7, True, [WRITE_KEY], {"a": WRITE_KEY}, "\udc00" * 16])
-def test_what_is_no_key_in_a_body_is_401(server, key):
-    """Whatever it is instead."""
+def test_a_malformed_key_in_a_body_is_401(server, key):
+    """Whatever stands in its place."""
     body = page_view("u", writeKey=key)
     assert server.request("POST", SEND, body)[0] == 401
     assert server.request("POST", "/v1/batch", b'{"batch": [%s]}' % body)[0] == 401
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b"\x1f\x8bx", b"[" * 100_000])
-def test_who_has_no_key_hears_that_whatever_is_sent(server, body):
-    """What is compressed has to be opened first, for there may be the key."""
+def test_a_request_without_a_key_is_401_whatever_its_body_is(server, body):
+    """A compressed body is decompressed first, since it may contain the key."""
     status, _, answer = server.request("POST", SEND, body)
     expected = (400, "invalid_gzip") if body.startswith(b"\x1f") else (401, "unauthorized")
     assert (status, answer["code"]) == expected
 
 
-def test_who_has_a_wrong_key_changes_nothing(server):
-    """Nothing is stored, kept as rejected, or erased."""
+def test_a_request_with_a_wrong_key_changes_nothing(server):
+    """No page view is stored, no message is kept as rejected, and no user is erased."""
     assert server.send("kept", **bearer(WRITE_KEY)) == 200
     for headers in ({}, bearer(WRONG_KEY)):
         assert server.send("stranger", **headers) == 401
@@ -230,7 +231,7 @@ def test_who_has_a_wrong_key_changes_nothing(server):
 
 
 def test_a_write_key_neither_reads_nor_erases_wherever_it_is_given(server):
-    """403, for it is known; the user stays."""
+    """The answer is 403, since the key is known. The user stays."""
     assert server.send("kept", **bearer(WRITE_KEY)) == 200
     for way in WAYS.values():
         headers, query, _ = way(WRITE_KEY)
@@ -253,18 +254,18 @@ def test_the_settings_of_a_project_are_for_those_who_know_its_key(server):
 
 
 def test_no_key_is_in_any_line_of_the_log_nor_in_an_error(tmp_path):
-    """Wherever it was given, known or not, and whatever came of the request."""
+    """Wherever the key was given, whether it is known or not, and whatever the answer was."""
     given = (WRITE_KEY, SECRET_KEY, WRONG_KEY)
     with running(tmp_path) as server:
-        for operation in {operation.answer: operation for operation in operations()}.values():
+        for route in {route.summary: route for route in routes()}.values():
             for key in given:
                 for way in WAYS.values():
                     headers, query, more = way(key)
-                    path = path_of(operation) + query
-                    body = body_of(operation, **more)
-                    answer = server.request(operation.method, path, body, headers)[2]
+                    path = path_of(route) + query
+                    body = body_of(route, **more)
+                    answer = server.request(route.method, path, body, headers)[2]
                     assert not any(known in str(answer) for known in given if known != key) or (
-                        operation.answer == "get_project"
+                        route.handler is Handlers.get_project
                     )
                     if isinstance(answer, dict) and not answer.get("success", True):
                         assert not any(known in str(answer) for known in given)
@@ -276,8 +277,8 @@ def test_no_key_is_in_any_line_of_the_log_nor_in_an_error(tmp_path):
         assert not any(key in server.log for key in given)
 
 
-def test_a_key_is_compared_with_each_that_is_known_and_in_constant_time(monkeypatch):
-    """Also after one has fitted: the time tells neither which key it was, nor how much is right."""
+def test_a_key_is_compared_with_every_known_key_in_constant_time(monkeypatch):
+    """Even after a match: the time tells neither which key matched, nor how much of it is right."""
     compared = []
     compare = access.compare_digest
     monkeypatch.setattr(
@@ -291,25 +292,25 @@ def test_a_key_is_compared_with_each_that_is_known_and_in_constant_time(monkeypa
     for key in (*write, *secret, WRONG_KEY, "", "x" * 100_000):
         compared.clear()
         if key in write + secret:
-            keys.check(Need.SENDING, key)
+            keys.check(Scope.SENDING, key)
         else:
             with pytest.raises(NotAuthenticated):
-                keys.check(Need.SENDING, key)
+                keys.check(Scope.SENDING, key)
         assert len(compared) == 5
         assert {len(digest) for two in compared for digest in two} == {32}
 
 
-def test_keys_say_what_they_lack():
-    """No key, one that is not known, and one of the wrong kind are three things."""
+def test_an_error_says_what_is_wrong_with_a_key():
+    """There are three errors: no key, an unknown key, and a key of the wrong kind."""
     keys = Keys([WRITE_KEY], [SECRET_KEY])
     with pytest.raises(NotAuthenticated, match="a key is needed"):
-        keys.check(Need.SENDING, None)
+        keys.check(Scope.SENDING, None)
     with pytest.raises(NotAuthenticated, match="not known"):
-        keys.check(Need.EVERYTHING, WRONG_KEY)
+        keys.check(Scope.EVERYTHING, WRONG_KEY)
     with pytest.raises(AccessDenied, match="secret key") as denied:
-        keys.check(Need.EVERYTHING, WRITE_KEY)
+        keys.check(Scope.EVERYTHING, WRITE_KEY)
     assert not isinstance(denied.value, NotAuthenticated)
-    keys.check(Need.NOTHING, None)
+    keys.check(Scope.NOTHING, None)
 
 
 ODD_KEYS = ["schlüssel-über-alles", "ключ-от-всех-дверей", "鍵" * 16, "a/b+c==:d:e, and so on"]
@@ -318,16 +319,16 @@ ODD_KEYS = ["schlüssel-über-alles", "ключ-от-всех-дверей", "�
 @pytest.mark.parametrize("key", ODD_KEYS)
 def test_a_key_may_be_of_any_characters(key):
     """Headers have bytes: those of UTF-8 are what clients send."""
-    shown = key.encode().decode("latin-1")  # as the gateway has it
-    for environ in (
-        {"HTTP_AUTHORIZATION": f"Bearer {shown}"},
-        {"HTTP_AUTHORIZATION": basic(key)["Authorization"]},
-        {"HTTP_X_WRITE_KEY": shown},
+    shown = key.encode().decode("latin-1")  # as a request has it
+    for headers in (
+        {"authorization": f"Bearer {shown}"},
+        {"authorization": basic(key)["Authorization"]},
+        {"x-write-key": shown},
     ):
-        assert given_key(environ, {}) == key
+        assert credential(headers, {}) == key
 
 
-def test_a_project_s_settings_are_there_for_a_key_with_a_slash(tmp_path):
+def test_a_key_with_a_slash_can_be_in_the_path_of_a_project(tmp_path):
     """Percent-encoded in the path, as a browser has it."""
     key = "aaaaaaaa/bbbbbbbb+2=="
     with running(tmp_path, keys={"BEHAVSTATS_WRITE_KEYS": key}) as server:

@@ -89,7 +89,7 @@ def test_lines_that_are_all_bad_are_refused_if_it_is_told_that_they_are_lines(se
     assert {(1, b"{"), (3, b"}"), (4, b"7")} <= {*kept}
 
 
-def test_more_than_2500_lines_are_told_how_to_send_them(server):
+def test_the_error_for_more_than_2500_lines_says_how_to_send_them(server):
     """None of them is stored."""
     body = b"\n".join([json.dumps(ours("/", "too many")).encode()] * 2_501)
     status, _, answer = server.request("POST", "/v1/batch", body)
@@ -170,7 +170,7 @@ def test_4_mebibytes_are_taken_as_sent_and_16_as_inflated_and_not_one_byte_more(
     """The client hears why."""
     for body, user in (
         (padded("as sent", 4 * MIB), "as sent"),
-        (gzip.compress(padded("inflated", 16 * MIB), 1), "inflated"),
+        (gzip.compress(padded("decompress", 16 * MIB), 1), "decompress"),
     ):
         assert server.request("POST", "/v1/batch", body)[2] == counted(1)
         assert views_of(server, user) == 1
@@ -203,7 +203,7 @@ def test_4_mebibytes_are_taken_as_sent_and_16_as_inflated_and_not_one_byte_more(
         ("/v1/s", b'{"type": "page", "userId": "\xff"}', 400, "invalid_utf8"),
     ],
 )
-def test_what_can_never_be_taken_is_refused_with_its_reason(server, path, body, status, code):
+def test_a_body_that_is_never_valid_is_refused_with_its_reason(server, path, body, status, code):
     """As JSON, with code and message: clients for Python fail without them, and try again."""
     answered, _, answer = server.request("POST", path, body)
     assert (answered, answer["code"], answer["success"]) == (status, code, False)
@@ -232,7 +232,7 @@ BOMBS = {
 }
 
 
-def test_zip_bombs_cost_no_memory_and_keep_nobody_waiting(serve):
+def test_zip_bombs_cost_no_memory_and_delay_no_other_request(serve):
     """Eight at once of each kind: others are answered while they are looked at."""
     server = serve()
     before = peak_of(worker_of(server))

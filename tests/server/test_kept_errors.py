@@ -13,19 +13,11 @@ import pytest
 from behavstats.decode.segment import Arrival
 from behavstats.errors import InvalidInput, StoreBusy, StoreUnavailable, detached
 from behavstats.ingest.pipeline import ingest
-from behavstats.server.admission import Admission
-from behavstats.server.app import make_app
-from behavstats.server.asgi import Gateway
-from behavstats.server.auth import Keys
 from behavstats.server.group_commit import GroupCommit
-from behavstats.server.handlers import Answers
-from behavstats.server.metrics import Metrics
-from behavstats.server.origins import Origins
-from behavstats.server.payload import take_in
-from behavstats.server.routes import is_slow
+from behavstats.server.payload import parse_payload
 from behavstats.store.sqlite.connection import translated
-from tests.server.test_asgi import Notes, scope
 from tests.support.edge import MIB, wait_until
+from tests.support.in_process import adapter, answer_to, application, scope
 from tests.support.messages import NOW
 
 
@@ -47,7 +39,7 @@ def no_error_left_to_the_collector():
 
 
 def test_a_detached_error_holds_no_frame_and_no_other_error():
-    """It says what it said."""
+    """Its message and code stay."""
     try:
         try:
             int("inner")
@@ -63,8 +55,8 @@ def test_a_rejected_message_holds_nothing_but_itself():
     """Beside a good one, the error of the bad one was in the frame that its own traceback held."""
     texts = [b'{"type": "track"}', json.dumps(rejected(9)).encode(), b"7"]
     with no_error_left_to_the_collector():
-        intake = take_in("POST /v1/batch", texts, Arrival(NOW))
-    assert len(intake.rejections) == 2
+        payload = parse_payload("POST /v1/batch", texts, Arrival(NOW))
+    assert len(payload.rejections) == 2
 
 
 def test_an_error_of_the_database_is_not_left_in_a_circle(tmp_path):
@@ -108,24 +100,9 @@ def outcome_of(commit, store, body):
     """Send a body to the whole application; return the status of the answer."""
 
     async def send_it():
-        keys = Keys()
-        answers = Answers(store, keys, Metrics(store, lambda: NOW), lambda: None, lambda: NOW)
-        origins = Origins(None, keys)
-        admission = Admission(keys, origins)
-        app = make_app(answers, admission, origins)
-        add = GroupCommit(commit).add
-        gateway = Gateway(app, add, is_slow, Notes(), admission.standing_of)
-        statuses, parts = [], [body]
-
-        async def receive():
-            return {"type": "http.request", "body": parts.pop(), "more_body": False}
-
-        async def send(message):
-            statuses.append(message.get("status"))
-
+        served = adapter(application(store, clock=lambda: NOW), GroupCommit(commit).add)
         path = b"/v1/page" if body.startswith(b'{"type') else b"/v1/batch"
-        await gateway(scope(path=path, headers=[(b"host", b"localhost")]), receive, send)
-        return statuses[0]
+        return (await answer_to(served, scope(path=path), [body])).status
 
     return asyncio.run(send_it())
 
@@ -140,11 +117,12 @@ def broken(*_):
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 @pytest.mark.parametrize("commit", [lambda *_: 0, busy, broken], ids=["stored", "busy", "broken"])
-def test_all_of_a_request_is_let_go_once_it_is_answered(store, body, commit, monkeypatch):
-    """By the counts of references alone, whatever was wrong with it, or with the store."""
-    monkeypatch.setattr(
-        "behavstats.server.app._log.exception", lambda *_, **__: None
-    )  # pytest keeps them
+def test_the_memory_of_a_request_is_free_once_it_is_answered(store, body, commit, monkeypatch):
+    """By the counts of references alone, whatever was wrong with it, or with the store.
+
+    Log records are left out, since pytest keeps them.
+    """
+    monkeypatch.setattr("behavstats.server.render._log.error", lambda *_, **__: None)
     outcome_of(commit, store, body)  # what is made once
     with no_error_left_to_the_collector():
         tracemalloc.start()

@@ -17,7 +17,7 @@ def file(tmp_path):
     return path
 
 
-def test_each_line_is_a_key_but_for_blank_ones_and_comments(file):
+def test_each_line_is_a_key_except_blank_lines_and_comments(file):
     """Blanks around it, carriage returns and a byte-order mark are no part of it."""
     file.write_bytes(f"\ufeff# of May\r\n\r\n  {OLD} \r\n{NEW}".encode())
     assert read_keys(file, WRITE) == ([OLD, NEW], False)
@@ -45,8 +45,8 @@ def test_a_file_of_environment_variables_has_keys_of_both_kinds(file, value):
         (b"k" * 1024 * 1025, "over 1,048,576 bytes are no file of keys"),
     ],
 )
-def test_what_is_no_file_of_keys_is_an_error_that_says_where(file, text, complaint):
-    """And never shows a key."""
+def test_an_invalid_file_of_keys_is_an_error_that_names_the_line(file, text, complaint):
+    """The error never shows a key."""
     file.write_bytes(text)
     with pytest.raises(InvalidInput) as error:
         read_keys(file, WRITE)
@@ -66,7 +66,7 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path, name, reason):
 @pytest.mark.parametrize(
     ("mode", "is_open"), [(0o400, False), (0o600, False), (0o640, False), (0o604, True)]
 )
-def test_a_file_that_others_can_read_is_told_apart(file, mode, is_open):
+def test_a_file_that_other_users_can_read_is_reported(file, mode, is_open):
     """A group may be the one of the service; systemd's credentials are 0400 or 0440."""
     file.write_text(OLD)
     file.chmod(mode)

@@ -3,7 +3,7 @@
 import pytest
 
 from behavstats.errors import AccessDenied, InvalidInput, NotAuthenticated
-from behavstats.server.auth import Keys, Need
+from behavstats.server.auth import Keys, Scope
 from tests.conftest import user_path
 from tests.support.keyed import KEYS, SECRET_KEY, WRITE_KEY, basic, bearer, running
 
@@ -33,13 +33,13 @@ def test_several_keys_in_a_variable_are_parted_by_blanks_or_commas(tmp_path, bet
         assert [server.send("u", **basic(key)) for key in (one, old)] == [200, 401]
 
 
-def test_keys_of_one_kind_alone_will_do():
+def test_keys_of_one_kind_are_enough():
     """With write keys alone nobody may read; with secret keys alone, nobody else may send."""
     with pytest.raises(AccessDenied):
-        Keys([WRITE_KEY]).check(Need.EVERYTHING, WRITE_KEY)
+        Keys([WRITE_KEY]).check(Scope.EVERYTHING, WRITE_KEY)
     with pytest.raises(NotAuthenticated):
-        Keys([], [SECRET_KEY]).check(Need.SENDING, None)
-    Keys([], [SECRET_KEY]).check(Need.SENDING, SECRET_KEY)
+        Keys([], [SECRET_KEY]).check(Scope.SENDING, None)
+    Keys([], [SECRET_KEY]).check(Scope.SENDING, SECRET_KEY)
 
 
 @pytest.mark.parametrize(
@@ -51,15 +51,15 @@ def test_keys_of_one_kind_alone_will_do():
         ([WRITE_KEY, SECRET_KEY], [SECRET_KEY], "must not be a secret key as well"),
     ],
 )
-def test_keys_that_are_none_are_refused_without_being_shown(write, secret, words):
+def test_invalid_keys_are_refused_without_being_shown(write, secret, words):
     """Too short to be secret, or public and secret at once."""
     with pytest.raises(InvalidInput, match=words) as refused:
         Keys(write, secret)
     assert not any(key in str(refused.value) for key in write + secret if key)
 
 
-def test_the_command_refuses_keys_that_are_none(cli, db):
-    """Exit code 2, and one line that does not show them; no store is made."""
+def test_the_command_refuses_invalid_keys(cli, db):
+    """The exit code is 2, the message does not show the keys, and no store is created."""
     done = cli("serve", "--write-key", SECRET_KEY, env={"BEHAVSTATS_SECRET_KEYS": SECRET_KEY})
     error = done.stderr.decode()
     assert (done.returncode, done.stdout, error.count("\n")) == (2, b"", 1)
@@ -69,8 +69,8 @@ def test_the_command_refuses_keys_that_are_none(cli, db):
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
-def test_without_keys_nobody_else_is_let_in(cli, db, host):
-    """Exit code 2, and a line that says how to make keys; no store is made."""
+def test_without_keys_the_server_refuses_to_listen_for_other_machines(cli, db, host):
+    """The exit code is 2, the message says how to make keys, and no store is created."""
     done = cli("serve", "--host", host, "--port", "8765")
     error = done.stderr.decode()
     if "cannot listen" in error:
@@ -81,7 +81,7 @@ def test_without_keys_nobody_else_is_let_in(cli, db, host):
     assert not db.exists()
 
 
-def test_a_fresh_pair_of_keys_is_one_that_the_server_takes(cli, tmp_path):
+def test_the_server_accepts_a_new_pair_of_keys(cli, tmp_path):
     """As a file of environment variables has them; each time others. They open it to all."""
     pairs = [cli("keys", "new").stdout.decode() for _ in range(2)]
     assert pairs[0] != pairs[1]

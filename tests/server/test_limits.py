@@ -41,9 +41,9 @@ def posts(server, count=1):
     return [server.request("POST", "/v1/page", body)[0] for body in bodies] == [200] * count
 
 
-def test_who_sends_too_slowly_is_told_so_and_the_connection_is_closed(serve):
-    """Be it nothing more, or a byte now and then, with a length or in chunks; others pass."""
-    server = serve(limits=("server.asgi._SECONDS_TO_SEND=3",))
+def test_a_client_that_sends_too_slowly_reads_408_and_is_disconnected(serve):
+    """It sends nothing more, or a byte now and then, with a length or in chunks."""
+    server = serve(limits=("server.request_slots._SECONDS_TO_SEND=3",))
     with ExitStack() as connections:
         slow = [connections.enter_context(connect(server)) for _ in range(3)]
         slow[0].sendall(STARTED)
@@ -85,7 +85,7 @@ def test_a_connection_on_which_nothing_comes_is_closed(serve):
             assert rest_of(connection).count(b"HTTP/1.1 200") == sent.count(b"\r\n\r\n")
 
 
-def test_hundreds_of_clients_that_wait_keep_nobody_else_waiting(serve):
+def test_hundreds_of_idle_clients_do_not_delay_the_others(serve):
     """Idle ones, ones in the middle of a body, and ones that vanish there."""
     server = serve()
     before = peak_of(worker_of(server))
@@ -102,7 +102,7 @@ def test_hundreds_of_clients_that_wait_keep_nobody_else_waiting(serve):
     assert peak_of(worker_of(server)) - before < 64 * MIB  # four times as much as it takes
 
 
-def test_a_client_that_is_gone_before_it_is_answered_disturbs_nobody(serve, db):
+def test_a_client_that_is_gone_before_it_is_answered_does_no_harm(serve, db):
     """What it sent to the end may be stored; sending it again does no harm."""
     server = serve()
     with StoreLock(db, lock_timeout=5).held():
@@ -123,10 +123,8 @@ def test_a_client_that_is_gone_before_it_is_answered_disturbs_nobody(serve, db):
 
 
 @pytest.mark.parametrize("sent", [STARTED, head("POST", "/v1/page", "Content-Length: 9")])
-def test_a_connection_that_is_closed_in_the_middle_of_a_body_is_told_so_if_it_still_listens(
-    server, sent
-):
-    """Not that the server failed; others are answered, and nothing is stored of it."""
+def test_a_client_that_closes_one_direction_in_the_middle_of_a_body_reads_an_error(server, sent):
+    """The error is the client's. Nothing is stored, and other clients are answered."""
     with connect(server) as connection:
         connection.sendall(sent)
         connection.shutdown(socket.SHUT_WR)
@@ -147,7 +145,12 @@ def refused(answer):
 
 def test_more_requests_than_may_be_under_way_are_refused_and_others_answered(serve):
     """Those that are under way end well; afterwards there is room again."""
-    server = serve(limits=("server.asgi._MOST_REQUESTS=5", "server.asgi._SECONDS_TO_KEEP_PLACE=60"))
+    server = serve(
+        limits=(
+            "server.request_slots._MOST_REQUESTS=5",
+            "server.request_slots._SECONDS_TO_KEEP_SLOT=60",
+        )
+    )
     bodies = [json.dumps(ours(f"/slow/{number}")).encode() for number in range(5)]
     with ExitStack() as connections:
         slow = [connections.enter_context(connect(server)) for _ in bodies]
@@ -181,7 +184,7 @@ def holding(server, connections, body):
 
 def test_more_bytes_than_may_be_under_way_are_refused_but_small_bodies_taken(serve):
     """A few that send much and slowly do not keep out the many that send little."""
-    server = serve(limits=(f"server.asgi._MOST_HELD={MIB}",))
+    server = serve(limits=(f"server.body_reader._MOST_HELD={MIB}",))
     large = batch(page("/large"))[:-1] + b', "x": "' + b"x" * (MIB - 10_000) + b'"}'
     with ExitStack() as connections:
         slow = holding(server, connections, large)
@@ -204,10 +207,10 @@ def half_sent(server, connections, path="/v1/page", *headers):
     return connection
 
 
-def test_half_sent_bodies_of_strangers_keep_no_holder_of_a_key_out(serve):
-    """They have a share of their own; who has the key in the body shares it, and is told so."""
-    limits = ("_MOST_STRANGERS=5", "_MOST_REQUESTS=8", "_SECONDS_TO_KEEP_PLACE=60")
-    server = serve(*KEYS, limits=[f"server.asgi.{limit}" for limit in limits])
+def test_half_sent_unauthenticated_bodies_keep_no_client_with_a_key_out(serve):
+    """They have a share of their own. A client with its key in the body has to share it."""
+    limits = ("_MOST_UNAUTHENTICATED=5", "_MOST_REQUESTS=8", "_SECONDS_TO_KEEP_SLOT=60")
+    server = serve(*KEYS, limits=[f"server.request_slots.{limit}" for limit in limits])
     in_body = json.dumps(ours("/") | {"writeKey": WRITE_KEY}).encode()
     with ExitStack() as connections:
         for _ in range(5):
@@ -225,14 +228,12 @@ def test_half_sent_bodies_of_strangers_keep_no_holder_of_a_key_out(serve):
 
 @pytest.mark.parametrize(
     ("limit", "shown"),
-    [("_MOST_REQUESTS", bearer(WRITE_KEY)), ("_MOST_STRANGERS", {})],
+    [("_MOST_REQUESTS", bearer(WRITE_KEY)), ("_MOST_UNAUTHENTICATED", {})],
     ids=["with a key", "strangers"],
 )
-def test_what_was_waited_for_longest_makes_room_where_half_sent_bodies_fill_a_limit(
-    serve, limit, shown
-):
-    """It is told to try again; the newcomer and all others end well, and the server is ready."""
-    limits = (f"server.asgi.{limit}=5", "server.asgi._SECONDS_TO_KEEP_PLACE=0.5")
+def test_the_oldest_half_sent_body_makes_room_when_a_limit_is_reached(serve, limit, shown):
+    """Its client reads 503. The new request and all others succeed, and the server is ready."""
+    limits = (f"server.request_slots.{limit}=5", "server.request_slots._SECONDS_TO_KEEP_SLOT=0.5")
     server = serve(*KEYS, limits=limits)
     lines = [f"{name}: {value}" for name, value in shown.items()]
     whole = json.dumps(ours("/") | {"writeKey": WRITE_KEY}).encode().ljust(1000)
@@ -254,9 +255,9 @@ def test_what_was_waited_for_longest_makes_room_where_half_sent_bodies_fill_a_li
     assert "Traceback" not in server.stderr
 
 
-def test_bytes_of_strangers_keep_no_holder_of_a_key_out(serve):
-    """Small ones of theirs are taken, too."""
-    server = serve(*KEYS, limits=(f"server.asgi._MOST_HELD_OF_STRANGERS={MIB}",))
+def test_unauthenticated_bytes_keep_no_client_with_a_key_out(serve):
+    """Small unauthenticated bodies are taken, too."""
+    server = serve(*KEYS, limits=(f"server.body_reader._MOST_HELD_UNAUTHENTICATED={MIB}",))
     large = batch(page("/"), writeKey=WRITE_KEY)[:-1] + b', "x": "' + b"x" * (MIB - 9_999) + b'"}'
     with ExitStack() as connections:
         slow = holding(server, connections, large)
@@ -266,8 +267,8 @@ def test_bytes_of_strangers_keep_no_holder_of_a_key_out(serve):
         assert answer_of(slow)[0] == 200
 
 
-def test_who_is_refused_by_the_head_hears_so_before_the_body_is_sent(serve):
-    """And may go on with the connection once it is."""
+def test_a_request_that_is_refused_by_its_head_is_answered_before_its_body_is_sent(serve):
+    """The connection can be used again once the body is sent."""
     server = serve(*KEYS)
     cases = (
         (401, "/v1/page", bearer(WRONG_KEY)),
@@ -335,7 +336,7 @@ def test_a_connection_beyond_the_cap_is_answered_as_soon_as_another_closes(serve
 
 
 def test_posts_and_reads_go_on_while_large_bodies_come_in(serve):
-    """Of megabytes, slowly and all at once."""
+    """Megabytes come in slowly and at the same time."""
     server = serve()
     large = batch(page("/large"))[:-1] + b', "x": "' + b"x" * 3 * MIB + b'"}'
     statuses = []
@@ -369,8 +370,8 @@ def test_a_connection_that_pipelines_gets_every_answer_in_order(server):
         assert [answer[0] for answer in answers_of(connection, len(statuses))] == statuses
 
 
-def test_who_does_not_read_what_they_asked_for_is_disconnected(serve):
-    """Else their answers would be kept, and their connections, for as long as they like."""
+def test_a_client_that_does_not_read_its_answers_is_disconnected(serve):
+    """Otherwise, it could keep answers and connections for as long as it likes."""
     server = serve(limits=("daemon.sockets._MS_TO_READ=5000",))
     assert posts(server, 10)  # by then, it has found the socket on which it listens
     with socket.socket() as connection:

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from behavstats.clock import system_clock
 from behavstats.model.page_view import PageView
 from behavstats.model.timestamps import HOUR
-from behavstats.server.routes import OPERATIONS
+from behavstats.server.routes import ROUTES
 from behavstats.store import open_store
 from behavstats.store.sqlite.lock import StoreLock
 from tests.support.edge import batch, ours, page
@@ -109,7 +109,7 @@ def test_whatever_is_asked_the_series_are_those_of_the_contract(server):
             connection.getresponse().read()
     connection.close()
     text = text_of(server)
-    routes = {operation.path for operation in OPERATIONS} | {"none"}
+    routes = {route.path for route in ROUTES} | {"none"}
     labels = Counter()
     for family in text_string_to_metric_families(text):
         for sample in family.samples:

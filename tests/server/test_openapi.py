@@ -15,15 +15,17 @@ from behavstats.decode.wire import KINDS, Message, WireEvent
 from behavstats.model.profile import FIELDS, MAX_DAYS, detailed_profile, window
 from behavstats.model.summary import summarise
 from behavstats.model.timestamps import parse_instant
-from behavstats.server.auth import Need
+from behavstats.server.auth import Scope
+from behavstats.server.messages import MAX_MESSAGES, Batch, parse_batch
 from behavstats.server.openapi import document, encoded
-from behavstats.server.payload import MAX_MESSAGES, Batch, open_batch, take_in
-from behavstats.server.routes import ALIASES, OPERATIONS, Counted, Done, Erased, Failure, Project
+from behavstats.server.payload import parse_payload
+from behavstats.server.routes import ALIASES, ROUTES
+from behavstats.server.schemas import Counted, Done, Erased, Failure, Project
 from tests.support.histories import AS_OF
 from tests.support.keyed import SECRET_KEY, bearer, named, running
 
-DOCUMENT = document()
-TAKING = [operation for operation in OPERATIONS if operation.takes]
+DOCUMENT = document(ROUTES)
+TAKING = [route for route in ROUTES if route.takes]
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +35,8 @@ def server(tmp_path_factory):
         yield server
 
 
-def described(operation):
-    return DOCUMENT["paths"][operation.path][operation.method.lower()]
+def described(route):
+    return DOCUMENT["paths"][route.path][route.method.lower()]
 
 
 def validator(schema):
@@ -44,16 +46,16 @@ def validator(schema):
 
 
 @cache
-def validator_of_what_is_taken(operation):
-    return validator(taken_by(operation)["schema"])
+def validator_of_what_is_taken(route):
+    return validator(taken_by(route)["schema"])
 
 
-def taken_by(operation):
-    return described(operation)["requestBody"]["content"]["application/json"]
+def taken_by(route):
+    return described(route)["requestBody"]["content"]["application/json"]
 
 
-def given_by(operation, status):
-    return described(operation)["responses"][str(status)]["content"]
+def given_by(route, status):
+    return described(route)["responses"][str(status)]["content"]
 
 
 def test_the_document_is_valid_openapi_3_1():
@@ -68,10 +70,10 @@ def test_the_server_shows_the_document_to_everybody(server):
     assert (status, headers["Content-Type"]) == (200, "application/json")
     content = answer["paths"]["/v1/page"]["post"]["requestBody"]["content"]["application/json"]
     now = content["examples"]["ours"]["value"]["timestamp"]
-    assert answer == json.loads(encoded(now, has_keys=True))
+    assert answer == json.loads(encoded(ROUTES, now, has_keys=True))
 
 
-def test_what_is_tried_out_shows_in_what_is_read(server):
+def test_the_examples_work_when_tried_out_one_after_the_other(server):
     """Just as the examples stand there, the page view's first and then its user's profile's."""
     paths = server.request("GET", "/openapi.json")[2]["paths"]
     content = paths["/v1/page"]["post"]["requestBody"]["content"]["application/json"]
@@ -107,8 +109,8 @@ def test_every_field_parameter_answer_and_header_has_a_description():
     schemas = DOCUMENT["components"]["schemas"]
     missing = [where for name, schema in schemas.items() for where in undescribed(schema, name)]
     missing += [name for name, schema in schemas.items() if not schema.get("description")]
-    for operation in OPERATIONS:
-        shown = described(operation)
+    for route in ROUTES:
+        shown = described(route)
         answers = shown["responses"].values()
         parts = [*shown.get("parameters", []), *answers]
         parts += [header for answer in answers for header in answer["headers"].values()]
@@ -119,24 +121,22 @@ def test_every_field_parameter_answer_and_header_has_a_description():
 
 
 def test_a_server_without_keys_says_nothing_of_keys():
-    """No operation needs one, and none is refused for want of one."""
-    for methods in document(has_keys=False)["paths"].values():
+    """No route needs one, and none is refused for want of one."""
+    for methods in document(ROUTES, has_keys=False)["paths"].values():
         for shown in methods.values():
             assert shown["security"] == []
             assert "401" not in shown["responses"]
             assert "403" in shown["responses"]
-    OpenAPIV31SpecValidator(json.loads(encoded("now", has_keys=False))).validate()
+    OpenAPIV31SpecValidator(json.loads(encoded(ROUTES, "now", has_keys=False))).validate()
 
 
 def test_operations_stand_under_headings_with_the_profile_first_and_aliases_last():
     """Each under one; what is the same by another path is among the aliases."""
     names = [tag["name"] for tag in DOCUMENT["tags"]]
     assert (names[0], names[-1]) == ("Profiles", "Aliases")
-    assert {tag for operation in OPERATIONS for tag in described(operation)["tags"]} == {*names}
-    own = [operation for operation in OPERATIONS if operation.tag is not ALIASES]
-    assert len({(operation.answer, operation.kind, operation.method) for operation in own}) == len(
-        own
-    )
+    assert {tag for route in ROUTES for tag in described(route)["tags"]} == {*names}
+    own = [route for route in ROUTES if route.tag is not ALIASES]
+    assert len({(route.summary, route.kind, route.method) for route in own}) == len(own)
     assert next(iter(DOCUMENT["paths"])) == "/v1/user/{user_id}"
 
 
@@ -146,29 +146,29 @@ def test_each_operation_is_described_and_nothing_else():
         f"{method.upper()} {path}"
         for path, methods in DOCUMENT["paths"].items()
         for method in methods
-    } == set(map(named, OPERATIONS))
-    names = [described(operation)["operationId"] for operation in OPERATIONS]
+    } == set(map(named, ROUTES))
+    names = [described(route)["operationId"] for route in ROUTES]
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=named)
-def test_each_description_says_all_that_there_is_to_know(operation):
+@pytest.mark.parametrize("route", ROUTES, ids=named)
+def test_each_description_says_all_that_there_is_to_know(route):
     """What it takes, by whom, and each status that it may answer with."""
-    shown = described(operation)
-    assert shown["summary"] == operation.summary
-    assert bool(shown["security"]) == bool(operation.need)
+    shown = described(route)
+    assert shown["summary"] == route.summary
+    assert bool(shown["security"]) == bool(route.scope)
     assert [parameter["name"] for parameter in shown.get("parameters", [])] == [
-        parameter.name for parameter in operation.parameters
+        parameter.name for parameter in route.parameters
     ]
-    assert ("requestBody" in shown) == bool(operation.takes)
+    assert ("requestBody" in shown) == bool(route.takes)
     statuses = {int(status) for status in shown["responses"]}
     assert {200, 400} <= statuses
-    assert (401 in statuses) == bool(operation.need)
-    assert (403 in statuses) == (operation.need is Need.EVERYTHING)
-    assert statuses & {408, 413} == ({408, 413} if operation.takes else set())
-    assert (404 in statuses) == (operation.answer in {"get_user", "delete_user", "get_docs_file"})
-    assert (503 in statuses) == operation.is_stored
-    if operation.is_stored:
+    assert (401 in statuses) == bool(route.scope)
+    assert (403 in statuses) == (route.scope is Scope.EVERYTHING)
+    assert statuses & {408, 413} == ({408, 413} if route.takes else set())
+    assert (404 in statuses) == (route.path in {"/v1/user/{user_id}", "/docs/{file}"})
+    assert (503 in statuses) == route.is_stored
+    if route.is_stored:
         assert "Retry-After" in shown["responses"]["503"]["headers"]
 
 
@@ -207,17 +207,17 @@ def test_limits_are_those_of_the_code():
     assert batch["maxItems"] == MAX_MESSAGES
 
 
-@pytest.mark.parametrize("operation", TAKING, ids=named)
-def test_examples_are_valid_and_the_server_takes_them(server, operation):
+@pytest.mark.parametrize("route", TAKING, ids=named)
+def test_examples_are_valid_and_the_server_takes_them(server, route):
     """Each of them, just as it stands there."""
-    content = taken_by(operation)
+    content = taken_by(route)
     assert content["examples"]
     for example in content["examples"].values():
         validator(content["schema"]).validate(example["value"])
         body = json.dumps(example["value"]).encode()
-        status, _, answer = server.request("POST", operation.path, body, bearer(SECRET_KEY))
+        status, _, answer = server.request("POST", route.path, body, bearer(SECRET_KEY))
         assert (status, answer["success"]) == (200, True)
-        validator(given_by(operation, 200)["application/json"]["schema"]).validate(answer)
+        validator(given_by(route, 200)["application/json"]["schema"]).validate(answer)
         assert answer.get("rejected", 0) == 0
 
 
@@ -242,23 +242,23 @@ def test_examples_of_parameters_are_taken(server):
     validator(schema["schema"]).validate(schema["example"])
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=named)
-def test_answers_are_of_the_type_that_is_described(server, operation):
-    """Good ones as bad ones, of each operation."""
+@pytest.mark.parametrize("route", ROUTES, ids=named)
+def test_answers_are_of_the_type_that_is_described(server, route):
+    """Good ones as bad ones, of each route."""
     server.send("u", **bearer(SECRET_KEY))
     for headers in (bearer(SECRET_KEY), {}):
-        status, answered, answer = server.ask(operation, **headers)
-        content = given_by(operation, status)
+        status, answered, answer = server.ask(route, **headers)
+        content = given_by(route, status)
         kind = answered.get_content_type()
         assert kind in content
         if kind == "application/json":
             validator(content[kind]["schema"]).validate(answer)
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=named)
-def test_each_answer_has_an_example_and_its_request_id(operation):
+@pytest.mark.parametrize("route", ROUTES, ids=named)
+def test_each_answer_has_an_example_and_its_request_id(route):
     """Of the type that is described, and each header that comes with it."""
-    for answer in described(operation)["responses"].values():
+    for answer in described(route)["responses"].values():
         for content in answer["content"].values():
             validator(content["schema"]).validate(content["example"])
         assert "X-Request-Id" in answer["headers"]
@@ -327,10 +327,10 @@ _MOSTLY_WHOLE = st.builds(
 @given(message=_MESSAGES | _MOSTLY_WHOLE)
 def test_a_message_is_valid_by_the_document_just_if_the_server_takes_it(path, message):
     """Neither says more than the other: of all that may be missing, or be something else."""
-    operation = next(operation for operation in OPERATIONS if operation.path == path)
-    is_batch = Batch in operation.takes
+    route = next(route for route in ROUTES if route.path == path)
+    is_batch = Batch in route.takes
     body = {"batch": [message]} if is_batch else message
     text = json.dumps(body).encode()
-    messages = open_batch(text).batch if is_batch else [text]
-    taken = take_in(path, messages, Arrival(_NOW, kind=operation.kind)).reason is None
-    assert validator_of_what_is_taken(operation).is_valid(body) == taken
+    messages = parse_batch(text).batch if is_batch else [text]
+    taken = parse_payload(path, messages, Arrival(_NOW, kind=route.kind)).reason is None
+    assert validator_of_what_is_taken(route).is_valid(body) == taken

@@ -6,8 +6,8 @@ import pytest
 
 from behavstats.errors import InvalidInput
 from behavstats.server.auth import Keys
+from behavstats.server.body import MAX_BODY_BYTES
 from behavstats.server.origins import Origins
-from behavstats.server.payload import MAX_BODY_BYTES
 from tests.conftest import user_path
 from tests.support.keyed import (
     SECRET_KEY,
@@ -17,15 +17,15 @@ from tests.support.keyed import (
     bearer,
     body_of,
     named,
-    operations,
     page_view,
     path_of,
+    routes,
     running,
 )
 
 SHOP, APP, EVIL = "https://shop.example", "http://localhost:3000", "https://evil.example"
-WRITING = [operation for operation in operations() if operation.takes]
-OTHERS = [operation for operation in operations() if not operation.takes]
+WRITING = [route for route in routes() if route.takes]
+OTHER_KINDS = [route for route in routes() if not route.takes]
 LETS_READ = "Access-Control-Allow-Origin"
 OF_SEGMENT = "authorization"
 OF_SEGMENT_ON_A_RETRY = "authorization,x-retry-count"
@@ -62,21 +62,21 @@ def keyless_for_the_app(tmp_path_factory):
         yield server
 
 
-def preflight(server, operation, origin=SHOP, asked=OF_SEGMENT, **headers):
+def preflight(server, route, origin=SHOP, asked=OF_SEGMENT, **headers):
     """Ask as a browser does before it sends; return status and headers."""
     asking = {
         "Origin": origin,
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": asked,
     }
-    return server.request("OPTIONS", path_of(operation), None, asking | headers)[:2]
+    return server.request("OPTIONS", path_of(route), None, asking | headers)[:2]
 
 
-@pytest.mark.parametrize("operation", WRITING, ids=named)
+@pytest.mark.parametrize("route", WRITING, ids=named)
 @pytest.mark.parametrize("asked", [OF_SEGMENT, OF_SEGMENT_ON_A_RETRY, OF_RUDDERSTACK])
-def test_a_page_may_ask_whether_it_may_send(with_keys, operation, asked):
+def test_a_preflight_says_that_a_page_may_send(with_keys, route, asked):
     """Without a key, as browsers ask; with keys, pages of any origin, and all that clients send."""
-    status, headers = preflight(with_keys, operation, asked=asked)
+    status, headers = preflight(with_keys, route, asked=asked)
     assert (status, headers[LETS_READ]) == (204, "*")
     assert headers["Access-Control-Allow-Methods"] == "POST"
     assert headers["Access-Control-Allow-Headers"] == asked
@@ -84,10 +84,10 @@ def test_a_page_may_ask_whether_it_may_send(with_keys, operation, asked):
     assert "Access-Control-Allow-Credentials" not in headers
 
 
-@pytest.mark.parametrize("operation", OTHERS, ids=named)
-def test_nobody_may_ask_of_what_is_not_for_sending(with_keys, operation):
+@pytest.mark.parametrize("route", OTHER_KINDS, ids=named)
+def test_only_sending_has_a_preflight(with_keys, route):
     """There is no preflight, so that no browser lets a page read or erase with a key."""
-    status, headers = preflight(with_keys, operation)
+    status, headers = preflight(with_keys, route)
     assert (status, headers[LETS_READ]) == (405, None)
 
 
@@ -98,10 +98,10 @@ def test_a_preflight_gives_back_no_more_than_names_of_headers(with_keys, asked):
     assert (status, headers["Access-Control-Allow-Headers"]) == (204, None)
 
 
-@pytest.mark.parametrize("operation", WRITING, ids=named)
-def test_a_page_may_read_what_its_sending_came_to(with_keys, operation):
+@pytest.mark.parametrize("route", WRITING, ids=named)
+def test_a_page_may_read_what_its_sending_came_to(with_keys, route):
     """The answer, and the headers that tell when to try again, and what to complain about."""
-    status, headers, _ = with_keys.ask(operation, Origin=SHOP, **bearer(WRITE_KEY))
+    status, headers, _ = with_keys.ask(route, Origin=SHOP, **bearer(WRITE_KEY))
     assert (status, headers[LETS_READ]) == (200, "*")
     exposed = headers["Access-Control-Expose-Headers"].split(", ")
     assert exposed == ["Retry-After", "X-Request-Id"]
@@ -136,22 +136,22 @@ def test_a_page_may_read_that_the_store_takes_nothing_now(tmp_path):
         assert "Retry-After" in answered["Access-Control-Expose-Headers"]
 
 
-@pytest.mark.parametrize("operation", operations(2), ids=named)
-def test_no_page_of_another_origin_may_read_a_profile(with_keys, operation):
+@pytest.mark.parametrize("route", routes(2), ids=named)
+def test_no_page_of_another_origin_may_read_a_profile(with_keys, route):
     """Not even with a secret key: that has no place in a page."""
     with_keys.send("u", **bearer(WRITE_KEY))
     for origin in (SHOP, "null"):
-        headers = with_keys.ask(operation, Origin=origin, **bearer(SECRET_KEY))[1]
+        headers = with_keys.ask(route, Origin=origin, **bearer(SECRET_KEY))[1]
         assert not [name for name in headers if name.lower().startswith("access-control-")]
 
 
-@pytest.mark.parametrize("operation", WRITING, ids=named)
-def test_origins_that_are_given_are_the_only_ones(with_origins, operation):
+@pytest.mark.parametrize("route", WRITING, ids=named)
+def test_origins_that_are_given_are_the_only_ones(with_origins, route):
     """Each of them may send and read; others are told nothing, and refused a preflight."""
     for origin, letting in ((SHOP, SHOP), (APP, APP), (EVIL, None), ("null", None)):
-        status, headers = preflight(with_origins, operation, origin)
+        status, headers = preflight(with_origins, route, origin)
         assert (status, headers[LETS_READ]) == (204 if letting else 403, letting)
-        status, headers, _ = with_origins.ask(operation, Origin=origin, **bearer(WRITE_KEY))
+        status, headers, _ = with_origins.ask(route, Origin=origin, **bearer(WRITE_KEY))
         assert (status, headers[LETS_READ]) == (200, letting), "with keys, these decide"
 
 
@@ -167,39 +167,37 @@ def test_a_preflight_without_an_origin_is_no_preflight(with_keys):
     assert with_keys.request("OPTIONS", SEND)[0] == 403
 
 
-@pytest.mark.parametrize("operation", operations(), ids=named)
-def test_without_keys_no_page_of_another_origin_gets_anything_done(keyless, operation):
+@pytest.mark.parametrize("route", routes(), ids=named)
+def test_without_keys_no_page_of_another_origin_gets_anything_done(keyless, route):
     """Be it by a "simple" request, for which browsers ask no leave, or from an origin unsaid."""
     for origin in (EVIL, "null", APP, f"http://127.0.0.1:{keyless.port + 1}", ""):
         for kind in ("text/plain", "application/x-www-form-urlencoded", "application/json"):
             user = "of-a-page"
             headers = {"Origin": origin, "Content-Type": kind}
-            body = body_of(operation, user)
-            path = path_of(operation, user)
-            status, answered, answer = keyless.request(operation.method, path, body, headers)
+            body = body_of(route, user)
+            path = path_of(route, user)
+            status, answered, answer = keyless.request(route.method, path, body, headers)
             assert (status, answered[LETS_READ]) == (403, None)
             assert answer["code"] == "forbidden"
     assert keyless.request("GET", user_path("of-a-page"))[0] == 404
 
 
-@pytest.mark.parametrize("operation", WRITING, ids=named)
-def test_without_keys_no_page_gets_leave_to_send(keyless, operation):
+@pytest.mark.parametrize("route", WRITING, ids=named)
+def test_without_keys_no_page_gets_leave_to_send(keyless, route):
     """Unless its origin is given."""
     for origin in (EVIL, "null"):
-        status, headers = preflight(keyless, operation, origin)
+        status, headers = preflight(keyless, route, origin)
         assert (status, headers[LETS_READ]) == (403, None)
 
 
-@pytest.mark.parametrize("operation", operations(), ids=named)
+@pytest.mark.parametrize("route", routes(), ids=named)
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example"])
-def test_a_name_that_was_led_to_this_machine_reaches_no_store_without_keys(
-    keyless, operation, host
-):
+def test_a_name_that_was_led_to_this_machine_reaches_no_store_without_keys(keyless, route, host):
     """DNS rebinding: to the browser, such a page is of the same origin, and says so or nothing."""
     for headers in ({}, {"Origin": f"http://{host}"}):
-        body = body_of(operation, "rebound")
+        body = body_of(route, "rebound")
         asking = headers | {"Host": host}
-        status = keyless.request(operation.method, path_of(operation), body, asking)[0]
+        status = keyless.request(route.method, path_of(route), body, asking)[0]
         assert status == 403
     assert keyless.request("GET", user_path("rebound"))[0] == 404
 
@@ -274,8 +272,8 @@ def test_without_keys_a_given_origin_may_send_and_do_nothing_else(keyless_for_th
         f"{SHOP} {APP}",
     ],
 )
-def test_what_no_browser_would_send_as_an_origin_is_refused(text):
-    """It would never match, and whoever gave it would not know why."""
+def test_an_option_that_is_not_an_origin_is_refused(text):
+    """It would never match a request, and the user would not know why."""
     with pytest.raises(InvalidInput, match="is no origin") as refused:
         Origins([text], Keys())
     assert refused.value.code == "invalid_cors_origin"
@@ -294,11 +292,11 @@ def test_what_no_browser_would_send_as_an_origin_is_refused(text):
 )
 def test_an_origin_is_known_as_browsers_write_it(text, origin):
     """In lower case, without a slash at its end, nor the port that everybody knows."""
-    assert Origins([text], Keys()).allowed(operations(1)[0].need, origin) == origin
+    assert Origins([text], Keys()).allowed(routes(1)[0].scope, origin) == origin
 
 
-def test_the_command_refuses_what_is_no_origin(cli, db):
-    """Exit code 2, and one line; no store is made."""
+def test_the_command_refuses_an_invalid_origin(cli, db):
+    """The exit code is 2, the error is one line, and no store is created."""
     done = cli("serve", "--cors-origin", "http://[")
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr.decode().startswith("behavstats: 'http://[' is no origin, such as https://")
@@ -306,8 +304,8 @@ def test_the_command_refuses_what_is_no_origin(cli, db):
     assert not db.exists()
 
 
-def test_an_origin_may_be_any_without_keys_too(tmp_path):
-    """Whoever says `*` has said it; the Host has to be this machine's nevertheless."""
+def test_any_origin_may_be_allowed_without_keys_too(tmp_path):
+    """By `*`. The Host must be this machine's nevertheless."""
     with running(tmp_path, "--cors-origin", "*", keys={}) as server:
         for origin in (EVIL, "null"):
             status, headers, answer = server.request(
@@ -323,8 +321,8 @@ def test_an_origin_may_be_any_without_keys_too(tmp_path):
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
-@pytest.mark.parametrize("operation", OTHERS, ids=named)
-def test_without_keys_no_page_of_another_site_shows_anything_of_the_store(keyless, operation, site):
+@pytest.mark.parametrize("route", OTHER_KINDS, ids=named)
+def test_without_keys_no_page_of_another_site_shows_anything_of_the_store(keyless, route, site):
     """Be it as an image or in a frame, which have no Origin: it would see whether it is there."""
-    assert keyless.ask(operation, Sec_Fetch_Site=site)[0] == 403
-    assert keyless.ask(operation, Sec_Fetch_Site="none")[0] != 403
+    assert keyless.ask(route, Sec_Fetch_Site=site)[0] == 403
+    assert keyless.ask(route, Sec_Fetch_Site="none")[0] != 403

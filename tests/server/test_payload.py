@@ -2,8 +2,6 @@
 
 import gzip
 import json
-import tracemalloc
-import zlib
 
 import pytest
 from hypothesis import given, settings
@@ -14,18 +12,11 @@ from behavstats.decode.segment import Arrival, clock_behind
 from behavstats.errors import InvalidInput, TooLarge
 from behavstats.model.page_view import PageView
 from behavstats.model.timestamps import format_instant
-from behavstats.server import payload as module
-from behavstats.server.payload import (
-    MAX_INFLATED_BYTES,
-    MAX_MESSAGES,
-    inflated,
-    open_batch,
-    open_envelope,
-    open_lines,
-    take_in,
-    text_of,
-)
+from behavstats.server.body import MAX_BODY_BYTES, MAX_DECOMPRESSED_BYTES, body_text, decompress
+from behavstats.server.messages import MAX_MESSAGES, parse_batch, parse_envelope, parse_lines
+from behavstats.server.payload import parse_payload
 from tests.support.edge import MIB
+from tests.support.memory import peak_of
 from tests.support.messages import NOW, any_message
 
 GOOD = {"type": "page", "userId": "u", "name": "/", "timestamp": format_instant(NOW)}
@@ -42,8 +33,10 @@ def batch(*messages, **more):
 
 
 def taken(text):
-    opened = open_batch(text)
-    return take_in("POST /v1/batch", opened.batch, Arrival(NOW, clock_behind(NOW, opened.sent)))
+    opened = parse_batch(text)
+    return parse_payload(
+        "POST /v1/batch", opened.batch, Arrival(NOW, clock_behind(NOW, opened.sent))
+    )
 
 
 def test_both_formats_may_stand_in_one_batch_beside_what_is_not_stored():
@@ -75,8 +68,8 @@ BAD = {
 
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
-def test_one_bad_message_never_sinks_its_batch(bad):
-    """It is kept with its place and reason; those around it are page views."""
+def test_one_invalid_message_rejects_no_other_of_its_batch(bad):
+    """It is kept with its line number and reason; the messages around it are page views."""
     result = taken(batch(GOOD, bad, OURS, sentAt=b'"2026-11-15T12:00:00Z"'))
     assert (result.views, result.reason) == ([VIEW, VIEW], None)
     (rejection,) = result.rejections
@@ -86,8 +79,8 @@ def test_one_bad_message_never_sinks_its_batch(bad):
     assert rejection.message
 
 
-def test_a_batch_with_nothing_good_is_the_error_of_its_first_message():
-    """A track is good, though nothing of it is stored."""
+def test_a_batch_without_a_valid_message_is_the_error_of_its_first_message():
+    """A track is valid, although it is not stored."""
     result = taken(batch(BAD["of another type"], BAD["null"]))
     assert (result.reason.code, len(result.rejections)) == ("invalid_type", 2)
     assert taken(batch(BAD["null"], {"type": "track"})).reason is None
@@ -121,33 +114,33 @@ def test_a_batch_with_nothing_good_is_the_error_of_its_first_message():
         (b'{"batch": [' + b"1" * 4 * MIB, "invalid_json"),
     ],
 )
-def test_what_is_no_batch_is_refused(text, code):
-    """Whatever the JSON decoder stumbles over first."""
+def test_a_body_that_is_not_a_batch_is_refused(text, code):
+    """Whatever the JSON decoder finds first."""
     with pytest.raises(InvalidInput) as refused:
-        open_batch(text)
+        parse_batch(text)
     assert refused.value.code == code
 
 
-def test_2500_messages_are_a_batch_and_one_more_is_too_much():
+def test_2500_messages_are_a_batch_and_one_more_is_too_many():
     """Also where they are not counted by the decoder."""
     for more in ((), (DEEP,)):
         fitting = MAX_MESSAGES - len(more)
-        assert len(open_batch(batch(*[GOOD] * fitting, *more)).batch) == 2500
+        assert len(parse_batch(batch(*[GOOD] * fitting, *more)).batch) == 2500
         with pytest.raises(TooLarge, match="2,500 messages"):
-            open_batch(batch(GOOD, *[GOOD] * fitting, *more))
+            parse_batch(batch(GOOD, *[GOOD] * fitting, *more))
 
 
 def test_what_surrounds_the_messages_is_found_also_beside_one_that_is_too_deep():
     """The key and when it was sent; what is no text, or far too long, is as if it was not there."""
     for message in (b"{}", DEEP):
-        opened = open_batch(batch(message, sentAt=b'"then"', writeKey=b'"a\\u002db"'))
+        opened = parse_batch(batch(message, sentAt=b'"then"', writeKey=b'"a\\u002db"'))
         assert (opened.sent, opened.key) == ("then", "a-b")
         for odd in (b"7", b"null", b'["x"]', b'"' + b"x" * 20_000 + b'"', b"1" * 5000, b"{}"):
-            opened = open_batch(batch(message, sentAt=odd))
+            opened = parse_batch(batch(message, sentAt=odd))
             assert (opened.sent, len(opened.batch)) == (None, 1)
-    assert open_envelope(b'{"writeKey": "key", "type": "page"}').key == "key"
+    assert parse_envelope(b'{"writeKey": "key", "type": "page"}').key == "key"
     for odd in (b"", b"7", b'{"writeKey": 7}', b'{"writeKey": ' + DEEP + b"}"):
-        assert open_envelope(odd).key is None
+        assert parse_envelope(odd).key is None
 
 
 json_values = st.recursive(
@@ -174,12 +167,12 @@ def test_a_batch_is_split_as_the_decoder_splits_it(messages, more, is_first, ind
         split = split_batch(text, MAX_MESSAGES)
     assert [json.loads(message) for message in split.messages] == messages
     assert json.loads(split.around) == around | {"batch": []}
-    assert split.messages == [bytes(message) for message in open_batch(text).batch]
+    assert split.messages == [bytes(message) for message in parse_batch(text).batch]
 
 
 @given(st.binary(max_size=40) | st.text('{}[],:"batch\\1 ', max_size=40).map(str.encode))
-def test_whatever_is_split_comes_apart_or_is_refused(text):
-    """No other error is raised, and there are never too many."""
+def test_any_text_is_split_or_refused(text):
+    """No other error is raised, and there are never more messages than the limit."""
     for whole in (text, b'{"batch":[' + text + b"]}"):
         try:
             split = split_batch(whole, 3)
@@ -188,18 +181,7 @@ def test_whatever_is_split_comes_apart_or_is_refused(text):
         assert len(split.messages) <= 3
 
 
-def peak_of(action, *arguments):
-    """The memory that something takes at its most, beside what it is given."""
-    tracemalloc.start()
-    try:
-        with pytest.raises(InvalidInput):
-            action(*arguments)
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-
-BODY = MAX_INFLATED_BYTES
+BODY = MAX_DECOMPRESSED_BYTES
 
 
 @pytest.mark.parametrize(
@@ -228,124 +210,30 @@ def test_a_body_of_millions_of_tiny_things_takes_no_more_memory_than_itself(text
 
     A fifteenth of what is allowed is what it takes.
     """
-    assert peak_of(open_batch, text) < 2.5 * MIB + 2 * len(text)
+    assert peak_of(parse_batch, text) < 2.5 * MIB + 2 * len(text)
 
 
-@pytest.mark.parametrize("compress", [gzip.compress, lambda text: gzip.compress(text, mtime=7)])
-def test_gzip_is_told_by_the_body_itself(compress):
-    """In one member or several, also empty ones."""
-    text = batch(GOOD)
-    assert inflated(compress(text)) == text
-    assert inflated(compress(text[:9]) + compress(b"") + compress(text[9:])) == text
-    assert inflated(text) == text
-    assert inflated(b"") == b""
-
-
-PACKED = gzip.compress(batch(GOOD), mtime=0)
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        PACKED[:-1],
-        PACKED[:-9],
-        PACKED[:15],
-        PACKED[:-8] + b"\0" * 8,
-        PACKED + PACKED[:-1],
-        PACKED + b"trash",
-        b"\x1f\x8b",
-        b"\x1f\x8b trash",
-    ],
-)
-def test_gzip_that_is_cut_off_or_damaged_is_refused(body):
-    """Nothing of it counts, though a part may look whole."""
-    with pytest.raises(InvalidInput) as refused:
-        inflated(body)
-    assert refused.value.code == "invalid_gzip"
-
-
-def test_16_mebibytes_may_come_out_of_gzip_and_no_more():
-    """In one member or in all of them together."""
-    assert len(inflated(gzip.compress(b" " * BODY, 1))) == BODY
-    parts = [gzip.compress(b" " * (BODY // 2), 1)] * 2
-    assert len(inflated(b"".join(parts))) == BODY
-    for body in (gzip.compress(b" " * (BODY + 1), 1), b"".join([*parts, gzip.compress(b" ")])):
-        with pytest.raises(TooLarge, match="16,777,216 bytes"):
-            inflated(body)
-
-
-def test_a_zip_bomb_takes_no_more_memory_than_what_may_come_out():
-    """Be it one, or one of a hundred members."""
-    packer = zlib.compressobj(1, wbits=31)
-    bomb = b"".join(packer.compress(b" " * MIB) for _ in range(64)) + packer.flush()
-    for body in (bomb, gzip.compress(b" " * (BODY // 2 + 1), 1) * 100):
-        assert peak_of(inflated, body) < 3 * BODY
-
-
-def test_a_message_over_several_lines_is_kept_as_the_one_line_that_ingest_reads():
-    """As it came otherwise; what is not JSON as well, whose strings nobody knows."""
-    pretty = json.dumps(GOOD | {"userId": "", "title": "a\nb"}, indent=2).encode()
-    (rejection,) = taken(batch(pretty)).rejections
-    assert json.loads(rejection.text) == json.loads(pretty)
-    assert b"\n" not in rejection.text
-    deep = b'{"x": \r\n' + DEEP + b"}"
-    (rejection,) = taken(batch(deep)).rejections
-    assert rejection.text == b'{"x":   ' + DEEP + b"}"
-
-
-def test_an_intake_tells_roughly_what_it_takes_while_it_waits():
-    """At least its texts."""
+def test_a_payload_has_the_size_that_it_roughly_takes_while_it_waits():
+    """At least that of its texts."""
     assert taken(batch(*[GOOD] * 10)).size > 10 * len(json.dumps(GOOD))
-    assert module.MAX_BODY_BYTES == 4 * MIB
+    assert MAX_BODY_BYTES == 4 * MIB
 
 
 @given(st.lists(json_values | any_message, max_size=4), st.binary(max_size=9), st.integers(0, 99))
-def test_whatever_is_sent_is_taken_or_refused(messages, junk, place):
-    """Nothing but InvalidInput is raised, also where some bytes of it were changed on the way."""
+def test_any_body_is_parsed_or_refused(messages, junk, place):
+    """Only InvalidInput is raised, even if some bytes were changed on the way."""
     text = json.dumps({"batch": messages, "sentAt": "2026-11-15T12:00:00Z"}).encode()
     place %= len(text)
     damaged = text[:place] + junk + text[place + len(junk) :]
     for sent in (text, damaged, gzip.compress(damaged, 1), gzip.compress(text, 1)[:-1] + junk):
         try:
-            result = taken(inflated(sent))
+            result = taken(decompress(sent))
         except InvalidInput as refused:
             assert refused.code  # noqa: PT017
             continue
         assert len(result.views) + result.non_page_messages.total() + len(result.rejections) <= 99
-        take_in("POST /v1/page", [sent], Arrival(NOW))
-        open_envelope(sent)
-
-
-def test_the_key_in_a_message_that_is_rejected_is_not_kept_with_it():
-    """Clients for browsers put it into each; whoever lists the lines need not see it."""
-    text = b'{"type": "page", "writeKey": "a-key-that-may-only-send", "userId": 5}'
-    (rejection,) = take_in("POST /v1/p", [text], Arrival(NOW)).rejections
-    assert rejection.text == b'{"type": "page", "writeKey": "...", "userId": 5}'
-    assert rejection.length == len(rejection.text)
-
-
-@pytest.mark.parametrize(
-    ("text", "kept"),
-    [
-        (
-            b'{"name":"test page","userId":"e","type":"e","writeKey":"e"}',
-            b'{"name":"test page","userId":"e","type":"e","writeKey":"..."}',
-        ),
-        (b'{"writeKey" : "a\\u006bey\\"s", "x": 1}', b'{"writeKey" : "...", "x": 1}'),
-        (b'{"context":{"writeKey":"secret"}}', b'{"context":{"writeKey":"..."}}'),
-        (b'{"write\\u004Bey":"secret"}', b'{"write\\u004Bey":"..."}'),
-        (b'{"\\u0077riteKe\\u0079" : "secret"}', b'{"\\u0077riteKe\\u0079" : "..."}'),
-        (b'{"x":"http://h/?a=b&writeKey=secret&c=d"}', b'{"x":"http://h/?a=b&writeKey=...&c=d"}'),
-        (b'{"writeKey":"secret", no JSON', b'{"writeKey":"...", no JSON'),
-        (b'{"writeKey":"never closed\\', b'{"writeKey":"...\\'),
-        (b'{"writeKey":"","x":7}', b'{"writeKey":"...","x":7}'),
-        (b'{"name":"writeKey","x":"y"}', b'{"name":"writeKey","x":"y"}'),
-    ],
-)
-def test_of_a_rejected_message_just_the_keys_are_blanked(text, kept):
-    """Wherever they are, and however short: the rest is to be repaired, and sent again."""
-    (rejection,) = take_in("POST /v1/p", [text], Arrival(NOW)).rejections
-    assert rejection.text == kept
+        parse_payload("POST /v1/page", [sent], Arrival(NOW))
+        parse_envelope(sent)
 
 
 def lines_of(*texts):
@@ -355,15 +243,15 @@ def lines_of(*texts):
 @pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b""])
 def test_a_byte_order_mark_at_the_beginning_of_a_body_is_skipped(mark):
     """Editors write it; also into what is compressed then."""
-    assert text_of(mark + b"{}") == text_of(gzip.compress(mark + b"{}")) == b"{}"
-    assert text_of(mark + mark + b"{}") == mark + b"{}"
+    assert body_text(mark + b"{}") == body_text(gzip.compress(mark + b"{}")) == b"{}"
+    assert body_text(mark + mark + b"{}") == mark + b"{}"
 
 
-def test_lines_are_told_by_a_message_that_is_one_of_the_first_two():
+def test_lines_are_recognised_by_a_message_among_the_first_two():
     """In either format; blank ones are no lines, and a line may end as on Windows."""
     for text in (lines_of(OURS), lines_of(GOOD, OURS), lines_of(b"broken", b"", OURS, b"{")):
-        assert open_lines(text) is not None
-    opened = open_lines(b"\r\n \n" + lines_of(OURS, b"\r", GOOD) + b"\r\n\r\n")
+        assert parse_lines(text) is not None
+    opened = parse_lines(b"\r\n \n" + lines_of(OURS, b"\r", GOOD) + b"\r\n\r\n")
     assert [json.loads(message) for message in opened.messages] == [OURS, GOOD]
     assert opened.numbers == [3, 5]
 
@@ -385,25 +273,25 @@ def test_lines_are_told_by_a_message_that_is_one_of_the_first_two():
         DEEP,
     ],
 )
-def test_what_is_one_json_value_or_no_message_is_no_lines(text):
-    """Unless that is told: then each line is taken or rejected for itself."""
-    assert open_lines(text) is None
-    assert open_lines(text, are_told=True) is not None
+def test_one_json_value_or_no_message_is_not_taken_for_lines(text):
+    """Unless the content type declares lines: then each line is stored or rejected by itself."""
+    assert parse_lines(text) is None
+    assert parse_lines(text, is_declared=True) is not None
 
 
-def test_2500_lines_are_taken_and_one_more_is_told_what_to_do():
+def test_2500_lines_are_accepted_and_one_more_is_an_error_with_advice():
     """Blank ones do not count, however many there are."""
     fitting = b"\n\n\n".join([json.dumps(OURS).encode()] * MAX_MESSAGES)
-    assert len(open_lines(fitting + b"\n" * MIB).messages) == 2500
+    assert len(parse_lines(fitting + b"\n" * MIB).messages) == 2500
     with pytest.raises(TooLarge, match=r"2,500 lines: .*split -l 2500.*behavstats ingest"):
-        open_lines(fitting + b"\n{}")
+        parse_lines(fitting + b"\n{}")
 
 
 def test_a_body_of_millions_of_lines_takes_no_more_memory_than_itself():
     """Nor do millions of values in its first line."""
     for text in (b"{}\n" * 5 * MIB, b'{"type":"page"' + b',"a":0' * (2 * MIB) + b"}\n{}"):
         assert peak_of(
-            lambda text=text: open_lines(text, are_told=True) and no_error()
+            lambda text=text: parse_lines(text, is_declared=True) and no_error()
         ) < 2 * MIB + len(text)
 
 

@@ -3,14 +3,10 @@
 import pytest
 
 from behavstats.errors import InvalidInput
-from behavstats.server.query import check_query, query_of
-from behavstats.server.routes import OPERATIONS
+from behavstats.server.query import parse_query
+from behavstats.server.routes import ROUTES
 
 KNOWN = ("days", "as_of", "detail", "writeKey")
-
-
-def asked(text):
-    return {"QUERY_STRING": text}
 
 
 @pytest.mark.parametrize(
@@ -26,7 +22,7 @@ def asked(text):
 )
 def test_a_query_is_names_and_values(text, values):
     """Percent-encoded, and with a plus sign for a blank, as forms send it."""
-    assert query_of(asked(text)) == values
+    assert parse_query(text).values == values
 
 
 @pytest.mark.parametrize(
@@ -44,41 +40,41 @@ def test_a_query_is_names_and_values(text, values):
         ("write_key", "writeKey"),
     ],
 )
-def test_a_mistyped_parameter_is_told_the_nearest(name, meant):
-    """Passed over, it would be answered for now, or for seven days."""
+def test_the_error_for_a_mistyped_parameter_names_the_nearest_one(name, meant):
+    """If it was ignored, the answer would be for now, or for seven days."""
     with pytest.raises(InvalidInput, match=f"did you mean {meant}\\?") as refused:
-        check_query(asked(f"days=7&{name}=1"), KNOWN)
+        parse_query(f"days=7&{name}=1").check(KNOWN)
     assert (refused.value.code, refused.value.field) == ("unknown_parameter", name)
 
 
-def test_a_parameter_that_is_near_to_nothing_is_told_all_that_are_known():
+def test_the_error_for_any_other_parameter_names_all_known_ones():
     """However long it is, the message is one short line."""
     with pytest.raises(InvalidInput, match="known are days, as_of, detail, writeKey"):
-        check_query(asked("%0Autm_source=x"), KNOWN)
+        parse_query("%0Autm_source=x").check(KNOWN)
     with pytest.raises(InvalidInput, match="this operation takes none") as refused:
-        check_query(asked("x" * 8_000), ())
+        parse_query("x" * 8_000).check(())
     assert str(refused.value).isprintable()
     assert len(str(refused.value)) < 200
 
 
-def test_a_parameter_that_comes_twice_is_an_error():
+def test_a_repeated_parameter_is_an_error():
     """Which of the two counts would be a guess."""
     with pytest.raises(InvalidInput) as refused:
-        check_query(asked("days=7&detail=true&days=7"), KNOWN)
+        parse_query("days=7&detail=true&days=7").check(KNOWN)
     assert (refused.value.code, refused.value.field) == ("repeated_parameter", "days")
-    check_query(asked("days=7&detail=true"), KNOWN)
+    parse_query("days=7&detail=true").check(KNOWN)
 
 
-def test_a_query_has_a_longest_length():
-    """Eight kibibytes."""
-    assert query_of(asked("x" * 8_192)) == {"x" * 8_192: ""}
+def test_a_query_may_be_eight_kibibytes_long():
+    """One byte more is an error."""
+    assert parse_query("x" * 8_192).values == {"x" * 8_192: ""}
     with pytest.raises(InvalidInput) as refused:
-        query_of(asked("x" * 8_193))
+        parse_query("x" * 8_193)
     assert refused.value.code == "query_too_long"
 
 
-def test_every_operation_knows_the_key_where_it_needs_one_and_its_own_parameters():
-    """By the table of the contract."""
-    for operation in OPERATIONS:
-        own = [parameter.name for parameter in operation.parameters if parameter.where == "query"]
-        assert [*operation.in_query] == own + ["writeKey"] * bool(operation.need)
+def test_every_route_knows_its_parameters_and_the_key_if_it_needs_one():
+    """As the route table says."""
+    for route in ROUTES:
+        own = [parameter.name for parameter in route.parameters if parameter.where == "query"]
+        assert [*route.in_query] == own + ["writeKey"] * bool(route.scope)

@@ -78,7 +78,7 @@ def test_a_very_long_query_is_refused_before_it_is_taken_apart(server):
         assert rest_of(connection)[:12] in (b"HTTP/1.1 414", b"HTTP/1.1 431", b"")
 
 
-def test_a_very_long_path_is_nobody_or_nothing(server):
+def test_a_very_long_path_is_an_invalid_user_or_not_found(server):
     """Whatever is in it."""
     for path in ("/v1/user/" + "%41" * 20_000, "/v1/user/" + "a/" * 30_000, "/" + "a/" * 30_000):
         status, body = asked(server, head("GET", path))
@@ -111,7 +111,7 @@ def test_a_body_where_none_belongs_is_read_and_ignored(server):
     ],
     ids=lambda request: request[:12].hex(),
 )
-def test_what_is_no_request_is_an_error_of_the_client(server, request_):
+def test_a_malformed_request_is_an_error_of_the_client(server, request_):
     """Never one of the server's; others are answered afterwards."""
     with connect(server) as connection:
         connection.sendall(request_)

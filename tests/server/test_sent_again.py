@@ -183,7 +183,7 @@ def test_a_batch_that_comes_again_after_minutes_as_it_was_adds_nothing(server, d
     assert instants_of(db, "u") == [parse_instant(told)]
 
 
-def test_who_is_forgotten_leaves_no_message_behind(server, db):
+def test_a_forgotten_user_leaves_no_message_behind(server, db):
     """What is remembered of messages goes as well; sent again, they are new."""
     body, *_ = batches_sent_again("u")
     assert server.request("POST", "/v1/batch", body)[0] == 200

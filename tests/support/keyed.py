@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 from behavstats.clock import system_clock
 from behavstats.model.timestamps import format_instant
-from behavstats.server.payload import Batch
-from behavstats.server.routes import OPERATIONS, Operation
+from behavstats.server.messages import Batch
+from behavstats.server.routes import ROUTES, Route
 from tests.conftest import ServerProcess
 
 WRITE_KEY = "a-write-key-of-these-tests"
@@ -37,11 +37,11 @@ class Edge(ServerProcess):
         """All that it has written so far."""
         return self._log.read_text()
 
-    def ask(self, operation: Operation, user_id: str = "u", **headers: str) -> tuple[int, Any, Any]:
-        """Make a good request for an operation; `_` in a header's name stands for a dash."""
+    def ask(self, route: Route, user_id: str = "u", **headers: str) -> tuple[int, Any, Any]:
+        """Make a good request for a route; `_` in a header's name stands for a dash."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        path = path_of(operation, user_id)
-        return self.request(operation.method, path, body_of(operation, user_id), named)
+        path = path_of(route, user_id)
+        return self.request(route.method, path, body_of(route, user_id), named)
 
     def send(self, user_id: str, **headers: str) -> int:
         """Send a page view, and return the status of the response."""
@@ -90,26 +90,26 @@ def message(kind: str | None, user_id: str, **more: Any) -> dict[str, Any]:
     return {"type": kind, "userId": user_id, "name": "/", "event": "Done", **more}
 
 
-def body_of(operation: Operation, user_id: str = "u", **more: Any) -> bytes | None:
-    """Return a body that an operation takes."""
-    if not operation.takes:
+def body_of(route: Route, user_id: str = "u", **more: Any) -> bytes | None:
+    """Return a body that a route takes."""
+    if not route.takes:
         return None
-    if Batch in operation.takes:
+    if Batch in route.takes:
         return json.dumps({"batch": [message("page", user_id)], **more}).encode()
-    return json.dumps(message(operation.kind, user_id, **more)).encode()
+    return json.dumps(message(route.kind, user_id, **more)).encode()
 
 
-def path_of(operation: Operation, user_id: str = "u", key: str = WRONG_KEY) -> str:
-    """Return a path of an operation; `key` stands where the path has one."""
+def path_of(route: Route, user_id: str = "u", key: str = WRONG_KEY) -> str:
+    """Return a path of a route; `key` stands where the path has one."""
     values = {"user_id": quote(user_id, safe=""), "key": key, "file": "swagger-ui.css"}
-    return operation.path.format(**values)
+    return route.path.format(**values)
 
 
-def named(operation: Operation) -> str:
-    """Return what a test of an operation is called by."""
-    return f"{operation.method} {operation.path}"
+def named(route: Route) -> str:
+    """Return what a test of a route is called by."""
+    return f"{route.method} {route.path}"
 
 
-def operations(*needs: int) -> list[Operation]:
-    """Return the operations that need one of some rights; without any, all."""
-    return [operation for operation in OPERATIONS if not needs or operation.need in needs]
+def routes(*needs: int) -> list[Route]:
+    """Return the routes that need one of some rights; without any, all."""
+    return [route for route in ROUTES if not needs or route.scope in needs]
