@@ -16,7 +16,7 @@ from behavstats.clock import system_clock
 from behavstats.model.timestamps import DAY, MINUTE
 from behavstats.store.sqlite.connection import Access, Connection, json_array
 from behavstats.store.sqlite.erased_users import remember
-from behavstats.store.sqlite.rollup_refresh import drop_some
+from behavstats.store.sqlite.rollup_refresh import drop_derived
 
 # What a transaction deletes, or blanks, takes some ms.
 _ROWS_AT_ONCE = 1_000
@@ -146,7 +146,7 @@ def note_told(store: Access, users: Sequence[int]) -> None:
         connection.executemany(_TOLD, [(user,) for user in users])
 
 
-def spare(connection: Connection, pages: Callable[[], Sequence[int]]) -> None:
+def keep_pages(connection: Connection, pages: Callable[[], Sequence[int]]) -> None:
     """Take the pages of page views that are added off the candidates, if there are any.
 
     Within the transaction that adds them.
@@ -164,7 +164,7 @@ def _delete_some(store: Access, user: int) -> bool:
     """Delete some rows of a user in a transaction; return whether there may be more."""
     with store.writing() as connection:
         # Summaries go before the page views that they stand for.
-        if drop_some(connection, user):
+        if drop_derived(connection, user):
             return True
         if connection.execute(_DELETE_MESSAGES, (user, _ROWS_AT_ONCE)).rowcount:
             return True

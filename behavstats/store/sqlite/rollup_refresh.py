@@ -11,19 +11,9 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 
-from behavstats.model.timestamps import DAY, HOUR
-from behavstats.store.sqlite.connection import Access, json_array
+from behavstats.store.sqlite.connection import Access
 from behavstats.store.sqlite.migrations import BUSY_DAYS
 
-SAMPLED = 1021
-"""Of the page views, those whose instant this divides; a prime, for instants in whole seconds."""
-
-# CROSS JOIN, so that it is the users that are gone through.
-_SUMMARISED = """
-SELECT DISTINCT user FROM json_each(?) AS asked CROSS JOIN summary ON user = asked.value
-"""
-_IS_SUMMARISED = "SELECT user FROM summary WHERE user = ? LIMIT 1"
-_DROP = "DELETE FROM summary WHERE user = ? AND span = ? AND start = ?"
 _NOTE = "INSERT OR IGNORE INTO unsettled_day (user, start) VALUES (?, ?)"
 _NOTED = "SELECT user, start FROM unsettled_day LIMIT 1000"
 _DROP_DAYS = """
@@ -44,35 +34,12 @@ _NOTED_AT_ONCE = 2_000
 _SETTLED = "DELETE FROM unsettled_day WHERE user = ? AND start = ?"
 
 
-def invalidate_rollups(connection: sqlite3.Connection, added: Iterable[tuple[int, int]]) -> None:
-    """Drop the summaries that page views (user's key, instant) belong to, before or after these.
-
-    Within the write transaction that adds them.
-    """
-    added = [*added]
-    users = {user for user, _ in added}
-    if len(users) == 1:  # a JSON array takes longer to read than this to find
-        found = connection.execute(_IS_SUMMARISED, (*users,))
-    else:
-        found = connection.execute(_SUMMARISED, (json_array(users),))
-    summarised = {user for (user,) in found}
-    hours = {(user, instant - instant % HOUR) for user, instant in added if user in summarised}
-    days = {(user, instant - instant % DAY) for user, instant in added if not instant % SAMPLED}
-    for user, hour in hours:
-        day = hour - hour % DAY
-        spans = ((user, HOUR, hour), (user, DAY, day))
-        if sum(connection.execute(_DROP, span).rowcount for span in spans):
-            days.add((user, day))
-    if days:
-        note_stale_days(connection, days)
-
-
-def note_stale_days(connection: sqlite3.Connection, days: Iterable[tuple[int, int]]) -> None:
+def record_stale_days(connection: sqlite3.Connection, days: Iterable[tuple[int, int]]) -> None:
     """Have days (user's key, first ms) looked at by the next `refresh_rollups`."""
     connection.executemany(_NOTE, days)
 
 
-def drop_some(connection: sqlite3.Connection, user: int | None = None) -> bool:
+def drop_derived(connection: sqlite3.Connection, user: int | None = None) -> bool:
     """Drop some of what is derived, of a user by the key, or of all; return whether any was there.
 
     Unsettled days go first: of those, summaries would be made anew.
@@ -95,14 +62,14 @@ def invalidate_all_rollups(store: Access) -> None:
     more = True
     while more:
         with store.writing() as connection:
-            more = drop_some(connection)
+            more = drop_derived(connection)
     with (
         store.reading() as connection
     ):  # what is added from now on, `invalidate_rollups` looks after
         days = connection.execute(BUSY_DAYS.format(many=MANY)).fetchall()
     for start in range(0, len(days), _NOTED_AT_ONCE):
         with store.writing() as connection:
-            note_stale_days(connection, days[start : start + _NOTED_AT_ONCE])
+            record_stale_days(connection, days[start : start + _NOTED_AT_ONCE])
 
 
 def has_stale_days(connection: sqlite3.Connection) -> bool:

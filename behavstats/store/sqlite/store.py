@@ -27,7 +27,8 @@ from behavstats.store.sqlite import deletion, files, migrations, offset_queries
 from behavstats.store.sqlite.connection import Access, Connection, translated
 from behavstats.store.sqlite.connection_pool import Connections, Reading
 from behavstats.store.sqlite.erasure import erase_user
-from behavstats.store.sqlite.insert import Interner, insert_page_views
+from behavstats.store.sqlite.insert import insert_page_views
+from behavstats.store.sqlite.key_cache import Keys
 from behavstats.store.sqlite.lock import StoreLock
 from behavstats.store.sqlite.migrations import VERSION
 from behavstats.store.sqlite.offsets import SourceOffsets
@@ -43,7 +44,7 @@ from behavstats.store.sqlite.wal import READERS_TIMEOUT
 if TYPE_CHECKING:
     from behavstats.model.columns import PageViews
     from behavstats.store.base import Statistics
-    from behavstats.store.sqlite.bulk_load import Loading
+    from behavstats.store.sqlite.bulk_load import BulkLoad
 
 _LOADED_AT_ONCE = 50_000  # page views; others wait for a twentieth of a second then
 _COUNTS = "SELECT (SELECT count(*) FROM page_view), (SELECT count(*) FROM summary)"
@@ -72,9 +73,8 @@ class Store:
         self._lock = lock
         self._connections = Connections(path)
         self._openings = 0
-        self._users = Interner("user", "user_id")
-        self._pages = Interner("page", "name")
-        self._remembering: list[Interner | Loading] = [self._users, self._pages]
+        self._keys = Keys.empty()
+        self._remembering: list[Keys | BulkLoad] = [self._keys]
         self._wal = self._connections.wal
         self._data_version: int | None = None
         self.rejected = RejectedLines(path, bounds, self._reading, self._writing)
@@ -170,9 +170,10 @@ class Store:
         first, *more = base.pieces(rejections) or [[]]
         with self._turn() as connection:
             with self._transaction(connection):
-                added = insert_page_views(connection, self._users, self._pages, views)
+                added = insert_page_views(connection, self._keys, views)
                 if first:
                     self.rejected.insert(connection, first)
+            self._keys.trim()
             few = len(views) < _MANY_AT_ONCE
             self._wal.empty_if_longer(connection, _LARGE_WAL if few else _LARGE_WAL_OF_MANY)
         for piece in more:
@@ -192,13 +193,12 @@ class Store:
         hold the rejected lines, and the very last how far files were taken. Raises OffsetConflict
         if another process has recorded a newer offset.
         """
-        from behavstats.store.sqlite.bulk_load import Loading  # and NumPy with it
+        from behavstats.store.sqlite.bulk_load import BulkLoad  # and NumPy with it
 
-        loading = Loading(views)
+        loading = BulkLoad(views, self._keys)
         with ExitStack() as held:
-            self._remembering.append(loading)
-            held.callback(self._remembering.remove, loading)
-            order = loading.ordered(held.enter_context(self._reading()))
+            openings = max(1, self._connections.openings)
+            order = loading.prepare(held.enter_context(self._reading()))
             end = len(order) or min(1, len(rejections) + len(steps))  # there may be only these
             *before, last = base.pieces(rejections) or [[]]
             for start in range(0, end, _LOADED_AT_ONCE):
@@ -210,10 +210,18 @@ class Store:
                         yield 0, 0
                 with self._turn() as connection:
                     with self._transaction(connection):
+                        if self._connections.openings > openings:
+                            loading.forget()  # which was prepared on files that were replaced
                         added = loading.insert(connection, rows)
                         if is_last:
                             self.rejected.insert(connection, last)
                             offset_queries.advance(connection, steps)
+                    loading.note_commit(connection)
+                    if not start:
+                        self._remembering.append(loading)
+                        held.callback(self._remembering.remove, loading)
+                    if is_last:
+                        self._keys.trim()
                     self._wal.empty_if_longer(connection, _LARGE_WAL_OF_MANY)
                 yield len(rows), added
 

@@ -8,8 +8,7 @@ from behavstats.model.line_block import Block
 from behavstats.model.page_view import PageView
 from behavstats.model.profile import detailed_profile, window
 from behavstats.model.timestamps import DAY
-from behavstats.store.sqlite import bulk_load as loading
-from behavstats.store.sqlite import rollup_refresh, rollups
+from behavstats.store.sqlite import rollup_invalidation, rollups
 from tests.support import oracle
 from tests.support.histories import AS_OF, comparable_detail, expected_detail, line, triples
 
@@ -32,8 +31,7 @@ def few_are_many(monkeypatch):
     patched value for good.
     """
     monkeypatch.setattr(rollups, "MANY", 3)
-    monkeypatch.setattr(rollup_refresh, "SAMPLED", 1)
-    monkeypatch.setattr(loading, "SAMPLED", 1)
+    monkeypatch.setattr(rollup_invalidation, "SAMPLED", 1)
 
 
 def columns(views):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from behavstats.errors import UnknownUser
 from behavstats.model.page_view import PageView
 from behavstats.store import Store
+from behavstats.store.sqlite import key_cache
 from behavstats.store.sqlite import store as store_module
 from tests.store.sqlite.conftest import columns, export, load
 from tests.support.histories import AS_OF, USERS, batches, histories
@@ -56,6 +57,24 @@ def test_what_is_added_through_the_same_store_meanwhile_is_kept(tmp_path_factory
         for _ in store.load(columns(views)):
             store.add(others)
         assert stored(store) == set(views) | set(others if views else ())
+        assert list(store.check()) == []
+
+
+@settings(max_examples=40)
+@given(histories())
+def test_keys_that_leave_the_cache_between_two_transactions_of_a_load_are_found_again(
+    tmp_path_factory, views
+):
+    """The load must not take a text that it inserted itself for one that has no key."""
+    path = tmp_path_factory.mktemp("s") / "store.db"
+    with loading_by_five(path) as (store, _), pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(key_cache, "_MAX_BYTES", 0)
+        added = 0
+        for _, new in store.load(columns(views)):
+            added += new
+            assert store.add([]) == 0  # drops the cached keys, and changes nothing
+        assert added == len(set(views))
+        assert stored(store) == set(views)
         assert list(store.check()) == []
 
 

@@ -34,7 +34,7 @@ def test_a_large_batch_is_stored_whole(store):
 
 def test_more_texts_than_are_remembered_keep_their_keys(store, monkeypatch):
     """The cache of keys is bounded, and nothing depends on it."""
-    monkeypatch.setattr("behavstats.store.sqlite.insert._REMEMBERED", 500)
+    monkeypatch.setattr("behavstats.store.sqlite.key_cache._MAX_BYTES", 500)
     views = [PageView(f"u{number}", AS_OF, f"/{number}") for number in range(10)]
     for _ in range(2):
         for view in views:
@@ -67,7 +67,8 @@ def test_the_sql_view_shows_page_views_as_they_were_sent(store, db):
 
 def test_keys_are_sound_and_never_used_again(store, db):
     """Foreign keys hold, and a user who comes back is a new user."""
-    store.add([VIEW, PageView("v", AS_OF, "/v")])
+    store.add([VIEW])
+    store.add([PageView("v", AS_OF, "/v")])
     store.forget("v")
     store.add([PageView("v", AS_OF, "/v")])
     with closing(sqlite3.connect(db)) as connection:
