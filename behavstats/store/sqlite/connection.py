@@ -99,12 +99,14 @@ class Access(NamedTuple):
     `writing` lends a connection within a transaction and the store's lock; `forget_keys`, to be
     called there, has the store drop what it remembers of keys. `overwrite` leaves nothing of what
     was deleted, as it is called in a message, in the WAL; StoreBusy if others are in the way.
+    `clock` returns ms since the epoch.
     """
 
     reading: Callable[[], AbstractContextManager[Connection]]
     writing: Callable[[], AbstractContextManager[Connection]]
     forget_keys: Callable[[], None]
     overwrite: Callable[[str], None]
+    clock: Callable[[], int]
 
 
 @contextmanager

@@ -12,7 +12,6 @@ the same time, that user has their pages as candidates from then on.
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from behavstats.clock import system_clock
 from behavstats.model.timestamps import DAY, MINUTE
 from behavstats.store.sqlite.connection import Access, Connection, json_array
 from behavstats.store.sqlite.erased_users import remember
@@ -102,7 +101,7 @@ def begin(store: Access, user_id: str, lines: int) -> list[int]:
     was begun before, and the user came back.
     """
     with store.writing() as connection:
-        now, digest = system_clock(), connection.hasher.digest(user_id)
+        now, digest = store.clock(), connection.hasher.digest(user_id)
         connection.execute(_DROP_OLD, (now, _KEPT))
         hashed = connection.hasher.hash(user_id)
         for (user,) in connection.execute(_FIND, (hashed, user_id)).fetchall():
@@ -122,13 +121,13 @@ def finish(store: Access, user: int) -> None:
             pass
         _erase_names(store, user)
         with store.writing() as connection:
-            connection.execute(_FINISH, (user, system_clock()))
+            connection.execute(_FINISH, (user, store.clock()))
 
 
 def finish_abandoned(store: Access) -> None:
     """Finish erasures that nobody seems to go on with: their processes were killed."""
     with store.reading() as connection:
-        users = connection.execute(_LEFT_ALONE, (system_clock(), _ABANDONED)).fetchall()
+        users = connection.execute(_LEFT_ALONE, (store.clock(), _ABANDONED)).fetchall()
     for (user,) in users:
         finish(store, user)
 
@@ -172,7 +171,7 @@ def _delete_some(store: Access, user: int) -> bool:
         up_to = (user, *(last or _AFTER_ALL[1:]))
         connection.execute(_DOOM, up_to)
         deleted = connection.execute(_DELETE_VIEWS, up_to).rowcount
-        connection.execute(_COUNT_VIEWS, (deleted, system_clock(), user))
+        connection.execute(_COUNT_VIEWS, (deleted, store.clock(), user))
     return last is not None
 
 
@@ -212,7 +211,7 @@ def _erase_some_names(store: Access, user: int, after: int) -> int | None:
         store.forget_keys()
         connection.executemany(_BLANK_PAGE, some)
         connection.executemany(_SPARE, [(page, user) for (page,) in some])
-        connection.execute(_COUNT_NAMES, (len(some), system_clock(), user))
+        connection.execute(_COUNT_NAMES, (len(some), store.clock(), user))
     return int(some[-1][0])
 
 

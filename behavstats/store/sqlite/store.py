@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from behavstats.clock import system_clock
 from behavstats.errors import (
     NoStore,
     SourceError,
@@ -71,6 +72,7 @@ class Store:
         self.path = path
         self._lock_timeout = lock_timeout
         self._lock = lock
+        self._clock = system_clock
         self._connections = Connections(path)
         self._openings = 0
         self._keys = Keys.empty()
@@ -89,11 +91,13 @@ class Store:
         lock_timeout: float,
         on_wait: Callable[[], None] = lambda: None,
         bounds: Bounds = _DEFAULT_BOUNDS,
+        *,
+        clock: Callable[[], int] = system_clock,
     ) -> Self:
         """Open the store at `path`; wait `lock_timeout` seconds at most for a turn to write.
 
         Where that takes long, `on_wait` is called. `bounds` are those of the rejected lines that
-        are kept. Raises NoStore if there is none, and makes
+        are kept; `clock` returns ms since the epoch. Raises NoStore if there is none, and makes
         nothing; NotAStore if it is something else.
         """
         path = files.resolved(path)
@@ -101,6 +105,7 @@ class Store:
         lock = StoreLock(path, lock_timeout, on_wait)
         files.check_log(path, lock)
         store = cls(path, lock_timeout, lock, bounds)
+        store._clock = clock
         with ExitStack() as on_failure:
             on_failure.callback(store.close)
             if Path(f"{path}-journal").exists():
@@ -124,18 +129,20 @@ class Store:
         lock_timeout: float,
         on_wait: Callable[[], None] = lambda: None,
         bounds: Bounds = _DEFAULT_BOUNDS,
+        *,
+        clock: Callable[[], int] = system_clock,
     ) -> Self:
         """Open the store at `path`, making it if there is none."""
         path = files.resolved(path)
         if not path.parent.is_dir():
             raise StoreUnavailable(f"the store {path} cannot be made: no folder {path.parent}")
         try:
-            return cls.open(path, lock_timeout, on_wait, bounds)
+            return cls.open(path, lock_timeout, on_wait, bounds, clock=clock)
         except NoStore:
             with StoreLock(path, lock_timeout, on_wait).held(), translated(path):
                 files.clear_leftovers(path)
                 migrations.make(path)
-            return cls.open(path, lock_timeout, on_wait, bounds)
+            return cls.open(path, lock_timeout, on_wait, bounds, clock=clock)
 
     def __enter__(self) -> Self:
         return self
@@ -204,14 +211,13 @@ class Store:
             for start in range(0, end, _LOADED_AT_ONCE):
                 rows = order[start : start + _LOADED_AT_ONCE]
                 is_last = start + _LOADED_AT_ONCE >= end
-                if is_last:
-                    for piece in before:
-                        self.rejected.add(piece)
-                        yield 0, 0
+                for piece in before if is_last else ():
+                    self.rejected.add(piece)
+                    yield 0, 0
                 with self._turn() as connection:
                     with self._transaction(connection):
                         if self._connections.openings > openings:
-                            loading.forget()  # which was prepared on files that were replaced
+                            loading.forget()  # it was prepared on files that were replaced
                         added = loading.insert(connection, rows)
                         if is_last:
                             self.rejected.insert(connection, last)
@@ -385,7 +391,7 @@ class Store:
 
     def _access(self) -> Access:
         overwrite = partial(self._wal.overwrite, self._turn)
-        return Access(self._reading, self._writing, self._forget_keys, overwrite)
+        return Access(self._reading, self._writing, self._forget_keys, overwrite, self._clock)
 
     @contextmanager
     def _transaction(self, connection: sqlite3.Connection) -> Iterator[None]:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from behavstats.clock import system_clock
 from behavstats.errors import StoreBusy, UnknownUser
 from behavstats.model.page_view import PageView
 from behavstats.model.profile import window
@@ -190,11 +191,11 @@ def test_an_erasure_that_was_cut_off_is_finished_by_whoever_settles_or_checks(
         cut_after(cutting, 2)
         with pytest.raises(Cut):
             store.forget(SECRET)
-    now = deletion.system_clock()
     finish(store)
     assert store.counts()[0] == 7
-    monkeypatch.setattr(deletion, "system_clock", lambda: now + deletion._ABANDONED + 1_000)
-    finish(store)
+    later = system_clock() + deletion._ABANDONED + 1_000
+    with Store.open(db, lock_timeout=10, clock=lambda: later) as later_store:
+        finish(later_store)
     assert store.counts()[0] == 0
     assert names(db) == set()
     assert store.forget(SECRET) == Receipt(SECRET, 10, 10, 0)

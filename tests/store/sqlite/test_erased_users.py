@@ -6,8 +6,7 @@ from contextlib import closing
 import pytest
 
 from behavstats.model.page_view import PageView
-from behavstats.store import Checkpoint, OffsetUpdate
-from behavstats.store.sqlite import deletion as deleting
+from behavstats.store import Checkpoint, OffsetUpdate, Store
 from behavstats.store.sqlite import erased_users
 from tests.store.sqlite.conftest import columns
 from tests.support.histories import AS_OF, listed
@@ -15,9 +14,16 @@ from tests.support.histories import AS_OF, listed
 NOW = AS_OF + 1_000_000
 
 
-@pytest.fixture(autouse=True)
-def _now(monkeypatch):
-    monkeypatch.setattr(deleting, "system_clock", lambda: NOW)
+@pytest.fixture
+def clock():
+    """The time that the store sees, in ms: the last of a list."""
+    return [NOW]
+
+
+@pytest.fixture
+def store(db, clock):
+    with Store.create(db, lock_timeout=10, clock=lambda: clock[-1]) as store:
+        yield store
 
 
 def follow(store, inode=1, name="/logs/a.jsonl"):
@@ -93,11 +99,11 @@ def test_an_erased_user_is_remembered_as_long_as_a_file_from_before(store, db):
     assert remembered(db) == 0
 
 
-def test_a_user_who_is_erased_again_is_remembered_by_the_later_erasure(store, db, monkeypatch):
+def test_a_user_who_is_erased_again_is_remembered_by_the_later_erasure(store, db, clock):
     """In one row."""
     follow(store)
     for later in (0, 1_000):
-        monkeypatch.setattr(deleting, "system_clock", lambda later=later: NOW + later)
+        clock.append(NOW + later)
         store.add([at(AS_OF)])
         store.forget("u")
     assert remembered(db) == 1
@@ -107,13 +113,13 @@ def test_a_user_who_is_erased_again_is_remembered_by_the_later_erasure(store, db
     assert listed(remaining) == [at(NOW + 1_001)]
 
 
-def test_no_more_than_so_many_erased_users_are_remembered(store, db, monkeypatch):
+def test_no_more_than_so_many_erased_users_are_remembered(store, db, clock, monkeypatch):
     """The oldest go first."""
     monkeypatch.setattr(erased_users, "_MOST", 2)
     follow(store)
     users = ["a", "b", "c", "d"]
     for number, user in enumerate(users):
-        monkeypatch.setattr(deleting, "system_clock", lambda number=number: NOW + number)
+        clock.append(NOW + number)
         store.add([at(AS_OF, user)])
         store.forget(user)
     assert remembered(db) == 2
