@@ -26,6 +26,7 @@ class BulkLoad:
 
     def __init__(self, views: PageViews, keys: Keys) -> None:
         self._views = views
+        self._left = len(views)
         self._keys = keys
         self._reader: Connection | None = None  # until the first part
         self._version = -1  # of the file, as the reader saw it before it looked keys up
@@ -63,6 +64,7 @@ class BulkLoad:
 
     def insert(self, connection: Connection, rows: Order) -> int:
         """Insert some of the page views; return how many were not there yet."""
+        self._left -= len(rows)
         self._use_what_was_found(connection)
         views = self._views
         users = self._of(connection, self._keys.users, views.user_ids, views.users[rows])
@@ -78,6 +80,8 @@ class BulkLoad:
     def note_commit(self, connection: Connection) -> None:
         """Note that a part was committed, before the store's lock is released."""
         self._changes = connection.total_changes
+        if not self._left:
+            self._keys.trim()
 
     def _use_what_was_found(self, connection: Connection) -> None:
         """Cache the keys that were looked up, unless somebody has written since."""

@@ -21,6 +21,7 @@ def insert_page_views(connection: Connection, keys: Keys, views: Sequence[PageVi
     users, views = without_stored_by_arrival(connection, users, views)
     pages = keys.pages.keys(connection, [view.name for view in views])
     instants = [view.instant for view in views]
+    keys.trim()
     return insert_rows_of_page_views(connection, FewRows(zip(users, instants, pages, strict=True)))
 
 

@@ -180,7 +180,6 @@ class Store:
                 added = insert_page_views(connection, self._keys, views)
                 if first:
                     self.rejected.insert(connection, first)
-            self._keys.trim()
             few = len(views) < _MANY_AT_ONCE
             self._wal.empty_if_longer(connection, _LARGE_WAL if few else _LARGE_WAL_OF_MANY)
         for piece in more:
@@ -195,10 +194,9 @@ class Store:
     ) -> Iterator[tuple[int, int]]:
         """Store many page views, in the order of their keys and in transactions of bounded size.
 
-        Yields after each how many page views it held, and how many of them were not there yet; they
-        are durable then. To be iterated to the end: what follows is stored only then. The last ones
-        hold the rejected lines, and the very last how far files were taken. Raises OffsetConflict
-        if another process has recorded a newer offset.
+        Yields after each how many page views it held, and how many were new; they are durable then.
+        Iterate to the end: the last transactions hold the rejected lines, and the very last one the
+        offsets. Raises OffsetConflict if another process has recorded a newer offset.
         """
         from behavstats.store.sqlite.bulk_load import BulkLoad  # and NumPy with it
 
@@ -226,8 +224,6 @@ class Store:
                     if not start:
                         self._remembering.append(loading)
                         held.callback(self._remembering.remove, loading)
-                    if is_last:
-                        self._keys.trim()
                     self._wal.empty_if_longer(connection, _LARGE_WAL_OF_MANY)
                 yield len(rows), added
 

@@ -125,18 +125,18 @@ def test_a_user_who_becomes_busy_post_by_post_is_noticed(store):
 def test_reading_a_busy_user_touches_few_page_views(busy, monkeypatch):
     """Those of the hours that the window cuts, and none of the summarised ones between."""
     read = []
-    read_run = rollups._read_run
+    summarise = rollups._summarise_page_views
 
     def spy(*arguments):
-        read.append(read_run(*arguments))
+        read.append(summarise(*arguments))
         return read[-1]
 
-    monkeypatch.setattr(rollups, "_read_run", spy)
+    monkeypatch.setattr(rollups, "_summarise_page_views", spy)
     summary = busy.summary("busy", window(AS_OF + DAY, 7))
     assert summary.views == 3 * rollups.MANY
-    assert sum(run.summary.views for run in read) == 0
+    assert sum(partial.summary.views for partial in read) == 0
     summary = busy.summary("busy", window(AS_OF - HOUR // 2, 7))
-    assert sum(run.summary.views for run in read) < 2 * rollups.MANY
+    assert sum(partial.summary.views for partial in read) < 2 * rollups.MANY
 
 
 def statements(store, user, wanted):
@@ -161,7 +161,7 @@ def test_a_busy_user_is_read_with_few_statements(busy):
 
 
 @pytest.mark.parametrize(
-    "query", [queries._WINDOW, queries._NAMES, rollups._SUMMARIES, rollups._PAGE_VIEWS]
+    "query", [queries._WINDOW, queries._NAMES, rollups._ROLLUPS, rollups._PAGE_VIEWS]
 )
 def test_no_statement_of_a_read_goes_through_a_whole_table(store, query):
     """Each table is searched by its key."""
