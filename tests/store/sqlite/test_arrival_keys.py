@@ -1,4 +1,4 @@
-"""Page views that are dated by when they arrived: sent again, they would be others."""
+"""Page views that are dated by their arrival: sent again, they would have other instants."""
 
 import sqlite3
 from contextlib import closing, suppress
@@ -29,7 +29,7 @@ def remembered(db):
 
 
 def test_a_message_that_arrives_again_adds_nothing(store):
-    """In another batch, in the same, and of the same user alone."""
+    """It may come in another batch or in the same one; only the same user counts."""
     assert store.add([dated(AS_OF)]) == 1
     assert store.add([dated(AS_OF + 60_000)]) == 0
     assert store.add([dated(AS_OF + 1, b"m2"), dated(AS_OF + 2, b"m2")]) == 1
@@ -37,8 +37,8 @@ def test_a_message_that_arrives_again_adds_nothing(store):
     assert places(store) == [(AS_OF, "/"), (AS_OF + 1, "/")]
 
 
-def test_what_was_stored_as_it_was_told_is_not_stored_again_with_another_time(store):
-    """The first time it came in good time; the second so late that the clock seemed to be wrong."""
+def test_a_page_view_stored_by_claimed_time_is_not_stored_again_by_arrival(store):
+    """It came in time first, and then so late that the sender's clock seemed to be wrong."""
     assert store.add([PageView("u", AS_OF, "/")]) == 1
     assert store.add([dated(AS_OF + 600_000, claimed_time=AS_OF)]) == 0
     assert store.add([dated(AS_OF + 600_000, claimed_time=AS_OF, name="/other")]) == 1
@@ -47,8 +47,8 @@ def test_what_was_stored_as_it_was_told_is_not_stored_again_with_another_time(st
 
 
 @pytest.mark.parametrize("add", [Store.add, load])
-def test_what_was_stored_as_it_arrived_is_not_stored_again_as_it_was_told(store, add):
-    """By a file, say, which knows of no arrival; of the same user and page alone."""
+def test_a_page_view_stored_by_arrival_is_not_stored_again_by_claimed_time(store, add):
+    """A file, for example, has no time of arrival. Only the same user and page count."""
     assert store.add([dated(AS_OF + 600_000, claimed_time=AS_OF), dated(AS_OF + 1, user="v")]) == 2
     assert add(store, [PageView("u", AS_OF, "/")]) == 0
     others = [("u", AS_OF, "/other"), ("u", AS_OF + 1, "/"), ("v", AS_OF, "/"), ("w", AS_OF, "/")]
@@ -57,22 +57,22 @@ def test_what_was_stored_as_it_arrived_is_not_stored_again_as_it_was_told(store,
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_of_a_batch_in_which_it_stands_twice_it_is_stored_once(store, first):
-    """Dated by its arrival, in either order."""
+def test_a_page_view_that_a_batch_holds_by_both_times_is_stored_once(store, first):
+    """It is dated by its arrival, whatever the order."""
     both = [PageView("u", AS_OF, "/"), dated(AS_OF + 600_000, claimed_time=AS_OF)]
     assert store.add([both[first], both[1 - first]]) == 1
     assert places(store) == [(AS_OF + 600_000, "/")]
 
 
-def test_it_is_remembered_by_the_file_and_not_by_the_process(db):
-    """After a restart as before."""
+def test_arrival_keys_outlive_the_process(db):
+    """They are in the file."""
     for add, new in ((AS_OF, 1), (AS_OF + 1, 0)):
         with Store.create(db, lock_timeout=10) as store:
             assert store.add([dated(add)]) == new
 
 
-def test_a_transaction_that_fails_remembers_no_message(store):
-    """Else its page view would be taken for stored when it comes again."""
+def test_a_transaction_that_fails_records_no_arrival_key(store):
+    """Otherwise its page view would count as stored when the message comes again."""
     store.add([PageView("v", AS_OF, "/")])
     store._writer.execute(
         "CREATE TEMP TRIGGER refuse BEFORE INSERT ON main.page_view "
@@ -84,8 +84,8 @@ def test_a_transaction_that_fails_remembers_no_message(store):
     assert store.add([dated(AS_OF + 1)]) == 1
 
 
-def test_forget_erases_what_is_remembered_of_a_user(store, db):
-    """Who comes back is a new user, whose messages are new."""
+def test_forget_erases_the_arrival_keys_of_a_user(store, db):
+    """A user who comes back is a new user, whose messages are new."""
     store.add([dated(AS_OF), dated(AS_OF, user="v")])
     store.forget("u")
     assert remembered(db) == 1
@@ -97,12 +97,12 @@ def add_to_model(views, messages, batch):
     """Add a batch to a set of page views, in the plainest way; return how many were new."""
     stored = frozenset(views)
     for view in sorted(batch, key=lambda view: not view.arrival_key):
-        told = (view.user_id, view.claimed_time, view.name)
+        claimed = (view.user_id, view.claimed_time, view.name)
         if view.arrival_key:
             message = (view.user_id, view.arrival_key)
-            if told in stored or message in messages:
+            if claimed in stored or message in messages:
                 continue
-            messages |= {message, told}
+            messages |= {message, claimed}
         elif (view.user_id, view.instant, view.name) in messages:
             continue
         views.add((view.user_id, view.instant, view.name))
@@ -129,7 +129,7 @@ steps = st.lists(
 
 @settings(max_examples=60)
 @given(steps)
-def test_any_history_of_such_page_views_comes_to_what_a_plain_model_says(tmp_path_factory, steps):
+def test_any_history_of_such_page_views_leads_to_what_a_simple_model_says(tmp_path_factory, steps):
     """Batches, page views in columns, and users who are forgotten in between."""
     views, messages = set(), set()
     path = tmp_path_factory.mktemp("s") / "store.db"

@@ -43,7 +43,7 @@ def remembered(db):
 
 
 def test_page_views_from_before_an_erasure_are_left_out_and_those_after_it_stay(store):
-    """Of the user alone; how many were left out is told."""
+    """Only the user's page views are left out, and they are counted."""
     follow(store)
     store.add([at(AS_OF), at(AS_OF, "v")])
     store.forget("u")
@@ -67,8 +67,8 @@ def test_a_page_view_whose_clock_was_ahead_does_not_come_back_either(store):
     assert (listed(remaining), left_out) == ([at(ahead + 1)], 1)
 
 
-def test_erasures_before_an_instant_are_not_asked_for(store):
-    """Whoever was erased before a file was taken at all may be in it."""
+def test_erasures_before_an_instant_are_not_returned(store):
+    """A user who was erased before a file was first read may be in that file."""
     follow(store)
     store.add([at(AS_OF)])
     store.forget("u")
@@ -79,7 +79,7 @@ def test_erasures_before_an_instant_are_not_asked_for(store):
 
 
 def test_a_store_without_followed_files_remembers_no_erased_user(store, db):
-    """There is nothing that could be taken anew."""
+    """There is no file that could be read again."""
     store.add([at(AS_OF)])
     store.forget("u")
     assert remembered(db) == 0
@@ -87,7 +87,7 @@ def test_a_store_without_followed_files_remembers_no_erased_user(store, db):
 
 
 def test_an_erased_user_is_remembered_as_long_as_a_file_from_before(store, db):
-    """What was taken only afterwards does not count."""
+    """Files that were first read after the erasure do not count."""
     follow(store, 1, "/logs/a.jsonl")
     follow(store, 2, "/logs/b.jsonl")
     store.add([at(AS_OF)])
@@ -100,7 +100,7 @@ def test_an_erased_user_is_remembered_as_long_as_a_file_from_before(store, db):
 
 
 def test_a_user_who_is_erased_again_is_remembered_by_the_later_erasure(store, db, clock):
-    """In one row."""
+    """There is one row for the user."""
     follow(store)
     for later in (0, 1_000):
         clock.append(NOW + later)

@@ -51,8 +51,8 @@ def test_a_receipt_counts_what_was_erased(store):
 
 
 @pytest.mark.parametrize("large", [100_000, 10_000_000])
-def test_nothing_is_left_in_the_log_however_it_was_written_over(store, db, monkeypatch, large):
-    """Neither in what it holds, nor behind that."""
+def test_nothing_is_left_in_the_log_however_it_was_overwritten(store, db, monkeypatch, large):
+    """Neither in its valid part nor after it."""
     monkeypatch.setattr("behavstats.store.sqlite.store._LARGE_WAL", large)
     for number in range(200):
         store.add([PageView(f"{number:03}-{SECRET}", AS_OF, "/"), PageView(SECRET, number, "/")])
@@ -105,16 +105,16 @@ def test_no_byte_of_a_forgotten_user_is_left_however_the_store_grew(db, seed, mo
         json.dumps({"user_id": SECRET}).replace("8", "\\u0038").encode(),
     ],
 )
-def test_rejected_lines_that_name_the_user_go_however_they_do(store, db, text):
-    """Broken, with bytes that are no text, or escaped."""
+def test_rejected_lines_that_mention_the_user_in_any_way_are_erased(store, db, text):
+    """They may be broken, have bytes that are not text, or be escaped."""
     store.add([PageView(SECRET, AS_OF, "/")], [rejection(text), rejection(b"innocent", line=2)])
     assert store.forget(SECRET) == Receipt(SECRET, 1, 1, 1)
     assert [bad.text for bad in store.rejections()] == [b"innocent"]
     assert found_in(db, SECRET, text.decode(errors="replace")) == []
 
 
-def test_of_a_file_whose_name_names_the_user_the_name_goes_and_the_lines_stay(store, db):
-    """A file for each user is not unheard of."""
+def test_a_file_name_that_mentions_the_user_is_erased_and_its_lines_stay(store, db):
+    """Some senders write a file for each user."""
     store.add([PageView(SECRET, AS_OF, "/")], [rejection(b"{", source=f"/of/{SECRET}.jsonl")])
     assert store.forget(SECRET).rejected_lines == 0
     assert list(store.rejections()) == [rejection(b"{", source="")]
@@ -141,7 +141,7 @@ NAMING = [
 
 @pytest.mark.parametrize(("text", "user_id"), NAMING)
 def test_a_line_may_give_a_user_in_many_ways(store, text, user_id):
-    """As it is or escaped, in JSON or in what was meant to be JSON."""
+    """The id may be escaped, in JSON or in text that was meant to be JSON."""
     store.add([], [rejection(text.encode()), rejection(b"x", line=2)])
     assert store.forget(user_id) == Receipt(user_id, 0, 0, 1)
     assert [bad.text for bad in store.rejections()] == [b"x"]
@@ -149,7 +149,7 @@ def test_a_line_may_give_a_user_in_many_ways(store, text, user_id):
 
 @pytest.mark.parametrize("text", ["joanna", "anna7", '{"user_id": "joanna"}', "x_anna", ""])
 def test_a_line_in_which_the_id_is_part_of_a_longer_word_stays(store, text):
-    """What others sent is not erased with it."""
+    """Lines of other users are not erased."""
     store.add([PageView("anna", AS_OF, "/")], [rejection(text.encode())])
     assert store.forget("anna").rejected_lines == 0
     assert store.count_rejections() == 1
@@ -159,7 +159,7 @@ def test_a_line_in_which_the_id_is_part_of_a_longer_word_stays(store, text):
     "mistyped", ["user_id", "name", "2026", "jsonl", "events", "/pricing", "john", "john@example"]
 )
 def test_a_mistyped_id_that_is_some_other_word_is_unknown_and_erases_nothing(store, mistyped):
-    """It must not look like a done erasure, nor be one."""
+    """The answer must not look like an erasure, and there must be none."""
     lines = [
         rejection(b'{"user_id": "anna", "name": "/pricing", "timestamp": "2026-11-01"}'),
         rejection(b'{"user_id": "john@example.com"}', line=2),
@@ -172,7 +172,7 @@ def test_a_mistyped_id_that_is_some_other_word_is_unknown_and_erases_nothing(sto
 
 
 def test_long_ids_names_and_lines_are_overwritten_too(store, db):
-    """They lie on pages of their own in the file."""
+    """They have pages of their own in the file."""
     user_id, name, text = SECRET * 39, "/" + SECRET * 150, (SECRET * 50_000).encode()
     store.add([PageView(user_id, AS_OF, name)], [rejection(user_id.encode() + b" " + text)])
     assert store.forget(user_id) == Receipt(user_id, 1, 1, 1)
@@ -180,7 +180,7 @@ def test_long_ids_names_and_lines_are_overwritten_too(store, db):
 
 
 def test_a_name_that_others_viewed_stays(store, db):
-    """It is theirs as well."""
+    """The name belongs to the other viewers as well."""
     store.add([PageView(SECRET, AS_OF, "/shared"), PageView("other", AS_OF, "/shared")])
     assert store.forget(SECRET).page_names == 0
     assert found_in(db, "/shared") != []
