@@ -19,9 +19,9 @@ _NO_KEY = 0
 class BulkLoad:
     """Page views on their way into the store, part by part, each in a write transaction.
 
-    Keys are looked up before, without the store's lock; what was found is used only if nobody has
-    written since. From the end of the first part on, `forget` must be called whenever cached keys
-    are forgotten.
+    Keys are looked up before, without the store's lock. What was found is used only if nobody else
+    has written since. After the first part, `forget` must be called whenever cached keys are
+    forgotten; before, the connection that looked keys up tells whether the file has changed.
     """
 
     def __init__(self, views: PageViews, keys: Keys) -> None:
@@ -65,7 +65,7 @@ class BulkLoad:
     def insert(self, connection: Connection, rows: Order) -> int:
         """Insert some of the page views; return how many were not there yet."""
         self._left -= len(rows)
-        self._use_what_was_found(connection)
+        self._use_found_keys(connection)
         views = self._views
         users = self._of(connection, self._keys.users, views.user_ids, views.users[rows])
         if stored := self._stored_by_arrival(connection, users, rows):
@@ -83,7 +83,7 @@ class BulkLoad:
         if not self._left:
             self._keys.trim()
 
-    def _use_what_was_found(self, connection: Connection) -> None:
+    def _use_found_keys(self, connection: Connection) -> None:
         """Cache the keys that were looked up, unless somebody has written since."""
         reader, self._reader = self._reader, None
         if reader is not None:

@@ -11,7 +11,7 @@ from behavstats.store.sqlite.connection import json_array
 Row = tuple[int, int, int]
 """A page view: its user's key, its instant in ms, its page's key."""
 
-# Up to so many times as many keys as users are gone through one after the other in the index.
+# If a range of keys holds at most so many times as many keys as users, the range is read.
 _DENSE = 4
 
 
@@ -28,7 +28,7 @@ class KeyedRows(Protocol):
         """Return the keys of the pages, each once."""
 
     def chosen(self, users: Collection[int], divisor: int) -> list[tuple[int, int]]:
-        """Return user and instant of the rows of some users, and of each instant it divides."""
+        """Return user and instant of each row of these users, or with an instant that `divisor` divides."""
 
 
 class FewRows:
@@ -49,12 +49,12 @@ class FewRows:
         return [*{page for _, _, page in self._rows}]
 
     def chosen(self, users: Collection[int], divisor: int) -> list[tuple[int, int]]:
-        """Return user and instant of the rows of some users, and of each instant it divides."""
+        """Return user and instant of each row of these users, or with an instant that `divisor` divides."""
         return [(user, at) for user, at, _ in self._rows if user in users or not at % divisor]
 
 
 def users_with_rows(connection: sqlite3.Connection, table: str, users: Sequence[int]) -> set[int]:
-    """Return those of some users who have rows in a table, and maybe others.
+    """Return those of some users who have rows in a table; the set may hold other users, too.
 
     `table` has an index that begins with `user`. The users' keys are in ascending order.
     """
