@@ -28,7 +28,7 @@ class KeyedRows(Protocol):
         """Return the keys of the pages, each once."""
 
     def chosen(self, users: Collection[int], divisor: int) -> list[tuple[int, int]]:
-        """Return user and instant of rows of these users, and of instants that `divisor` divides."""
+        """Return user and instant of rows of `users`, and of instants that `divisor` divides."""
 
 
 class FewRows:
@@ -49,7 +49,7 @@ class FewRows:
         return [*{page for _, _, page in self._rows}]
 
     def chosen(self, users: Collection[int], divisor: int) -> list[tuple[int, int]]:
-        """Return user and instant of rows of these users, and of instants that `divisor` divides."""
+        """Return user and instant of rows of `users`, and of instants that `divisor` divides."""
         return [(user, at) for user, at, _ in self._rows if user in users or not at % divisor]
 
 

@@ -40,7 +40,7 @@ class ManyRows:
         return pages
 
     def chosen(self, users: Collection[int], divisor: int) -> list[tuple[int, int]]:
-        """Return user and instant of rows of these users, and of instants that `divisor` divides."""
+        """Return user and instant of rows of `users`, and of instants that `divisor` divides."""
         chosen = self._table[:, 1] % divisor == 0
         if users:
             chosen |= np.isin(self._table[:, 0], [*users])
