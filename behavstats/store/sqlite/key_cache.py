@@ -6,6 +6,7 @@ cache remembers only keys that exist, never that a text has none: another writer
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, count
+from operator import itemgetter
 from struct import unpack
 from sys import getsizeof
 from typing import NamedTuple
@@ -16,6 +17,8 @@ from behavstats.store.sqlite.multi_row_insert import insert_rows
 _MAX_BYTES = 16 * 1024 * 1024  # for each kind of text: some 100,000 short ones
 _ENTRY = 100  # bytes that a text's key and its place in the dictionary take, roughly
 _LOOKED_UP_AT_ONCE = 1_000  # texts; bounds the memory that a statement's rows take
+
+_FEW = 100  # new texts; the order of their keys does not depend on the store's secret
 
 _LAST = "SELECT last_insert_rowid()"
 
@@ -98,8 +101,9 @@ class KeyCache:
             self._keys.update(keys)
             without_key |= more
         if without_key:
-            # By hash, so that each page of the index is met once.
-            rows = sorted(zip(without_key.values(), without_key, strict=True))
+            rows = [*zip(without_key.values(), without_key, strict=True)]
+            # Many by hash, so that each page of the index is met once; few by text.
+            rows.sort(key=itemgetter(0 if len(rows) > _FEW else 1))
             insert_rows(connection, self._add, 2, [*chain.from_iterable(rows)])
             (last,) = connection.execute(_LAST).fetchone()
             self._keys.update(
