@@ -7,6 +7,7 @@ imported only then, so importing this package for its types costs little.
 from collections.abc import Callable
 from pathlib import Path
 
+from behavstats.clock import system_clock
 from behavstats.model.retention import Bounds
 from behavstats.store.address import path_of
 from behavstats.store.base import (
@@ -64,18 +65,20 @@ def open_store(
     lock_timeout: float,
     on_wait: Callable[[], None] = lambda: None,
     bounds: Bounds = _DEFAULT_BOUNDS,
+    clock: Callable[[], int] = system_clock,
 ) -> Store:
     """Open the store at a path or an address such as `sqlite:///path`.
 
     A writer waits at most `lock_timeout` seconds for another one; `on_wait` is called if the wait
-    is long. `bounds` limits the rejected lines that are kept. Raises NoStore, and creates nothing,
+    is long. `bounds` limits the rejected lines that are kept; `clock` returns ms since the epoch.
+    Raises NoStore, and creates nothing,
     if there is no store; NotAStore if there is something else; StoreUnavailable for an address of
     an unknown engine.
     """
     path = path_of(address)
     from behavstats.store.sqlite import opening
 
-    return opening.open_store(path, lock_timeout, on_wait, bounds)
+    return opening.open_store(path, lock_timeout, on_wait, bounds, clock)
 
 
 def create_store(
@@ -83,12 +86,13 @@ def create_store(
     lock_timeout: float,
     on_wait: Callable[[], None] = lambda: None,
     bounds: Bounds = _DEFAULT_BOUNDS,
+    clock: Callable[[], int] = system_clock,
 ) -> Store:
     """Open the store at an address like `open_store`; create it if it does not exist."""
     path = path_of(address)
     from behavstats.store.sqlite import opening
 
-    return opening.create_store(path, lock_timeout, on_wait, bounds)
+    return opening.create_store(path, lock_timeout, on_wait, bounds, clock)
 
 
 def restore_store(

@@ -319,7 +319,7 @@ def is_good(text):
 
 
 def users(store):
-    with store._reading() as connection:
+    with store.database.reading() as connection:
         return [user for (user,) in connection.execute("SELECT user_id FROM user")]
 
 

@@ -2,3 +2,5 @@
 
 All SQL of this engine is in this package. Nothing outside `behavstats.store` imports it.
 """
+
+__all__ = ["files", "lock", "opening", "restore"]

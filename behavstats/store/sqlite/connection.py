@@ -1,7 +1,7 @@
 """Connections to the SQLite file of a store, and what SQLite's errors mean."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -96,6 +96,9 @@ def json_array(values: Iterable[str] | Iterable[int]) -> str:
 
 class Access(Protocol):
     """How work that takes many short transactions reads and writes the store."""
+
+    clock: Callable[[], int]
+    """Returns ms since the epoch."""
 
     def reading(self) -> AbstractContextManager[Connection]:
         """Lend a connection that can only read."""

@@ -1,7 +1,7 @@
 """The database of a store: transactions, the lock they run under, and what is cached of them."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
@@ -31,9 +31,11 @@ class Database:
     Writes and checkpoints run one at a time on one connection, under the store's lock.
     """
 
-    def __init__(self, path: Path, lock: StoreLock) -> None:
+    def __init__(self, path: Path, lock: StoreLock, clock: Callable[[], int]) -> None:
+        """`clock` returns ms since the epoch."""
         self.path = path
         self.lock = lock
+        self.clock = clock
         self.connections = Connections(path)
         self.wal = self.connections.wal
         self.caches: list[Cache] = []

@@ -1,30 +1,30 @@
-"""Deleting what the store holds of a user, in short transactions between which others post.
+"""Deletes what the store holds of a user, in short transactions between which others can write.
 
 First the user's row in `user` is emptied: from then on the user is unknown. A row in `erasure` says
-that there is more to delete, so that another process finishes what one that was killed has begun.
+that there is more to delete. If the process is killed, another process finishes its work.
+
 The pages of deleted page views are candidates (`doomed_page`): their names are erased if nobody
-else viewed them. To find that out, once all page views of the user are deleted, all others are
-read, without the store's lock; whatever adds a page view meanwhile takes its page off the
-candidates, in the same transaction. Where page views are missed, since another user is erased at
-the same time, that user has their pages as candidates from then on.
+else viewed them. To find that out, all other page views are read without the store's lock, once
+those of the user are deleted. A transaction that adds a page view meanwhile also takes its page off
+the candidates. If page views are missed because another user is erased at the same time, their
+pages become candidates of that other user.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from behavstats.clock import system_clock
 from behavstats.model.timestamps import DAY, MINUTE
 from behavstats.store.sqlite.connection import Access, Connection, json_array
 from behavstats.store.sqlite.erased_users import remember
-from behavstats.store.sqlite.rollup_refresh import drop_some
+from behavstats.store.sqlite.rollup_refresh import drop_derived
 
-# What a transaction deletes, or blanks, takes some ms.
+# What a transaction deletes or blanks takes a few ms.
 _ROWS_AT_ONCE = 1_000
 _NAMES_AT_ONCE = 500
 _LOOKED_AT_ONCE = 50_000  # page views, without the lock
 
-_ABANDONED = MINUTE  # since an erasure went on last
-_KEPT = DAY  # since an erasure was finished
+_ABANDONED = MINUTE  # without progress
+_KEPT = DAY  # after an erasure was finished
 
 _FIND = "SELECT id FROM user WHERE hash = ? AND user_id = ?"
 _BLANK_USER = "UPDATE user SET user_id = NULL, hash = NULL WHERE id = ?"
@@ -32,7 +32,7 @@ _BEGIN = """
 INSERT INTO erasure (user, digest, page_views, page_names, rejected_lines, touched, finished)
 VALUES (?, ?, 0, 0, 0, ?, 0)
 """
-_ASKED_FOR = "SELECT user FROM erasure WHERE digest = ?"
+_FIND_BY_DIGEST = "SELECT user FROM erasure WHERE digest = ?"
 _COUNT_LINES = "UPDATE erasure SET rejected_lines = rejected_lines + ? WHERE user = ?"
 _COUNT_VIEWS = "UPDATE erasure SET page_views = page_views + ?, touched = ? WHERE user = ?"
 _COUNT_NAMES = "UPDATE erasure SET page_names = page_names + ?, touched = ? WHERE user = ?"
@@ -41,7 +41,7 @@ SELECT sum(page_views), sum(page_names), sum(rejected_lines)
 FROM erasure WHERE user IN (SELECT value FROM json_each(?))
 """
 _UNFINISHED = "SELECT 1 FROM erasure WHERE user = ? AND NOT finished"
-_LEFT_ALONE = "SELECT user FROM erasure WHERE NOT finished AND abs(? - touched) > ?"
+_FIND_ABANDONED = "SELECT user FROM erasure WHERE NOT finished AND abs(? - touched) > ?"
 _FINISH = """
 UPDATE erasure SET finished = 1, touched = ?2
 WHERE user = ?1
@@ -50,7 +50,7 @@ WHERE user = ?1
   AND NOT EXISTS (SELECT 1 FROM dated_by_arrival WHERE user = ?1)
   AND NOT EXISTS (SELECT 1 FROM summary WHERE user = ?1)
 """
-_TOLD = "UPDATE erasure SET digest = NULL WHERE user = ?"
+_CLEAR_DIGEST = "UPDATE erasure SET digest = NULL WHERE user = ?"
 _DROP_OLD = "DELETE FROM erasure WHERE finished AND abs(? - touched) > ?"
 
 _DELETE_MESSAGES = """
@@ -58,17 +58,17 @@ DELETE FROM dated_by_arrival
 WHERE (user, message) IN (SELECT user, message FROM dated_by_arrival WHERE user = ? LIMIT ?)
 """
 _LAST_OF_SOME = "SELECT ts, page FROM page_view WHERE user = ? ORDER BY ts, page LIMIT 1 OFFSET ?"
-_DOOM = """
+_ADD_CANDIDATES = """
 INSERT OR REPLACE INTO doomed_page (page, user)
 SELECT DISTINCT page, user FROM page_view WHERE user = ? AND (ts, page) <= (?, ?)
 """
 _DELETE_VIEWS = "DELETE FROM page_view WHERE user = ? AND (ts, page) <= (?, ?)"
 
-_ANY_DOOMED = "SELECT 1 FROM doomed_page LIMIT 1"
-_HAS_DOOMED = "SELECT 1 FROM doomed_page WHERE user = ? LIMIT 1"
-_SOME_DOOMED = "SELECT page FROM doomed_page WHERE user = ? AND page > ? ORDER BY page LIMIT ?"
-_SPARE = "DELETE FROM doomed_page WHERE page = ? AND user = ?"
-_SPARE_PAGES = "DELETE FROM doomed_page WHERE page IN (SELECT value FROM json_each(?))"
+_ANY_CANDIDATE = "SELECT 1 FROM doomed_page LIMIT 1"
+_HAS_CANDIDATES = "SELECT 1 FROM doomed_page WHERE user = ? LIMIT 1"
+_SOME_CANDIDATES = "SELECT page FROM doomed_page WHERE user = ? AND page > ? ORDER BY page LIMIT ?"
+_DROP_CANDIDATE = "DELETE FROM doomed_page WHERE page = ? AND user = ?"
+_KEEP_PAGES = "DELETE FROM doomed_page WHERE page IN (SELECT value FROM json_each(?))"
 _END = """
 SELECT user, ts, page FROM page_view WHERE (user, ts, page) > (?, ?, ?)
 ORDER BY user, ts, page LIMIT 1 OFFSET ?
@@ -89,20 +89,20 @@ _Row = TypeVar("_Row")
 
 
 def is_known(connection: Connection, user_id: str) -> bool:
-    """Return whether the store holds anything of a user, or is being erased of it."""
+    """Return whether the store has page views of a user, or is erasing them."""
     hasher = connection.hasher
     found = connection.execute(_FIND, (hasher.hash(user_id), user_id)).fetchone()
-    return bool(found or connection.execute(_ASKED_FOR, (hasher.digest(user_id),)).fetchone())
+    return bool(found or connection.execute(_FIND_BY_DIGEST, (hasher.digest(user_id),)).fetchone())
 
 
 def begin(store: Access, user_id: str, lines: int) -> list[int]:
-    """Make a user unknown; return the keys that the user has had, of which more is to be deleted.
+    """Make a user unknown; return the user's keys for which there is more to delete.
 
-    `lines` were erased for it. There are none if no page view is stored; and several if an erasure
-    was begun before, and the user came back.
+    `lines` is how many rejected lines were erased for the user. There is no key if no page view is
+    stored, and there are several if an earlier erasure was cut off and the user came back.
     """
     with store.writing() as connection:
-        now, digest = system_clock(), connection.hasher.digest(user_id)
+        now, digest = store.clock(), connection.hasher.digest(user_id)
         connection.execute(_DROP_OLD, (now, _KEPT))
         hashed = connection.hasher.hash(user_id)
         for (user,) in connection.execute(_FIND, (hashed, user_id)).fetchall():
@@ -110,25 +110,25 @@ def begin(store: Access, user_id: str, lines: int) -> list[int]:
             remember(connection, digest, user, now)
             connection.execute(_BLANK_USER, (user,))
             connection.execute(_BEGIN, (user, digest, now))
-        users = [user for (user,) in connection.execute(_ASKED_FOR, (digest,))]
+        users = [user for (user,) in connection.execute(_FIND_BY_DIGEST, (digest,))]
         connection.executemany(_COUNT_LINES, [(lines, user) for user in users[-1:]])
     return users
 
 
 def finish(store: Access, user: int) -> None:
-    """Delete all that is left of a user, by the key, who was made unknown before."""
+    """Delete all that is left of a user, given by key, who was made unknown before."""
     while _is_unfinished(store, user):
         while _delete_some(store, user):
             pass
         _erase_names(store, user)
         with store.writing() as connection:
-            connection.execute(_FINISH, (user, system_clock()))
+            connection.execute(_FINISH, (user, store.clock()))
 
 
 def finish_abandoned(store: Access) -> None:
-    """Finish erasures that nobody seems to go on with: their processes were killed."""
+    """Finish erasures that made no progress for a while, since their processes were killed."""
     with store.reading() as connection:
-        users = connection.execute(_LEFT_ALONE, (system_clock(), _ABANDONED)).fetchall()
+        users = connection.execute(_FIND_ABANDONED, (store.clock(), _ABANDONED)).fetchall()
     for (user,) in users:
         finish(store, user)
 
@@ -140,19 +140,19 @@ def counts(store: Access, users: Sequence[int]) -> tuple[int, int, int]:
     return page_views, page_names, lines
 
 
-def note_told(store: Access, users: Sequence[int]) -> None:
-    """Note that the receipt is given: asked for again, the user is unknown."""
+def record_receipt(store: Access, users: Sequence[int]) -> None:
+    """Record that the receipt was given: if asked again, the store does not know the user."""
     with store.writing() as connection:
-        connection.executemany(_TOLD, [(user,) for user in users])
+        connection.executemany(_CLEAR_DIGEST, [(user,) for user in users])
 
 
-def spare(connection: Connection, pages: Callable[[], Sequence[int]]) -> None:
-    """Take the pages of page views that are added off the candidates, if there are any.
+def keep_pages(connection: Connection, pages: Callable[[], Sequence[int]]) -> None:
+    """Take pages off the candidates, within the transaction that adds page views of these pages.
 
-    Within the transaction that adds them.
+    `pages` is called only if there are candidates.
     """
-    if connection.execute(_ANY_DOOMED).fetchone() is not None:
-        connection.execute(_SPARE_PAGES, (json_array(pages()),))
+    if connection.execute(_ANY_CANDIDATE).fetchone() is not None:
+        connection.execute(_KEEP_PAGES, (json_array(pages()),))
 
 
 def _is_unfinished(store: Access, user: int) -> bool:
@@ -163,56 +163,56 @@ def _is_unfinished(store: Access, user: int) -> bool:
 def _delete_some(store: Access, user: int) -> bool:
     """Delete some rows of a user in a transaction; return whether there may be more."""
     with store.writing() as connection:
-        # Summaries go before the page views that they stand for.
-        if drop_some(connection, user):
+        # Rollups go before the page views that they summarise.
+        if drop_derived(connection, user):
             return True
         if connection.execute(_DELETE_MESSAGES, (user, _ROWS_AT_ONCE)).rowcount:
             return True
         last = connection.execute(_LAST_OF_SOME, (user, _ROWS_AT_ONCE - 1)).fetchone()
         up_to = (user, *(last or _AFTER_ALL[1:]))
-        connection.execute(_DOOM, up_to)
+        connection.execute(_ADD_CANDIDATES, up_to)
         deleted = connection.execute(_DELETE_VIEWS, up_to).rowcount
-        connection.execute(_COUNT_VIEWS, (deleted, system_clock(), user))
+        connection.execute(_COUNT_VIEWS, (deleted, store.clock(), user))
     return last is not None
 
 
 def _erase_names(store: Access, user: int) -> None:
-    """Erase the names of those candidates that nobody else viewed; the others are none any more.
+    """Erase the names of candidates that nobody else viewed, and take the others off the list.
 
-    To be called when the user has no page views any more: there are no new candidates then.
+    Call it when the user has no page views left, so that there are no new candidates.
     """
-    _spare_viewed(store, user)
+    _keep_viewed_pages(store, user)
     last: int | None = -1
     while last is not None:
         last = _erase_some_names(store, user, last)
 
 
-def _spare_viewed(store: Access, user: int) -> None:
-    """Look through all page views for candidates of a user."""
+def _keep_viewed_pages(store: Access, user: int) -> None:
+    """Take those candidates of a user off the list that other users viewed."""
     start: tuple[object, ...] | None = _BEFORE_ALL
     while start is not None:
         with store.reading() as connection:
-            if connection.execute(_HAS_DOOMED, (user,)).fetchone() is None:
+            if connection.execute(_HAS_CANDIDATES, (user,)).fetchone() is None:
                 return
             end = connection.execute(_END, (*start, _LOOKED_AT_ONCE - 1)).fetchone()
             between = (*start, *(end or _AFTER_ALL))
             viewed = connection.execute(_VIEWED, (*between, user)).fetchall()
         for some in in_parts(viewed, _ROWS_AT_ONCE):
             with store.writing() as connection:
-                connection.executemany(_SPARE, some)
+                connection.executemany(_DROP_CANDIDATE, some)
         start = end
 
 
 def _erase_some_names(store: Access, user: int, after: int) -> int | None:
-    """Erase the names of some candidates after a page; return the last of them, if there is one."""
+    """Erase the names of some candidates after a page; return the last, if any."""
     with store.writing() as connection:
-        some = connection.execute(_SOME_DOOMED, (user, after, _NAMES_AT_ONCE)).fetchall()
+        some = connection.execute(_SOME_CANDIDATES, (user, after, _NAMES_AT_ONCE)).fetchall()
         if not some:
             return None
         store.forget_keys()
         connection.executemany(_BLANK_PAGE, some)
-        connection.executemany(_SPARE, [(page, user) for (page,) in some])
-        connection.execute(_COUNT_NAMES, (len(some), system_clock(), user))
+        connection.executemany(_DROP_CANDIDATE, [(page, user) for (page,) in some])
+        connection.execute(_COUNT_NAMES, (len(some), store.clock(), user))
     return int(some[-1][0])
 
 

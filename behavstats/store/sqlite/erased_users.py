@@ -1,7 +1,4 @@
-"""Users who were erased while files were followed: a file taken anew must not bring them back.
-
-A list of all erased users, however their page views come back, has its place here as well.
-"""
+"""Users who were erased while files were followed, and must not return when a file is reread."""
 
 import dataclasses
 import sqlite3
@@ -38,10 +35,10 @@ _SINCE = "SELECT digest, until FROM erased_user WHERE erased >= ?"
 
 
 class Erasures:
-    """Users who were erased; true if there are any. To be used soon: it sees no later erasure."""
+    """Erased users, as of one moment; true if there are any. It sees no later erasure."""
 
     def __init__(self, until: Mapping[bytes, int], hasher: Hasher) -> None:
-        """`until` has the instants, in ms, up to which page views are not to be taken again."""
+        """`until` maps digests to the instant in ms up to which page views must not come back."""
         self._until = until
         self._hasher = hasher
 
@@ -49,13 +46,13 @@ class Erasures:
         return bool(self._until)
 
     def has_any(self, user_ids: Iterable[str]) -> bool:
-        """Return whether one of some texts is the id of a user who was erased."""
+        """Return whether one of the ids belongs to a user who was erased."""
         return any(self._hasher.digest(user_id) in self._until for user_id in user_ids)
 
     def without(self, views: "PageViews") -> "tuple[PageViews, int]":
-        """Return page views but those of erased users from before; and how many those were.
+        """Return page views without those that were erased, and how many these were.
 
-        What users do after they were erased counts: it is returned.
+        Page views from after a user's erasure are returned.
         """
         if not self:
             return views, 0
@@ -79,18 +76,18 @@ class Erasures:
 def remember(connection: sqlite3.Connection, digest: bytes, user: int, now: int) -> None:
     """Remember a user, by digest and key, who is erased at `now` (ms), if files are followed.
 
-    Within the write transaction, and before page views are deleted.
+    Call it within the write transaction, before page views are deleted.
     """
     if connection.execute(_REMEMBER, (digest, now, user)).rowcount > 0:
         connection.execute(_DROP_OLDEST, (_MOST,))
 
 
 def drop_needless(connection: sqlite3.Connection) -> None:
-    """Drop users who were erased before anything was taken of the files that are known still."""
+    """Forget users who were erased before the first line of any known file was read."""
     connection.execute(_DROP_NEEDLESS)
 
 
 def erasures_since(connection: Connection, instant: int) -> Erasures:
-    """Return the users who were erased from an instant (ms) on, as far as they are remembered."""
+    """Return the remembered users who were erased at an instant (ms) or later."""
     until = dict(connection.execute(_SINCE, (instant,)).fetchall())
     return Erasures(until, connection.hasher)

@@ -1,11 +1,11 @@
-"""Erasing a user: page views, what names the user, and the bytes that all of it leaves behind."""
+"""Erases a user: page views, lines and names that mention the user, and the bytes left behind."""
 
 from behavstats.errors import UnknownUser
 from behavstats.store.base import Receipt
 from behavstats.store.sqlite.connection import Access
-from behavstats.store.sqlite.deletion import begin, counts, finish, is_known, note_told
+from behavstats.store.sqlite.deletion import begin, counts, finish, is_known, record_receipt
 from behavstats.store.sqlite.retention import RejectedLines
-from behavstats.store.sqlite.user_mentions import Naming
+from behavstats.store.sqlite.user_mentions import MentionFinder
 
 _FOLLOWED = "SELECT id, name FROM source WHERE name IS NOT NULL"
 
@@ -13,9 +13,9 @@ _FOLLOWED = "SELECT id, name FROM source WHERE name IS NOT NULL"
 def erase_user(store: Access, rejected: RejectedLines, user_id: str) -> Receipt:
     """Erase all that the store holds of a user, in short transactions.
 
-    Rejected lines go first: to finish the rest, the id need not be known. Raises UnknownUser if the
-    store holds no page view of the user and no rejected line that gives the id as that of its user;
-    then nothing is erased, since a mistyped id may be any word.
+    Rejected lines go first, because only they need the id; another process can finish the rest.
+    Raises UnknownUser if the store has no page view of the user and no rejected line that gives the
+    id as its user's. Then nothing is erased, since a mistyped id may be any word.
     """
     ids, given, after = rejected.find(user_id)
     with store.reading() as connection:
@@ -25,23 +25,23 @@ def erase_user(store: Access, rejected: RejectedLines, user_id: str) -> Receipt:
     rejected.erase_sources(user_id)
     _erase_sources(store, user_id)
     users = begin(store, user_id, lines)
-    # What came while the user was still known; what comes from now on is not of this user.
+    # Lines that came while the user was still known; later ones belong to a new user.
     ids, _, _ = rejected.find(user_id, after, rounds=1)
     late = rejected.erase(ids)
     for user in users:
         finish(store, user)
     page_views, page_names, lines = counts(store, users) if users else (0, 0, lines)
     store.overwrite(f"{page_views:,} page views")
-    note_told(store, users)
+    record_receipt(store, users)
     return Receipt(user_id, page_views, page_names, lines + late)
 
 
 def _erase_sources(store: Access, user_id: str) -> None:
-    """Erase the names of followed files that name a user; the lines that were in them stay."""
-    naming = Naming(user_id)
+    """Erase the names of followed files that mention a user; lines from these files stay."""
+    finder = MentionFinder(user_id)
     with store.reading() as connection:
         followed = connection.execute(_FOLLOWED).fetchall()
-    erased = [(source,) for source, name in followed if naming.is_in(name)]
+    erased = [(source,) for source, name in followed if finder.is_in(name)]
     if erased:
         with store.writing() as connection:
             connection.executemany("UPDATE source SET name = NULL WHERE id = ?", erased)

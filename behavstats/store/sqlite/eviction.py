@@ -1,12 +1,12 @@
-"""Evicting: rejected lines beyond the bounds go, the oldest first, and what they leave behind.
+"""Evicts rejected lines beyond the bounds, the oldest first, and deletes blank rows.
 
-The sender that holds most loses first, and none that sends over HTTP may hold more than a quarter:
-so that one sender cannot push out what others sent.
+The sender that holds most loses lines first, and a sender over HTTP may hold at most a quarter of
+the bounds. So one sender cannot push out what others sent.
 
-A line that goes is blanked in place. Blank rows are deleted as well, but only in the middle of a
-long run of them: deleting makes SQLite join a page with its neighbours, and what it moves leaves
-copies in unused space, which no later erasure reaches. So no page that a deletion can touch may
-hold a line.
+An evicted line is blanked in place. Blank rows are deleted as well, but only in the middle of a
+long range of them: deleting makes SQLite join a page with its neighbours, and the rows it moves
+leave copies in unused space, which no later erasure reaches. So no page that a deletion can touch
+may hold a line.
 """
 
 import sqlite3
@@ -34,7 +34,7 @@ _OLDEST_ARRIVALS = """
 SELECT id, coalesce(arrived, ?) FROM rejected_line
 WHERE sender = ? AND text IS NOT NULL ORDER BY id LIMIT ?
 """
-# Where no line stands for so many numbers; the numbers alone are read, in the index.
+# Gaps of so many numbers between lines; only the numbers are read, from the index.
 _GAPS = """
 SELECT before, id FROM (
     SELECT id, lag(id, 1, 0) OVER (ORDER BY id) AS before
@@ -54,7 +54,7 @@ DELETE FROM rejected_line WHERE text IS NULL AND id IN (
 
 
 class _Sender(NamedTuple):
-    """What is kept of a sender since an instant in ms."""
+    """What is kept of a sender, counted since an instant in ms."""
 
     sender: int
     since: int
@@ -66,8 +66,8 @@ class _Sender(NamedTuple):
         return max(0, self.lines - lines), max(0, self.bytes - size)
 
 
-class Run(NamedTuple):
-    """Blank rows in the middle of others: the first and the last number that may be deleted."""
+class BlankRange(NamedTuple):
+    """Blank rows that may be deleted, by the first and the last number."""
 
     first: int
     last: int
@@ -76,7 +76,7 @@ class Run(NamedTuple):
 def evict(connection: sqlite3.Connection, bounds: Bounds) -> int:
     """Blank some lines that are over the bounds in number or bytes; return how many.
 
-    Within the open write transaction, which is short: called again, it goes on.
+    Works within the open write transaction, for a short time; call it again to go on.
     """
     found = _overfull(connection, bounds)
     if found is None:
@@ -108,25 +108,25 @@ def is_due(connection: sqlite3.Connection, bounds: Bounds, now: int) -> bool:
     )
 
 
-def runs(connection: sqlite3.Connection) -> Iterator[Run]:
-    """Yield the runs of blank rows whose middle may be deleted, by a connection that reads.
+def blank_ranges(connection: sqlite3.Connection) -> Iterator[BlankRange]:
+    """Yield the ranges of blank rows that may be deleted.
 
-    They stay what they are: a row is never filled again, and new ones stand behind all others.
+    For a connection that only reads: a blank row stays blank, and new rows come after all others.
     """
     (page_size,) = connection.execute("PRAGMA page_size").fetchone()
     margin = _PAGES * page_size // _SMALLEST_ROW + 1
     for before, behind in connection.execute(_GAPS, (2 * margin,)).fetchall():
-        # Before the first row of all, there is nothing that could be moved.
+        # Before the first row of the table, there is nothing that SQLite could move.
         offset = margin if before else 0
         first = connection.execute(_BEHIND, (before, offset)).fetchone()
         last = connection.execute(_BEFORE, (behind, margin)).fetchone()
         if first and last and before < first[0] <= last[0] < behind:
-            yield Run(first[0], last[0])
+            yield BlankRange(first[0], last[0])
 
 
-def delete_some(connection: sqlite3.Connection, run: Run) -> int:
-    """Delete some rows of a run within the open write transaction; return how many."""
-    return connection.execute(_DELETE, (*run, _DELETED_AT_ONCE)).rowcount
+def delete_some(connection: sqlite3.Connection, rows: BlankRange) -> int:
+    """Delete some blank rows within the open write transaction; return how many."""
+    return connection.execute(_DELETE, (*rows, _DELETED_AT_ONCE)).rowcount
 
 
 def _senders(connection: sqlite3.Connection) -> list[_Sender]:
@@ -134,7 +134,7 @@ def _senders(connection: sqlite3.Connection) -> list[_Sender]:
 
 
 def _overfull(connection: sqlite3.Connection, bounds: Bounds) -> tuple[int, int, int] | None:
-    """Return the sender who is to lose lines next, and how many lines and bytes; None if none."""
+    """Return the sender that loses lines next, and how many lines and bytes; None within bounds."""
     senders = _senders(connection)
     most = max(
         senders,

@@ -16,14 +16,18 @@ from behavstats.store.sqlite.wal import READERS_TIMEOUT
 
 
 def open_store(
-    path: Path, lock_timeout: float, on_wait: Callable[[], None], bounds: Bounds
+    path: Path,
+    lock_timeout: float,
+    on_wait: Callable[[], None],
+    bounds: Bounds,
+    clock: Callable[[], int],
 ) -> SqliteStore:
     """Open the store at `path`; see `behavstats.store.open_store`."""
     path = files.resolved(path)
     files.check_file(path)
     lock = StoreLock(path, lock_timeout, on_wait)
     files.check_log(path, lock)
-    database = Database(path, lock)
+    database = Database(path, lock, clock)
     with ExitStack() as on_failure:
         on_failure.callback(database.close)
         if Path(f"{path}-journal").exists():
@@ -42,19 +46,23 @@ def open_store(
 
 
 def create_store(
-    path: Path, lock_timeout: float, on_wait: Callable[[], None], bounds: Bounds
+    path: Path,
+    lock_timeout: float,
+    on_wait: Callable[[], None],
+    bounds: Bounds,
+    clock: Callable[[], int],
 ) -> SqliteStore:
     """Open the store at `path`; create it if it does not exist."""
     path = files.resolved(path)
     if not path.parent.is_dir():
         raise StoreUnavailable(f"the store {path} cannot be created: no folder {path.parent}")
     try:
-        return open_store(path, lock_timeout, on_wait, bounds)
+        return open_store(path, lock_timeout, on_wait, bounds, clock)
     except NoStore:
         with StoreLock(path, lock_timeout, on_wait).held(), translated(path):
             files.clear_leftovers(path)
             migrations.create(path)
-        return open_store(path, lock_timeout, on_wait, bounds)
+        return open_store(path, lock_timeout, on_wait, bounds, clock)
 
 
 def _migrate(database: Database) -> None:

@@ -1,7 +1,8 @@
-"""The rows of rejected lines: kept each once, read, found by whom they name, and blanked.
+"""The rows of rejected lines: inserts, reads and blanks them, and finds lines that mention a user.
 
-A row that goes is overwritten in place with nothing, which moves none of its neighbours; `evicting`
-deletes rows where there are only such. `reject_sender` counts what is kept of each sender.
+A line that is dropped is blanked: its row is overwritten in place, which moves no neighbour. The
+module `eviction` deletes blank rows among blank rows. `reject_sender` counts what is kept of each
+sender.
 """
 
 import sqlite3
@@ -14,13 +15,13 @@ from typing import TYPE_CHECKING
 from behavstats.model.page_view import Rejection
 from behavstats.store.base import Group, Selection, Totals
 from behavstats.store.sqlite.connection import json_array
-from behavstats.store.sqlite.user_mentions import Mention, Naming
+from behavstats.store.sqlite.user_mentions import Mention, MentionFinder
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 _CHUNK = 64  # lines of at most 1 MiB: what is held in memory at once
-_NAMED_AT_ONCE = 1_000
+_FOUND_AT_ONCE = 1_000
 
 _FIND = "SELECT id, arrived FROM rejected_line WHERE digest = ?"
 _INSERT = """
@@ -50,8 +51,8 @@ SET lines = lines - ?2, bytes = bytes - ?3,
     dropped_lines = dropped_lines + ?2 * ?4, dropped_bytes = dropped_bytes + ?3 * ?4
 WHERE sender = ?1
 """
-# Of the lines, those that can name a user: they hold the id, or a backslash that may hide it.
-_SUSPECTS = """
+# Lines that can mention a user: they hold the id, or a backslash that may escape a part of it.
+_CANDIDATES = """
 SELECT id, text FROM rejected_line
 WHERE id > ? AND id <= ? AND (instr(text, ?) OR instr(text, x'5C')) ORDER BY id
 """
@@ -74,8 +75,8 @@ _ALL = (1 << 63) - 1
 def insert_rejections(connection: sqlite3.Connection, rejections: Sequence[Rejection]) -> None:
     """Keep rejected lines, each once, within the open write transaction.
 
-    One that is kept already gets a new place behind all others, so that what was exported before
-    can be told from what was rejected again since. It stays one that arrived when it came first.
+    A line that is kept already gets a new number after all others, so that a line exported before
+    can be told from one that was rejected again since. Its time of arrival stays the first one.
     """
     rows: dict[bytes, Rejection] = {}
     for rejection in rejections:
@@ -97,14 +98,14 @@ def insert_rejections(connection: sqlite3.Connection, rejections: Sequence[Rejec
 
 
 def newest(rejections: Iterable[Rejection]) -> int:
-    """Return when the last of them arrived, in ms; 0 if that is known of none."""
+    """Return when the last line arrived, in ms; 0 if no time of arrival is known."""
     return max((rejection.arrived or 0 for rejection in rejections), default=0)
 
 
 def blank(connection: sqlite3.Connection, ids: Sequence[int], *, dropped: bool = False) -> int:
     """Overwrite rejected lines within the open write transaction; return how many there were.
 
-    `dropped` counts them as such, for the bounds' sake.
+    `dropped` counts them as dropped because of the bounds.
     """
     if not ids:
         return 0
@@ -115,42 +116,42 @@ def blank(connection: sqlite3.Connection, ids: Sequence[int], *, dropped: bool =
 
 
 def last_id(connection: sqlite3.Connection) -> int:
-    """Return a number that no rejected line's exceeds now, and that of each later one will."""
+    """Return the highest number of a rejected line; all later lines get higher ones."""
     row = connection.execute("SELECT max(id) FROM rejected_line").fetchone()
     return int(row[0] or 0)
 
 
-def lines_naming(
+def lines_mentioning(
     connection: sqlite3.Connection, user_id: str, after: int, up_to: int
 ) -> Iterator[tuple[list[int], bool]]:
-    """Yield, some at a time, the numbers of the lines in a range that name a user.
+    """Yield, some at a time, the numbers of lines in a range that mention a user.
 
-    And whether one of these gives the id as that of its user. Reads each line once.
+    Each list comes with whether one of its lines gives the id as its user's. Reads each line once.
     """
-    naming = Naming(user_id)
+    finder = MentionFinder(user_id)
     ids: list[int] = []
     given = False
-    for line, text in connection.execute(_SUSPECTS, (after, up_to, user_id.encode())):
-        mention = naming.mention(text)
+    for line, text in connection.execute(_CANDIDATES, (after, up_to, user_id.encode())):
+        mention = finder.mention(text)
         if mention is not Mention.NOT:
             ids.append(line)
             given = given or mention is Mention.AS_USER
-            if len(ids) >= _NAMED_AT_ONCE:
+            if len(ids) >= _FOUND_AT_ONCE:
                 yield ids, given
                 ids, given = [], False
     yield ids, given
 
 
-def lines_of_sources_naming(
+def lines_of_sources_mentioning(
     connection: sqlite3.Connection, user_id: str, after: int, up_to: int
 ) -> list[int]:
-    """Return the numbers of the lines in a range whose source's name names a user."""
-    naming = Naming(user_id)
+    """Return the numbers of lines in a range whose source's name mentions a user."""
+    finder = MentionFinder(user_id)
     sources = connection.execute(_SOURCES, (after, up_to)).fetchall()
     return [
         line
         for (source,) in sources
-        if naming.is_in(source)
+        if finder.is_in(source)
         for (line,) in connection.execute(_OF_SOURCE, (after, up_to, source))
     ]
 
@@ -162,7 +163,7 @@ def blank_sources(connection: sqlite3.Connection, ids: Sequence[int]) -> None:
 
 
 def totals(connection: sqlite3.Connection) -> Totals:
-    """Return what is kept and what was dropped, of all senders together."""
+    """Return how much is kept and how much was dropped, of all senders together."""
     row = connection.execute(
         "SELECT coalesce(sum(lines), 0), coalesce(sum(bytes), 0), coalesce(sum(dropped_lines), 0),"
         " coalesce(sum(dropped_bytes), 0), min(since) FILTER (WHERE dropped_lines) "
@@ -180,16 +181,16 @@ def groups(connection: sqlite3.Connection, selection: Selection) -> list[Group]:
 def selected_ids(
     connection: sqlite3.Connection, selection: Selection, up_to: int | None, *, whole: bool
 ) -> list[int]:
-    """Return the numbers of the lines of a selection; unless `whole`, of those kept to their end.
+    """Return the numbers of the lines of a selection, up to `up_to` if that is given.
 
-    That is, of all but those of which only the beginning is kept.
+    Unless `whole`, without the lines of which only the beginning is kept.
     """
     limits = {"after": 0, "up_to": _ALL if up_to is None else up_to, "whole": whole, "most": -1}
     return [line for (line,) in connection.execute(_SELECTED_IDS, selection._asdict() | limits)]
 
 
 def read_rejections(engine: "Engine", selection: Selection) -> Iterator[tuple[int, Rejection]]:
-    """Yield the rejected lines of a selection with their numbers, as they came; in short reads."""
+    """Yield rejected lines with their numbers, in the order in which they came, in short reads."""
     from sqlmodel import Session, col, select
 
     from behavstats.store.sqlite.tables import RejectedLine
@@ -206,7 +207,7 @@ def read_rejections(engine: "Engine", selection: Selection) -> Iterator[tuple[in
             rows = session.exec(following.limit(_CHUNK)).all()
         last = rows[-1].id if rows else None
         for row in rows:
-            # Only blanked rows, which are not read, have empty fields.
+            # Only blank rows have empty fields, and these are not read.
             yield row.id or 0, Rejection(**row.model_dump(exclude={"id", "digest"}))
 
 

@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from behavstats.clock import system_clock
 from behavstats.errors import BackupError, BehavstatsError
 from behavstats.model.retention import Bounds
 from behavstats.store.base import Restored
@@ -69,7 +70,7 @@ def _check_alone(backup: Path, path: Path) -> None:
 def _checked(copy: Path, backup: Path) -> tuple[int, int]:
     """Check a copy of a backup and give it its own identity; return its users and page views."""
     try:
-        with open_store(copy, _LOCK_TIMEOUT, lambda: None, Bounds()) as store:
+        with open_store(copy, _LOCK_TIMEOUT, lambda: None, Bounds(), system_clock) as store:
             for difference in store.check():
                 raise _failed(backup, f"it is not sound: {difference}")
             page_views, _ = store.counts()

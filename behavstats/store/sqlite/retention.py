@@ -1,4 +1,4 @@
-"""Keeping rejected lines: within bounds, and never so much at once that others wait for long."""
+"""Keeps rejected lines within their bounds, in transactions so short that others hardly wait."""
 
 import math
 import sqlite3
@@ -14,19 +14,19 @@ from behavstats.store.base import Group, Selection, Totals
 from behavstats.store.sqlite import eviction, rejected_lines
 from behavstats.store.sqlite.connection import engine, translated
 
-_AT_ONCE = 0.01  # seconds in a transaction that goes on with what is to be blanked
+_AT_ONCE = 0.01  # seconds that a transaction blanks lines for
 _BLANKED_AT_ONCE = 8  # lines, of at most 1 MiB
-_ROUNDS = 5  # in which what came meanwhile is read without the lock
-_EVICTING = 3  # steps for each piece that is added: so what is over the bounds becomes less
+_ROUNDS = 5  # of reading lines that came meanwhile
+_EVICTING = 3  # steps for each piece that is added, so that evicting keeps up
 _MOST_BLANKED = 10_000  # lines that are evicted before their rows are deleted
 
 _Connecting = Callable[[], AbstractContextManager[sqlite3.Connection]]
 
 
 class RejectedLines:
-    """The rejected lines of a store; each verb writes in short transactions, one after the other.
+    """The rejected lines of a store; each method writes in short transactions.
 
-    Raises StoreError as the store does.
+    Methods raise StoreError as those of the store do.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class RejectedLines:
         self._path = path
         self._reading = reading
         self._writing = writing
-        self._may_hold_runs = True  # of blank rows: others may have left some
+        self._may_hold_blank_rows = True  # other processes may have left some
         self._evicted = 0  # lines, since their rows were deleted last
 
     def add(self, rejections: Sequence[Rejection]) -> None:
@@ -48,8 +48,8 @@ class RejectedLines:
         for piece in base.pieces(rejections):
             with self._writing() as connection:
                 self.insert(connection, piece)
-            if self._evicted >= _MOST_BLANKED:  # else a large file would make the store grow
-                self._delete_runs(math.inf)
+            if self._evicted >= _MOST_BLANKED:  # otherwise a large file would make the store grow
+                self._delete_blank_rows(math.inf)
 
     def insert(self, connection: sqlite3.Connection, piece: Sequence[Rejection]) -> None:
         """Keep a piece of rejected lines within the open write transaction, evicting others."""
@@ -59,7 +59,7 @@ class RejectedLines:
             if not evicted:
                 break
             self._evicted += evicted
-            self._may_hold_runs = True
+            self._may_hold_blank_rows = True
 
     def read(self, selection: Selection) -> Iterator[tuple[int, Rejection]]:
         """Yield lines with their numbers, in the order in which they came."""
@@ -88,17 +88,19 @@ class RejectedLines:
     def find(
         self, user_id: str, after: int = 0, rounds: int = _ROUNDS
     ) -> tuple[list[int], bool, int]:
-        """Return the lines behind one that name a user, whether one gives it as its user.
+        """Return the lines after `after` that mention a user, and whether one gives it as its user.
 
-        And up to where they were looked at, in so many rounds, since others come meanwhile. Nobody
-        waits for it.
+        The third value is the number of the last line that was read. Lines that come meanwhile are
+        read in further rounds. Takes no lock.
         """
         ids: list[int] = []
         given = False
         for _ in range(rounds):
             with self._reading() as connection:
                 up_to = rejected_lines.last_id(connection)
-                for some, as_user in rejected_lines.lines_naming(connection, user_id, after, up_to):
+                for some, as_user in rejected_lines.lines_mentioning(
+                    connection, user_id, after, up_to
+                ):
                     ids += some
                     given = given or as_user
             if up_to == after:
@@ -107,20 +109,20 @@ class RejectedLines:
         return ids, given, after
 
     def erase(self, ids: Sequence[int]) -> int:
-        """Blank lines that name somebody; return how many there were."""
+        """Blank lines; return how many there were."""
         return self._blank(ids, rejected_lines.blank)
 
     def erase_sources(self, user_id: str) -> None:
-        """Blank the names of sources that name a user; their lines stay."""
+        """Blank the names of sources that mention a user; their lines stay."""
         with self._reading() as connection:
             last = rejected_lines.last_id(connection)
-            ids = rejected_lines.lines_of_sources_naming(connection, user_id, 0, last)
+            ids = rejected_lines.lines_of_sources_mentioning(connection, user_id, 0, last)
         self._blank(ids, rejected_lines.blank_sources)
 
     def trim(self, now: int, seconds: float) -> bool:
-        """Blank what is beyond the bounds at an instant in ms, and delete rows that are blank.
+        """Blank lines beyond the bounds at an instant in ms, and delete blank rows.
 
-        For about so many seconds, in short transactions. Returns whether there may be more to do.
+        Works for about `seconds`, in short transactions. Returns whether there may be more to do.
         """
         deadline = time.monotonic() + seconds
         for step in (
@@ -130,12 +132,12 @@ class RejectedLines:
             while self._is_due(now):
                 with self._writing() as connection:
                     some = _for_a_moment(step, connection)
-                self._may_hold_runs = True
+                self._may_hold_blank_rows = True
                 if time.monotonic() >= deadline:
                     return True
                 if not some:
                     break
-        return self._may_hold_runs and self._delete_runs(deadline)
+        return self._may_hold_blank_rows and self._delete_blank_rows(deadline)
 
     def _expiring(self, now: int) -> Callable[[sqlite3.Connection], int]:
         return lambda connection: eviction.expire(connection, self.bounds, now)
@@ -144,18 +146,18 @@ class RejectedLines:
         with self._reading() as connection:  # nobody waits for the lock if there is nothing to do
             return eviction.is_due(connection, self.bounds, now)
 
-    def _delete_runs(self, deadline: float) -> bool:
-        """Delete rows in the middle of blank ones; return whether there may be more."""
+    def _delete_blank_rows(self, deadline: float) -> bool:
+        """Delete blank rows until a deadline; return whether there may be more."""
         with self._reading() as connection:
-            runs = [*eviction.runs(connection)]
-        for run in runs:
+            ranges = [*eviction.blank_ranges(connection)]
+        for rows in ranges:
             deleted = True
             while deleted:
                 with self._writing() as connection:
-                    deleted = eviction.delete_some(connection, run) > 0
+                    deleted = eviction.delete_some(connection, rows) > 0
                 if time.monotonic() >= deadline:
                     return True
-        self._may_hold_runs = False
+        self._may_hold_blank_rows = False
         self._evicted = 0
         return False
 
@@ -171,7 +173,7 @@ class RejectedLines:
                 while part is not None and time.monotonic() < end:
                     count += step(connection, part) or 0
                     part = next(parts, None)
-            self._may_hold_runs = True
+            self._may_hold_blank_rows = True
         return count
 
 
@@ -180,7 +182,7 @@ def _parts(ids: Sequence[int]) -> Iterable[Sequence[int]]:
 
 
 def _for_a_moment(step: Callable[[sqlite3.Connection], int], connection: sqlite3.Connection) -> int:
-    """Repeat a step of a transaction while it does something, and others need not wait long."""
+    """Repeat a step of a transaction while it does something, for a few ms at most."""
     end = time.monotonic() + _AT_ONCE
     total = 0
     while some := step(connection):

@@ -1,37 +1,21 @@
-"""Keeping summaries right: what adds page views drops those of their hours and days.
-
-In the same transaction, and it notes the day as unsettled, so that what was dropped is made anew
-later. No count is kept of a user's page views, which light users would pay for: one page view in
-a thousand, told by its instant, has its day looked at, so that a day is found to be a heavy one by
-the time it is.
-"""
+"""Records stale days, and computes their rollups again in short transactions."""
 
 import sqlite3
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 
-from behavstats.model.timestamps import DAY, HOUR
-from behavstats.store.sqlite.connection import Access, json_array
+from behavstats.store.sqlite.connection import Access
 from behavstats.store.sqlite.migrations import BUSY_DAYS
 
-SAMPLED = 1021
-"""Of the page views, those whose instant this divides; a prime, for instants in whole seconds."""
-
-# CROSS JOIN, so that it is the users that are gone through.
-_SUMMARISED = """
-SELECT DISTINCT user FROM json_each(?) AS asked CROSS JOIN summary ON user = asked.value
-"""
-_IS_SUMMARISED = "SELECT user FROM summary WHERE user = ? LIMIT 1"
-_DROP = "DELETE FROM summary WHERE user = ? AND span = ? AND start = ?"
-_NOTE = "INSERT OR IGNORE INTO unsettled_day (user, start) VALUES (?, ?)"
-_NOTED = "SELECT user, start FROM unsettled_day LIMIT 1000"
+_RECORD = "INSERT OR IGNORE INTO unsettled_day (user, start) VALUES (?, ?)"
+_STALE_DAYS = "SELECT user, start FROM unsettled_day LIMIT 1000"
 _DROP_DAYS = """
 DELETE FROM unsettled_day
 WHERE (user, start) IN (SELECT user, start FROM unsettled_day WHERE {where} LIMIT 2000)
 """
-# Each may be long: as many as are of 2 MB together, and one at least.
-_DROP_SUMMARIES = """
+# A rollup may be long: as many as have 2 MB together, and at least one.
+_DROP_ROLLUPS = """
 DELETE FROM summary WHERE rowid IN (
     SELECT number FROM (
         SELECT number, sum(size) OVER (ORDER BY number) - size AS before
@@ -40,91 +24,69 @@ DELETE FROM summary WHERE rowid IN (
     WHERE before < 2000000
 )
 """
-_NOTED_AT_ONCE = 2_000
-_SETTLED = "DELETE FROM unsettled_day WHERE user = ? AND start = ?"
+_RECORDED_AT_ONCE = 2_000
+_DROP_DAY = "DELETE FROM unsettled_day WHERE user = ? AND start = ?"
 
 
-def invalidate_rollups(connection: sqlite3.Connection, added: Iterable[tuple[int, int]]) -> None:
-    """Drop the summaries that page views (user's key, instant) belong to, before or after these.
-
-    Within the write transaction that adds them.
-    """
-    added = [*added]
-    users = {user for user, _ in added}
-    if len(users) == 1:  # a JSON array takes longer to read than this to find
-        found = connection.execute(_IS_SUMMARISED, (*users,))
-    else:
-        found = connection.execute(_SUMMARISED, (json_array(users),))
-    summarised = {user for (user,) in found}
-    hours = {(user, instant - instant % HOUR) for user, instant in added if user in summarised}
-    days = {(user, instant - instant % DAY) for user, instant in added if not instant % SAMPLED}
-    for user, hour in hours:
-        day = hour - hour % DAY
-        spans = ((user, HOUR, hour), (user, DAY, day))
-        if sum(connection.execute(_DROP, span).rowcount for span in spans):
-            days.add((user, day))
-    if days:
-        note_stale_days(connection, days)
+def record_stale_days(connection: sqlite3.Connection, days: Iterable[tuple[int, int]]) -> None:
+    """Record days (user's key, first ms) whose rollups `refresh_rollups` must compute."""
+    connection.executemany(_RECORD, days)
 
 
-def note_stale_days(connection: sqlite3.Connection, days: Iterable[tuple[int, int]]) -> None:
-    """Have days (user's key, first ms) looked at by the next `refresh_rollups`."""
-    connection.executemany(_NOTE, days)
+def drop_derived(connection: sqlite3.Connection, user: int | None = None) -> bool:
+    """Drop some stale days or rollups, of a user (by key) or of all; return whether any were left.
 
-
-def drop_some(connection: sqlite3.Connection, user: int | None = None) -> bool:
-    """Drop some of what is derived, of a user by the key, or of all; return whether any was there.
-
-    Unsettled days go first: of those, summaries would be made anew.
+    Stale days go first, because their rollups would be computed again.
     """
     where = "true" if user is None else "user = ?"
     values = () if user is None else (user,)
     return any(
         connection.execute(statement.format(where=where), values).rowcount
-        for statement in (_DROP_DAYS, _DROP_SUMMARIES)
+        for statement in (_DROP_DAYS, _DROP_ROLLUPS)
     )
 
 
 def invalidate_all_rollups(store: Access) -> None:
-    """Drop all that is derived, and note each day that deserves a summary, in short transactions.
+    """Drop all rollups, and record each busy day as stale, in short transactions.
 
-    Until `refresh_rollups` was there, page views are read, which is slower.
+    Until `refresh_rollups` has computed the rollups, page views are read, which is slower.
     """
     from behavstats.store.sqlite.rollups import MANY
 
     more = True
     while more:
         with store.writing() as connection:
-            more = drop_some(connection)
-    with (
-        store.reading() as connection
-    ):  # what is added from now on, `invalidate_rollups` looks after
+            more = drop_derived(connection)
+    # From now on, `invalidate_rollups` records the days of page views that are added.
+    with store.reading() as connection:
         days = connection.execute(BUSY_DAYS.format(many=MANY)).fetchall()
-    for start in range(0, len(days), _NOTED_AT_ONCE):
+    for start in range(0, len(days), _RECORDED_AT_ONCE):
         with store.writing() as connection:
-            note_stale_days(connection, days[start : start + _NOTED_AT_ONCE])
+            record_stale_days(connection, days[start : start + _RECORDED_AT_ONCE])
 
 
 def has_stale_days(connection: sqlite3.Connection) -> bool:
-    """Return whether there is a day in which a summary may be missing."""
+    """Return whether there is a day whose rollups may be missing."""
     return connection.execute("SELECT 1 FROM unsettled_day LIMIT 1").fetchone() is not None
 
 
 def refresh_rollups(connection: sqlite3.Connection, seconds: float) -> bool:
-    """Make summaries for unsettled days until the time is up; return whether any days are left.
+    """Compute rollups of stale days until the time is up; return whether days may be left.
 
-    Within a write transaction, that others wait for.
+    Within a write transaction, which others wait for.
     """
-    days = connection.execute(_NOTED).fetchall()
+    days = connection.execute(_STALE_DAYS).fetchall()
     if not days:
         return False
     from behavstats.store.sqlite.rollups import refresh_day  # and NumPy with it
 
     deadline = time.monotonic() + seconds
     for day in days:
-        with suppress(sqlite3.DataError):  # damage, which must not keep others out; `check` tells
+        with suppress(
+            sqlite3.DataError
+        ):  # damage in one day must not block the others; `check` reports it
             refresh_day(connection, *day)
-        connection.execute(_SETTLED, day)
+        connection.execute(_DROP_DAY, day)
         if time.monotonic() > deadline:
             break
     return True

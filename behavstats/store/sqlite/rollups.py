@@ -23,14 +23,14 @@ from behavstats.model.timestamps import DAY, HOUR
 SPANS = (DAY, HOUR)
 
 MANY = 1024
-"""From so many page views on, an hour or a day has a summary. Fewer are read in half a ms."""
+"""An hour or a day with so many page views has a rollup. Fewer are read in half a ms."""
 
-_SUMMARIES = """
+_ROLLUPS = """
 SELECT start, first, last, views, time, visits, pages FROM summary
 WHERE user = ? AND span = ? AND start >= ? AND start <= ?
 ORDER BY start
 """
-# One row, since the interpreter's lock changes hands at each.
+# One row, because the interpreter's lock is released at each row.
 _PAGE_VIEWS = """
 SELECT group_concat(ts), group_concat(page) FROM (
     SELECT ts, page FROM page_view WHERE user = ? AND ts >= ? AND ts < ? ORDER BY ts
@@ -39,7 +39,7 @@ SELECT group_concat(ts), group_concat(page) FROM (
 _COUNT = """
 SELECT count(*) FROM (SELECT 1 FROM page_view WHERE user = ? AND ts >= ? AND ts < ? LIMIT ?)
 """
-_KEEP = """
+_INSERT = """
 INSERT OR IGNORE INTO summary (user, span, start, first, last, views, time, visits, pages)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
@@ -48,19 +48,19 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 def partial_summaries(
     connection: sqlite3.Connection, user: int, start: int, end: int, spans: Sequence[int] = SPANS
 ) -> Iterator[PartialSummary]:
-    """Yield the runs of a user's page views from `start` to before `end`, in order of time.
+    """Yield partial summaries of a user's page views from `start` to before `end`, in time order.
 
-    From summaries of the spans (in ms, the longest first): what the days leave is covered by hours,
-    and what these leave, by the page views themselves.
+    They come from rollups of the spans (in ms, the longest first). Hours fill the gaps between
+    days, and page views the gaps between hours.
     """
     if start >= end:
         return
     if not spans:
-        yield _read_run(connection, user, start, end)
+        yield _summarise_page_views(connection, user, start, end)
         return
     span, *shorter = spans
-    kept = connection.execute(_SUMMARIES, (user, span, start, end - span)).fetchall()
-    for at, first, last, views, time, visits, pages in kept:
+    rollups = connection.execute(_ROLLUPS, (user, span, start, end - span)).fetchall()
+    for at, first, last, views, time, visits, pages in rollups:
         yield from partial_summaries(connection, user, start, at, shorter)
         summary = Summary(first, last, views, time, visits, {at // DAY: views})
         yield PartialSummary(summary, unpack(pages, at))
@@ -68,7 +68,9 @@ def partial_summaries(
     yield from partial_summaries(connection, user, start, end, shorter)
 
 
-def _read_run(connection: sqlite3.Connection, user: int, start: int, end: int) -> PartialSummary:
+def _summarise_page_views(
+    connection: sqlite3.Connection, user: int, start: int, end: int
+) -> PartialSummary:
     instants, pages = connection.execute(_PAGE_VIEWS, (user, start, end)).fetchone()
     return summarise_columns(_numbers(instants), _numbers(pages))
 
@@ -77,27 +79,27 @@ def _numbers(text: str | None) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     try:
         return np.fromstring(text or "", np.int64, sep=",")
     except ValueError as error:
-        raise sqlite3.DataError("page views hold something else than numbers") from error
+        raise sqlite3.DataError("page views hold something other than numbers") from error
 
 
 def refresh_day(connection: sqlite3.Connection, user: int, day: int) -> None:
-    """Make the summaries that a user's day (by its first ms) and its hours deserve and lack."""
+    """Compute the missing rollups of a user's day (by its first ms) and its hours."""
     (views,) = connection.execute(_COUNT, (user, day, day + DAY, MANY)).fetchone()
     if views < MANY:
         return
-    runs = []
+    hours = []
     for hour in range(day, day + DAY, HOUR):
-        (run,) = partial_summaries(connection, user, hour, hour + HOUR, [HOUR])
-        _keep(connection, user, HOUR, hour, run)
-        runs.append(run)
-    _keep(connection, user, DAY, day, merge_partials(runs))
+        (partial,) = partial_summaries(connection, user, hour, hour + HOUR, [HOUR])
+        _store(connection, user, HOUR, hour, partial)
+        hours.append(partial)
+    _store(connection, user, DAY, day, merge_partials(hours))
 
 
-def _keep(
-    connection: sqlite3.Connection, user: int, span: int, start: int, run: PartialSummary
+def _store(
+    connection: sqlite3.Connection, user: int, span: int, start: int, partial: PartialSummary
 ) -> None:
-    kept = run.summary
-    if kept.views >= MANY:
-        values = (kept.first, kept.last, kept.views, kept.time, kept.visits)
-        packed = pack(run.tallies, start)
-        connection.execute(_KEEP, (user, span, start, *values, packed))
+    summary = partial.summary
+    if summary.views >= MANY:
+        values = (summary.first, summary.last, summary.views, summary.time, summary.visits)
+        packed = pack(partial.tallies, start)
+        connection.execute(_INSERT, (user, span, start, *values, packed))

@@ -16,7 +16,8 @@ from behavstats.store.base import EVERYTHING, OffsetUpdate, Receipt, Selection
 from behavstats.store.sqlite import files, maintenance, offset_queries
 from behavstats.store.sqlite.database import Database
 from behavstats.store.sqlite.erasure import erase_user
-from behavstats.store.sqlite.insert import Interner, insert_page_views
+from behavstats.store.sqlite.insert import insert_page_views
+from behavstats.store.sqlite.key_cache import Keys
 from behavstats.store.sqlite.offsets import SourceOffsets
 from behavstats.store.sqlite.queries import read_counts, read_newest, read_page_views, read_summary
 from behavstats.store.sqlite.retention import RejectedLines
@@ -41,9 +42,8 @@ class SqliteStore:
         """The rejected lines."""
         self.offsets = SourceOffsets(database.reading, database.writing)
         """The source offsets of watched files."""
-        self._users = Interner("user", "user_id")
-        self._pages = Interner("page", "name")
-        database.caches += [self._users, self._pages]
+        self._keys = Keys.empty()
+        database.caches.append(self._keys)
 
     def __enter__(self) -> Self:
         return self
@@ -69,7 +69,7 @@ class SqliteStore:
         first, *more = base.pieces(rejections) or [[]]
         with self.database.locked() as connection:
             with self.database.transaction(connection):
-                added = insert_page_views(connection, self._users, self._pages, views)
+                added = insert_page_views(connection, self._keys, views)
                 if first:
                     self.rejected.insert(connection, first)
             self.database.checkpoint_if_large(connection, of_many=len(views) >= _MANY_AT_ONCE)
@@ -90,28 +90,33 @@ class SqliteStore:
         part. The last transactions hold the rejected lines, and the very last the offset updates.
         Raises OffsetConflict if another process has stored a newer offset.
         """
-        from behavstats.store.sqlite.bulk_load import Loading  # and NumPy with it
+        from behavstats.store.sqlite.bulk_load import BulkLoad  # and NumPy with it
 
-        loading = Loading(views)
+        caches, connections = self.database.caches, self.database.connections
+        loading = BulkLoad(views, self._keys)
         with ExitStack() as held:
-            self.database.caches.append(loading)
-            held.callback(self.database.caches.remove, loading)
-            order = loading.ordered(held.enter_context(self.database.reading()))
+            openings = max(1, connections.openings)
+            order = loading.prepare(held.enter_context(self.database.reading()))
             end = len(order) or min(1, len(rejections) + len(steps))  # there may be only these
             *before, last = base.pieces(rejections) or [[]]
             for start in range(0, end, _LOADED_AT_ONCE):
                 rows = order[start : start + _LOADED_AT_ONCE]
                 is_last = start + _LOADED_AT_ONCE >= end
-                if is_last:
-                    for piece in before:
-                        self.rejected.add(piece)
-                        yield 0, 0
+                for piece in before if is_last else ():
+                    self.rejected.add(piece)
+                    yield 0, 0
                 with self.database.locked() as connection:
                     with self.database.transaction(connection):
+                        if connections.openings > openings:
+                            loading.forget()  # it was prepared on files that were replaced
                         added = loading.insert(connection, rows)
                         if is_last:
                             self.rejected.insert(connection, last)
                             offset_queries.advance(connection, steps)
+                    loading.note_commit(connection)
+                    if not start:
+                        caches.append(loading)
+                        held.callback(caches.remove, loading)
                     self.database.checkpoint_if_large(connection, of_many=True)
                 yield len(rows), added
 

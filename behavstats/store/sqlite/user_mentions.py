@@ -1,12 +1,12 @@
-"""Naming: whether a rejected line names a user, and whether it gives the id as its user's.
+"""Finds whether a rejected line mentions a user, and whether it gives the id as its user's.
 
-In a line that is JSON, a string that equals the id names the user (a value or a key, at any depth),
-and so does a number that is written like the id, as the value of a user's key. `10` is not found in
-a timestamp there, nor in a price, nor `anna` in `anna@example.com`. What is no JSON may be cut
-anywhere, so that the id counts there as a word.
+In a line that is JSON, a string that equals the id mentions the user (a value or a key, at any
+depth). So does a number that is written like the id, as the value of a key such as `user_id`. `10`
+is not found in a timestamp or a price, nor `anna` in `anna@example.com`. A line that is not JSON
+may be cut anywhere, so the id is looked for as a word.
 
-All of it takes time in proportion to the line, however hostile that is, and never holds the
-interpreter for more than some milliseconds.
+The time is proportional to the length of the line, even of a hostile one. The interpreter is never
+held for more than some milliseconds.
 """
 
 import re
@@ -30,7 +30,7 @@ _REST_OF_DOMAIN = re.compile(r"\w@[\w.-]{0,255}\Z")
 _LONGEST_DOMAIN = 260  # characters
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 _LETTERS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", '"': '"', "/": "/"}
-# In place of an escaped backslash, or quote, while others are looked for. JSON holds neither.
+# Stand in for an escaped backslash or quote while others are searched. JSON text has neither.
 _BACKSLASH, _QUOTE = "\x00", "\x01"
 
 _any_decoder = msgspec.json.Decoder(msgspec.Raw)
@@ -45,8 +45,8 @@ class Mention(IntEnum):
     AS_USER = 2
 
 
-class Naming:
-    """Finds where a user is named."""
+class MentionFinder:
+    """Finds mentions of one user."""
 
     def __init__(self, user_id: str) -> None:
         """Look for this id."""
@@ -60,15 +60,15 @@ class Naming:
             return Mention.NOT
         if _is_json(line):
             return max(self._in_json(line), default=Mention.NOT)
-        return max(map(self._as_word, _readings(line)), default=Mention.NOT)
+        return max(map(self._as_word, _texts(line)), default=Mention.NOT)
 
     def is_in(self, text: str) -> bool:
         """Return whether the id stands in a text (a file's name) as a word."""
         return self._as_word(text) is not Mention.NOT
 
     def _in_json(self, line: bytes) -> Iterator[Mention]:
-        # Quotes stand at the ends of strings alone, once the escaped ones are out of the way: so
-        # every second piece is a string.
+        # Without the escaped quotes, quotes stand only at the ends of strings, so every second
+        # piece is a string.
         hidden = line.replace(rb"\\", _BACKSLASH.encode()).replace(rb"\"", _QUOTE.encode())
         pieces = hidden.split(b'"')
         for number, piece in enumerate(pieces):
@@ -77,14 +77,14 @@ class Naming:
                     before = pieces[number - 1].strip() == b":"
                     yield _mention(before and _is_key(pieces[number - 2]))
             elif number and self._is_number and self._bytes in piece:
-                # A number says what it is by its key alone: a price is nobody's id.
+                # Only its key tells what a number is: a price is not an id.
                 at = piece.index(self._bytes)
                 is_value = self._is_number_at(piece, at) and piece[:at].strip() == b":"
                 if is_value and _is_key(pieces[number - 1]):
                     yield Mention.AS_USER
 
     def _equals(self, piece: bytes) -> bool:
-        return piece == self._bytes or (_is_escaped(piece) and _unhidden(piece) == self._id)
+        return piece == self._bytes or (_is_escaped(piece) and _decoded_string(piece) == self._id)
 
     def _is_number_at(self, piece: bytes, at: int) -> bool:
         end = at + len(self._bytes)
@@ -92,16 +92,16 @@ class Naming:
         return _PART_OF_NUMBER.isdisjoint(around)
 
     def _as_word(self, text: str) -> Mention:
-        """Return how a text that is no JSON mentions the user: `anna` is not in `joanna`.
+        """Return how a text that is not JSON mentions the user.
 
-        Nor is it in `anna@example.com` or `x.anna@example.com`, or `example.com` in these: what is
-        a piece of an e-mail address is no word of its own.
+        `joanna` does not mention `anna`. A part of an e-mail address is no word of its own, so
+        `anna@example.com` mentions neither `anna` nor `example.com`.
         """
         found = Mention.NOT
         has_key = _KEY.search(text) is not None
-        for at in _hits(self._id, text):
+        for at in _positions(self._id, text):
             end = at + len(self._id)
-            if _is_cut_out(text, at, end):
+            if _is_part_of_a_word(text, at, end):
                 continue
             found = Mention.NAMED
             if not has_key:
@@ -127,8 +127,8 @@ def _is_json(line: bytes) -> bool:
     return True
 
 
-def _hits(part: AnyStr, whole: AnyStr) -> Iterator[int]:
-    """Yield where a part begins in the whole."""
+def _positions(part: AnyStr, whole: AnyStr) -> Iterator[int]:
+    """Yield the positions at which a part begins in the whole."""
     at = whole.find(part)
     while at >= 0:
         yield at
@@ -139,7 +139,7 @@ def _is_escaped(piece: bytes) -> bool:
     return b"\\" in piece or b"\x00" in piece or b"\x01" in piece
 
 
-def _unhidden(piece: bytes) -> str | None:
+def _decoded_string(piece: bytes) -> str | None:
     """Return the text of a JSON string."""
     text = piece.replace(_QUOTE.encode(), rb"\"").replace(_BACKSLASH.encode(), rb"\\")
     try:
@@ -149,13 +149,13 @@ def _unhidden(piece: bytes) -> str | None:
 
 
 def _is_key(piece: bytes) -> bool:
-    """Return whether a JSON string is a key behind which a user's id stands."""
-    text = _unhidden(piece) if _is_escaped(piece) else None
+    """Return whether a JSON string is a key whose value is a user's id."""
+    text = _decoded_string(piece) if _is_escaped(piece) else None
     return (piece if text is None else text.encode()).lower() in _KEYS
 
 
-def _is_cut_out(text: str, start: int, end: int) -> bool:
-    """Return whether what stands in a text is a piece of a longer word, or of an e-mail address."""
+def _is_part_of_a_word(text: str, start: int, end: int) -> bool:
+    """Return whether a slice of a text is part of a longer word or of an e-mail address."""
     if start and _is_word(text[start]) and _is_word(text[start - 1]):
         return True
     if end < len(text) and _is_word(text[end - 1]) and _is_word(text[end]):
@@ -175,10 +175,10 @@ def _is_word(character: str) -> bool:
     return character.isalnum() or character == "_"
 
 
-def _readings(line: bytes) -> Iterator[str]:
-    """Yield a line as it stands and, where that is something else, with JSON's escapes undone.
+def _texts(line: bytes) -> Iterator[str]:
+    """Yield a line as it stands and, if it has backslashes, with JSON's escapes decoded.
 
-    Anywhere in the line, since it need not be JSON.
+    They are decoded anywhere in the line, since it need not be JSON.
     """
     text = line.decode(errors="replace")
     yield text
@@ -187,7 +187,9 @@ def _readings(line: bytes) -> Iterator[str]:
 
 
 def _unescaped(text: str) -> str:
-    text = text.replace(r"\\", _BACKSLASH)  # from the left: so any other one begins an escape
+    text = text.replace(
+        r"\\", _BACKSLASH
+    )  # from the left, so every other backslash begins an escape
     if r"\u" in text:
         text = _ESCAPED.sub(lambda escape: chr(int(escape[1], 16)), text)
         # A pair of surrogates is one character only after a round trip through UTF-16.

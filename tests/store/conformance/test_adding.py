@@ -14,12 +14,12 @@ def test_an_added_page_view_is_there_and_a_repeat_changes_nothing(store):
 
 
 def test_an_empty_batch_is_fine(store):
-    """As a block of blank lines makes it."""
+    """A block of blank lines makes one."""
     assert store.add([]) == 0
 
 
 def test_a_large_batch_is_stored_whole(store):
-    """More than one statement's rows, more than one chunk's of an export."""
+    """It has more rows than one statement, and more than one chunk of an export."""
     views = [PageView("u", AS_OF + number, f"/{number % 7}") for number in range(25_033)]
     assert store.add(views) == len(views)
     assert export(store, "u") == views

@@ -27,7 +27,7 @@ def places(store, user="u"):
 
 
 def test_a_message_that_arrives_again_adds_nothing(store):
-    """In another batch, in the same, and of the same user alone."""
+    """It may come in another batch or in the same one; only the same user counts."""
     assert store.add([dated(AS_OF)]) == 1
     assert store.add([dated(AS_OF + 60_000)]) == 0
     assert store.add([dated(AS_OF + 1, b"m2"), dated(AS_OF + 2, b"m2")]) == 1
@@ -35,8 +35,8 @@ def test_a_message_that_arrives_again_adds_nothing(store):
     assert places(store) == [(AS_OF, "/"), (AS_OF + 1, "/")]
 
 
-def test_what_was_stored_as_it_was_told_is_not_stored_again_with_another_time(store):
-    """The first time it came in good time; the second so late that the clock seemed to be wrong."""
+def test_a_page_view_stored_by_claimed_time_is_not_stored_again_by_arrival(store):
+    """It came in time first, and then so late that the sender's clock seemed to be wrong."""
     assert store.add([PageView("u", AS_OF, "/")]) == 1
     assert store.add([dated(AS_OF + 600_000, claimed_time=AS_OF)]) == 0
     assert store.add([dated(AS_OF + 600_000, claimed_time=AS_OF, name="/other")]) == 1
@@ -45,8 +45,8 @@ def test_what_was_stored_as_it_was_told_is_not_stored_again_with_another_time(st
 
 
 @pytest.mark.parametrize("add", [add, load])
-def test_what_was_stored_as_it_arrived_is_not_stored_again_as_it_was_told(store, add):
-    """By a file, say, which knows of no arrival; of the same user and page alone."""
+def test_a_page_view_stored_by_arrival_is_not_stored_again_by_claimed_time(store, add):
+    """A file, for example, has no time of arrival. Only the same user and page count."""
     assert store.add([dated(AS_OF + 600_000, claimed_time=AS_OF), dated(AS_OF + 1, user="v")]) == 2
     assert add(store, [PageView("u", AS_OF, "/")]) == 0
     others = [("u", AS_OF, "/other"), ("u", AS_OF + 1, "/"), ("v", AS_OF, "/"), ("w", AS_OF, "/")]
@@ -55,15 +55,15 @@ def test_what_was_stored_as_it_arrived_is_not_stored_again_as_it_was_told(store,
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_of_a_batch_in_which_it_stands_twice_it_is_stored_once(store, first):
-    """Dated by its arrival, in either order."""
+def test_a_page_view_that_a_batch_holds_by_both_times_is_stored_once(store, first):
+    """It is dated by its arrival, whatever the order."""
     both = [PageView("u", AS_OF, "/"), dated(AS_OF + 600_000, claimed_time=AS_OF)]
     assert store.add([both[first], both[1 - first]]) == 1
     assert places(store) == [(AS_OF + 600_000, "/")]
 
 
-def test_it_is_remembered_by_the_file_and_not_by_the_process(address):
-    """After a restart as before."""
+def test_arrival_keys_outlive_the_process(address):
+    """They are in the file."""
     for add, new in ((AS_OF, 1), (AS_OF + 1, 0)):
         with create_store(address, lock_timeout=10) as store:
             assert store.add([dated(add)]) == new
@@ -105,7 +105,7 @@ steps = st.lists(
 
 @settings(max_examples=60)
 @given(steps)
-def test_any_history_of_such_page_views_comes_to_what_a_plain_model_says(engine, steps):
+def test_any_history_of_such_page_views_leads_to_what_a_simple_model_says(engine, steps):
     """Batches, page views in columns, and users who are forgotten in between."""
     views, messages = set(), set()
     with create_store(engine.new_address(), lock_timeout=10) as store:

@@ -55,7 +55,7 @@ def test_a_receipt_counts_what_was_erased(store):
 
 @pytest.mark.parametrize(("text", "user_id"), NAMING)
 def test_a_line_may_give_a_user_in_many_ways(store, text, user_id):
-    """As it is or escaped, in JSON or in what was meant to be JSON."""
+    """The id may be escaped, in JSON or in text that was meant to be JSON."""
     store.add([], [rejection(text.encode()), rejection(b"x", line=2)])
     assert store.forget(user_id) == Receipt(user_id, 0, 0, 1)
     assert [bad.text for bad in rejections_of(store)] == [b"x"]
@@ -63,7 +63,7 @@ def test_a_line_may_give_a_user_in_many_ways(store, text, user_id):
 
 @pytest.mark.parametrize("text", ["joanna", "anna7", '{"user_id": "joanna"}', "x_anna", ""])
 def test_a_line_in_which_the_id_is_part_of_a_longer_word_stays(store, text):
-    """What others sent is not erased with it."""
+    """Lines of other users are not erased."""
     store.add([PageView("anna", AS_OF, "/")], [rejection(text.encode())])
     assert store.forget("anna").rejected_lines == 0
     assert store.rejected.totals().lines == 1
@@ -73,7 +73,7 @@ def test_a_line_in_which_the_id_is_part_of_a_longer_word_stays(store, text):
     "mistyped", ["user_id", "name", "2026", "jsonl", "events", "/pricing", "john", "john@example"]
 )
 def test_a_mistyped_id_that_is_some_other_word_is_unknown_and_erases_nothing(store, mistyped):
-    """It must not look like a done erasure, nor be one."""
+    """The answer must not look like an erasure, and there must be none."""
     lines = [
         rejection(b'{"user_id": "anna", "name": "/pricing", "timestamp": "2026-11-01"}'),
         rejection(b'{"user_id": "john@example.com"}', line=2),

@@ -9,7 +9,7 @@ REJECTION = Rejection("events.jsonl", 7, 100, 3, "invalid_json", "it is broken",
 
 
 def test_rejected_lines_are_kept_in_order_each_once(store):
-    """With all that is known of them."""
+    """All their fields are kept."""
     other = REJECTION._replace(line=3, text=b"\xff" * 100, arrived=AS_OF, sender=7)
     store.add([], [REJECTION, REJECTION, other])
     assert list(rejections_of(store)) == [REJECTION, other]
@@ -17,7 +17,7 @@ def test_rejected_lines_are_kept_in_order_each_once(store):
 
 
 def test_a_line_that_is_rejected_again_is_kept_once_behind_the_others(store):
-    """So that it is not cleared with what was exported before; it arrived when it came first."""
+    """So it is not cleared with lines exported before. It keeps its first time of arrival."""
     first = REJECTION._replace(arrived=AS_OF)
     other = REJECTION._replace(line=3)
     store.add([], [first, other])
@@ -30,7 +30,7 @@ def test_a_line_that_is_rejected_again_is_kept_once_behind_the_others(store):
 
 
 def test_many_rejected_lines_are_read_in_chunks(store):
-    """None is left out or read twice."""
+    """No line is left out or read twice."""
     many = [REJECTION._replace(line=number) for number in range(200)]
     store.add([], many)
     assert list(rejections_of(store)) == many

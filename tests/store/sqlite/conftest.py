@@ -1,7 +1,6 @@
 """What the tests of the SQLite store share."""
 
-from behavstats.store.sqlite import bulk_load as loading
-from behavstats.store.sqlite import rollup_refresh, rollups
+from behavstats.store.sqlite import rollup_invalidation, rollups
 
 
 def few_are_many(monkeypatch):
@@ -11,5 +10,4 @@ def few_are_many(monkeypatch):
     patched value for good.
     """
     monkeypatch.setattr(rollups, "MANY", 3)
-    monkeypatch.setattr(rollup_refresh, "SAMPLED", 1)
-    monkeypatch.setattr(loading, "SAMPLED", 1)
+    monkeypatch.setattr(rollup_invalidation, "SAMPLED", 1)

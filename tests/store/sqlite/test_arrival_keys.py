@@ -16,8 +16,8 @@ def remembered(db):
         return connection.execute("SELECT count(*) FROM dated_by_arrival").fetchone()[0]
 
 
-def test_a_transaction_that_fails_remembers_no_message(store):
-    """Else its page view would be taken for stored when it comes again."""
+def test_a_transaction_that_fails_records_no_arrival_key(store):
+    """Otherwise its page view would count as stored when the message comes again."""
     store.add([PageView("v", AS_OF, "/")])
     store.database.writer.execute(
         "CREATE TEMP TRIGGER refuse BEFORE INSERT ON main.page_view "
@@ -29,8 +29,8 @@ def test_a_transaction_that_fails_remembers_no_message(store):
     assert store.add([dated(AS_OF + 1)]) == 1
 
 
-def test_forget_erases_what_is_remembered_of_a_user(store, db):
-    """Who comes back is a new user, whose messages are new."""
+def test_forget_erases_the_arrival_keys_of_a_user(store, db):
+    """A user who comes back is a new user, whose messages are new."""
     store.add([dated(AS_OF), dated(AS_OF, user="v")])
     store.forget("u")
     assert remembered(db) == 1

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from behavstats.errors import UnknownUser
 from behavstats.model.page_view import PageView
 from behavstats.store import create_store
+from behavstats.store.sqlite import key_cache
 from behavstats.store.sqlite import store as store_module
 from tests.support.histories import AS_OF, USERS, batches, histories
 from tests.support.stores import columns, export, load
@@ -16,8 +17,8 @@ from tests.support.stores import columns, export, load
 
 @settings(max_examples=60)
 @given(batches(), st.integers(1, 7))
-def test_loading_in_columns_is_adding_one_by_one(tmp_path_factory, batches, at_once):
-    """Whatever is there already, and however small the transactions."""
+def test_a_load_in_columns_stores_what_adding_a_list_stores(tmp_path_factory, batches, at_once):
+    """Whatever the store holds already, and however small the transactions are."""
     folder = tmp_path_factory.mktemp("s")
     with (
         pytest.MonkeyPatch.context() as monkeypatch,
@@ -50,7 +51,7 @@ def test_what_others_add_between_two_transactions_of_a_load_is_kept(
 @settings(max_examples=40)
 @given(histories(), histories())
 def test_what_is_added_through_the_same_store_meanwhile_is_kept(tmp_path_factory, views, others):
-    """As by another thread."""
+    """Another thread may add page views."""
     path = tmp_path_factory.mktemp("s") / "store.db"
     with loading_by_five(path) as (store, _):
         for _ in store.load(columns(views)):
@@ -61,10 +62,28 @@ def test_what_is_added_through_the_same_store_meanwhile_is_kept(tmp_path_factory
 
 @settings(max_examples=40)
 @given(histories())
-def test_who_is_forgotten_between_two_transactions_of_a_load_gets_a_new_key(
+def test_keys_that_leave_the_cache_between_two_transactions_of_a_load_are_found_again(
     tmp_path_factory, views
 ):
-    """What was stored is gone, and what comes after is all there is."""
+    """The load must not take a text that it inserted itself for one that has no key."""
+    path = tmp_path_factory.mktemp("s") / "store.db"
+    with loading_by_five(path) as (store, _), pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(key_cache, "_MAX_BYTES", 0)
+        added = 0
+        for _, new in store.load(columns(views)):
+            added += new
+            assert store.add([]) == 0  # drops the cached keys, and changes nothing
+        assert added == len(set(views))
+        assert stored(store) == set(views)
+        assert list(store.check()) == []
+
+
+@settings(max_examples=40)
+@given(histories())
+def test_a_user_who_is_erased_between_two_transactions_of_a_load_gets_a_new_key(
+    tmp_path_factory, views
+):
+    """What was stored before is gone; only what comes later is stored."""
     path = tmp_path_factory.mktemp("s") / "store.db"
     with loading_by_five(path) as (store, other):
         for _ in store.load(columns(views)):
@@ -93,7 +112,7 @@ def stored(store):
 
 
 def test_a_load_takes_a_number_of_statements_that_does_not_grow_with_its_users(store):
-    """Keys for all users of a transaction at once; a hundred rows in an INSERT."""
+    """Keys are found for all users of a transaction at once; an INSERT has a hundred rows."""
 
     def statements(count):
         views = [PageView(f"user-{count}-{n}", AS_OF, "/") for n in range(count)]
@@ -109,8 +128,8 @@ def test_a_load_takes_a_number_of_statements_that_does_not_grow_with_its_users(s
     assert sum("INTO page_view" not in text and "INTO user" not in text for text in many) < 40
 
 
-def test_a_batch_goes_into_the_store_user_by_user(store):
-    """In whatever order it came: so each page of the file is met once."""
+def test_a_batch_is_inserted_user_by_user(store):
+    """So each page of the file is met once, whatever the order of the batch."""
     views = [PageView(f"u{n % 7}", AS_OF - n, "/") for n in range(50)]
     load(store, views)
     again = columns(views)

@@ -6,8 +6,7 @@ from contextlib import closing
 import pytest
 
 from behavstats.model.page_view import PageView
-from behavstats.store import Checkpoint, OffsetUpdate
-from behavstats.store.sqlite import deletion as deleting
+from behavstats.store import Checkpoint, OffsetUpdate, Store
 from behavstats.store.sqlite import erased_users
 from tests.support.histories import AS_OF, listed
 from tests.support.stores import columns
@@ -15,9 +14,16 @@ from tests.support.stores import columns
 NOW = AS_OF + 1_000_000
 
 
-@pytest.fixture(autouse=True)
-def _now(monkeypatch):
-    monkeypatch.setattr(deleting, "system_clock", lambda: NOW)
+@pytest.fixture
+def clock():
+    """The time that the store sees, in ms: the last of a list."""
+    return [NOW]
+
+
+@pytest.fixture
+def store(db, clock):
+    with Store.create(db, lock_timeout=10, clock=lambda: clock[-1]) as store:
+        yield store
 
 
 def follow(store, inode=1, name="/logs/a.jsonl"):
@@ -37,7 +43,7 @@ def remembered(db):
 
 
 def test_page_views_from_before_an_erasure_are_left_out_and_those_after_it_stay(store):
-    """Of the user alone; how many were left out is told."""
+    """Only the user's page views are left out, and they are counted."""
     follow(store)
     store.add([at(AS_OF), at(AS_OF, "v")])
     store.forget("u")
@@ -61,8 +67,8 @@ def test_a_page_view_whose_clock_was_ahead_does_not_come_back_either(store):
     assert (listed(remaining), left_out) == ([at(ahead + 1)], 1)
 
 
-def test_erasures_before_an_instant_are_not_asked_for(store):
-    """Whoever was erased before a file was taken at all may be in it."""
+def test_erasures_before_an_instant_are_not_returned(store):
+    """A user who was erased before a file was first read may be in that file."""
     follow(store)
     store.add([at(AS_OF)])
     store.forget("u")
@@ -73,7 +79,7 @@ def test_erasures_before_an_instant_are_not_asked_for(store):
 
 
 def test_a_store_without_followed_files_remembers_no_erased_user(store, db):
-    """There is nothing that could be taken anew."""
+    """There is no file that could be read again."""
     store.add([at(AS_OF)])
     store.forget("u")
     assert remembered(db) == 0
@@ -81,7 +87,7 @@ def test_a_store_without_followed_files_remembers_no_erased_user(store, db):
 
 
 def test_an_erased_user_is_remembered_as_long_as_a_file_from_before(store, db):
-    """What was taken only afterwards does not count."""
+    """Files that were first read after the erasure do not count."""
     follow(store, 1, "/logs/a.jsonl")
     follow(store, 2, "/logs/b.jsonl")
     store.add([at(AS_OF)])
@@ -93,11 +99,11 @@ def test_an_erased_user_is_remembered_as_long_as_a_file_from_before(store, db):
     assert remembered(db) == 0
 
 
-def test_a_user_who_is_erased_again_is_remembered_by_the_later_erasure(store, db, monkeypatch):
-    """In one row."""
+def test_a_user_who_is_erased_again_is_remembered_by_the_later_erasure(store, db, clock):
+    """There is one row for the user."""
     follow(store)
     for later in (0, 1_000):
-        monkeypatch.setattr(deleting, "system_clock", lambda later=later: NOW + later)
+        clock.append(NOW + later)
         store.add([at(AS_OF)])
         store.forget("u")
     assert remembered(db) == 1
@@ -107,13 +113,13 @@ def test_a_user_who_is_erased_again_is_remembered_by_the_later_erasure(store, db
     assert listed(remaining) == [at(NOW + 1_001)]
 
 
-def test_no_more_than_so_many_erased_users_are_remembered(store, db, monkeypatch):
+def test_no_more_than_so_many_erased_users_are_remembered(store, db, clock, monkeypatch):
     """The oldest go first."""
     monkeypatch.setattr(erased_users, "_MOST", 2)
     follow(store)
     users = ["a", "b", "c", "d"]
     for number, user in enumerate(users):
-        monkeypatch.setattr(deleting, "system_clock", lambda number=number: NOW + number)
+        clock.append(NOW + number)
         store.add([at(AS_OF, user)])
         store.forget(user)
     assert remembered(db) == 2

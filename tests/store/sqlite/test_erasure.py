@@ -27,8 +27,8 @@ def found_in(db, *texts):
 
 
 @pytest.mark.parametrize("large", [100_000, 10_000_000])
-def test_nothing_is_left_in_the_log_however_it_was_written_over(store, db, monkeypatch, large):
-    """Neither in what it holds, nor behind that."""
+def test_nothing_is_left_in_the_log_however_it_was_overwritten(store, db, monkeypatch, large):
+    """Neither in its valid part nor after it."""
     monkeypatch.setattr("behavstats.store.sqlite.database._LARGE_WAL", large)
     for number in range(200):
         store.add([PageView(f"{number:03}-{SECRET}", AS_OF, "/"), PageView(SECRET, number, "/")])
@@ -81,16 +81,16 @@ def test_no_byte_of_a_forgotten_user_is_left_however_the_store_grew(db, seed, mo
         json.dumps({"user_id": SECRET}).replace("8", "\\u0038").encode(),
     ],
 )
-def test_rejected_lines_that_name_the_user_go_however_they_do(store, db, text):
-    """Broken, with bytes that are no text, or escaped."""
+def test_rejected_lines_that_mention_the_user_in_any_way_are_erased(store, db, text):
+    """They may be broken, have bytes that are not text, or be escaped."""
     store.add([PageView(SECRET, AS_OF, "/")], [rejection(text), rejection(b"innocent", line=2)])
     assert store.forget(SECRET) == Receipt(SECRET, 1, 1, 1)
     assert [bad.text for bad in rejections_of(store)] == [b"innocent"]
     assert found_in(db, SECRET, text.decode(errors="replace")) == []
 
 
-def test_of_a_file_whose_name_names_the_user_the_name_goes_and_the_lines_stay(store, db):
-    """A file for each user is not unheard of."""
+def test_a_file_name_that_mentions_the_user_is_erased_and_its_lines_stay(store, db):
+    """Some senders write a file for each user."""
     store.add([PageView(SECRET, AS_OF, "/")], [rejection(b"{", source=f"/of/{SECRET}.jsonl")])
     assert store.forget(SECRET).rejected_lines == 0
     assert list(rejections_of(store)) == [rejection(b"{", source="")]
@@ -98,7 +98,7 @@ def test_of_a_file_whose_name_names_the_user_the_name_goes_and_the_lines_stay(st
 
 
 def test_long_ids_names_and_lines_are_overwritten_too(store, db):
-    """They lie on pages of their own in the file."""
+    """They have pages of their own in the file."""
     user_id, name, text = SECRET * 39, "/" + SECRET * 150, (SECRET * 50_000).encode()
     store.add([PageView(user_id, AS_OF, name)], [rejection(user_id.encode() + b" " + text)])
     assert store.forget(user_id) == Receipt(user_id, 1, 1, 1)
@@ -106,7 +106,7 @@ def test_long_ids_names_and_lines_are_overwritten_too(store, db):
 
 
 def test_a_name_that_others_viewed_stays(store, db):
-    """It is theirs as well."""
+    """The name belongs to the other viewers as well."""
     store.add([PageView(SECRET, AS_OF, "/shared"), PageView("other", AS_OF, "/shared")])
     assert store.forget(SECRET).page_names == 0
     assert found_in(db, "/shared") != []

@@ -48,7 +48,7 @@ def trim(store, now=AS_OF):
         pass
 
 
-def test_the_oldest_lines_go_where_there_are_too_many(db):
+def test_the_oldest_lines_are_dropped_if_there_are_too_many(db):
     """They are counted, with their bytes, from when the first was kept."""
     with opened(db, lines=10) as store:
         store.add([VIEW], lines(25, arrived=AS_OF + 5))
@@ -58,7 +58,7 @@ def test_the_oldest_lines_go_where_there_are_too_many(db):
         assert store.counts()[0] == 1
 
 
-def test_the_oldest_lines_go_where_they_hold_too_many_bytes(db):
+def test_the_oldest_lines_are_dropped_if_they_hold_too_many_bytes(db):
     """However few they are."""
     with opened(db, bytes=1_000_000) as store:
         store.add([], lines(30, size=100_000))
@@ -66,8 +66,8 @@ def test_the_oldest_lines_go_where_they_hold_too_many_bytes(db):
         assert kept(store) == {FILES: [30]}
 
 
-def test_the_oldest_lines_go_when_their_time_is_over(db):
-    """Whatever comes or does not come meanwhile; older ones of which that is not known, too."""
+def test_lines_are_dropped_when_they_are_too_old(db):
+    """Whether or not other lines come; lines without a time of arrival are dropped as well."""
     with opened(db, age=1_000) as store:
         store.add(
             [], lines(3) + lines(1, start=3, arrived=None) + lines(2, start=4, arrived=AS_OF + 1)
@@ -92,7 +92,7 @@ def test_a_sender_over_http_may_hold_a_quarter(db):
 
 
 def test_one_sender_cannot_push_out_what_others_sent(db):
-    """Whoever holds most loses first."""
+    """The sender that holds most loses lines first."""
     with opened(db, lines=100, bytes=100_000) as store:
         store.add([], lines(10, BOB))
         for start in range(0, 500, 50):
@@ -104,7 +104,7 @@ def test_one_sender_cannot_push_out_what_others_sent(db):
 
 
 def test_one_line_that_is_over_the_bounds_is_not_kept(db):
-    """Nor does it take others along, but those of its sender."""
+    """It costs only lines of its own sender."""
     with opened(db, bytes=1_000) as store:
         store.add([], lines(3, BOB))
         store.add([], lines(1, ALICE, size=5_000))
@@ -130,7 +130,7 @@ def test_of_many_rejected_lines_page_views_are_stored_first_and_all_is_kept(db, 
 
 
 def test_a_store_that_holds_far_too_much_comes_within_its_bounds_in_short_steps(db):
-    """As one of an older version does, or one whose bounds were lowered."""
+    """A store of an older version may, or one whose bounds were lowered."""
     with opened(db) as store:
         for start in range(0, 6_000, 1_000):
             store.add([], lines(1_000, start=start, size=300))
@@ -147,7 +147,7 @@ def test_a_store_that_holds_far_too_much_comes_within_its_bounds_in_short_steps(
 
 
 def test_lines_that_an_older_version_kept_are_counted(db):
-    """So that they can go like others."""
+    """So they can be evicted like others."""
     with opened(db) as store:
         store.add([], lines(7, arrived=None))
     with closing(sqlite3.connect(db, isolation_level=None)) as connection:

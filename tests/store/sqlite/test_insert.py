@@ -11,9 +11,9 @@ from tests.support.histories import AS_OF
 from tests.support.stores import VIEW, export
 
 
-def test_more_texts_than_are_remembered_keep_their_keys(store, monkeypatch):
+def test_more_texts_than_fit_into_the_cache_keep_their_keys(store, monkeypatch):
     """The cache of keys is bounded, and nothing depends on it."""
-    monkeypatch.setattr("behavstats.store.sqlite.insert._REMEMBERED", 500)
+    monkeypatch.setattr("behavstats.store.sqlite.key_cache._MAX_BYTES", 500)
     views = [PageView(f"u{number}", AS_OF, f"/{number}") for number in range(10)]
     for _ in range(2):
         for view in views:
@@ -22,7 +22,7 @@ def test_more_texts_than_are_remembered_keep_their_keys(store, monkeypatch):
 
 
 def test_a_failed_transaction_leaves_nothing(store):
-    """Not a page view, not a key that is remembered for nobody: here, of a disk that is full."""
+    """Neither a page view nor a cached key is left when the disk is full."""
     store.add([VIEW])
     (pages,) = store.database.writer.execute("PRAGMA page_count").fetchone()
     store.database.writer.execute(f"PRAGMA max_page_count = {pages}")
@@ -37,16 +37,17 @@ def test_a_failed_transaction_leaves_nothing(store):
 
 
 def test_the_sql_view_shows_page_views_as_they_were_sent(store, db):
-    """For a person with the sqlite3 shell."""
+    """It is for people who use the sqlite3 shell."""
     store.add([PageView("ü", 1_709_288_999_007, "/é")])
     with closing(sqlite3.connect(db)) as connection:
         rows = connection.execute("SELECT * FROM readable_page_view").fetchall()
     assert rows == [("ü", "/é", "2024-03-01T10:29:59.007Z")]
 
 
-def test_keys_are_sound_and_never_used_again(store, db):
+def test_keys_are_valid_and_never_used_again(store, db):
     """Foreign keys hold, and a user who comes back is a new user."""
-    store.add([VIEW, PageView("v", AS_OF, "/v")])
+    store.add([VIEW])
+    store.add([PageView("v", AS_OF, "/v")])
     store.forget("v")
     store.add([PageView("v", AS_OF, "/v")])
     with closing(sqlite3.connect(db)) as connection:

@@ -201,7 +201,7 @@ def test_page_views_that_are_not_integers_are_found(settled):
     """SQLite keeps a fraction where a whole number is expected."""
     tamper(settled, f"INSERT INTO page_view VALUES (1, {TODAY}.5, 1)")
     assert [found.partition(": ")[2] for found in settled.check()] == [
-        "cannot be compared: page views hold something else than numbers"
+        "cannot be compared: page views hold something other than numbers"
     ] * 2
 
 

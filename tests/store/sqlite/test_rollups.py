@@ -1,4 +1,4 @@
-"""Summaries of busy hours and days, against the oracle and against the page views."""
+"""Rollups of busy hours and days, against the oracle and against the page views."""
 
 import sqlite3
 from contextlib import closing, suppress
@@ -39,8 +39,8 @@ steps = st.lists(
 
 @settings(max_examples=150)
 @given(steps, st.lists(as_ofs, min_size=1, max_size=3), st.integers(1, 90))
-def test_a_profile_out_of_summaries_is_what_the_oracle_says(tmp_path_factory, steps, as_ofs, days):
-    """Late and repeated page views, users forgotten, settled or not, wherever the window lies."""
+def test_a_profile_from_rollups_is_what_the_oracle_says(tmp_path_factory, steps, as_ofs, days):
+    """Page views may be late or repeated, users erased, rollups refreshed, in any window."""
     with (
         pytest.MonkeyPatch.context() as monkeypatch,
         create_store(tmp_path_factory.mktemp("s") / "store.db", lock_timeout=10) as store,
@@ -69,20 +69,20 @@ def busy_hours(user, hours, views=rollups.MANY):
 
 @pytest.fixture
 def busy(store):
-    """A store with a user of three busy hours, all of them settled."""
+    """A store with a user of three busy hours, whose rollups are fresh."""
     load(store, busy_hours("busy", 3))
     store.refresh_rollups()
     return store
 
 
 def kept(store):
-    """What is summarised: span and start of each."""
+    """The rollups in the store: span and start of each."""
     with closing(sqlite3.connect(store.path)) as connection:
         return set(connection.execute("SELECT span, start FROM summary"))
 
 
-def test_only_busy_hours_and_days_have_summaries(busy):
-    """A light user pays nothing, in bytes or time."""
+def test_only_busy_hours_and_days_have_rollups(busy):
+    """A light user costs neither space nor time."""
     busy.add([PageView("light", AS_OF - n, "/") for n in range(50)])
     busy.refresh_rollups()
     with closing(sqlite3.connect(busy.path)) as connection:
@@ -95,8 +95,8 @@ def test_only_busy_hours_and_days_have_summaries(busy):
     assert ("busy", DAY, 1) in rows
 
 
-def test_a_late_page_view_drops_its_hour_and_its_day_and_no_other(busy):
-    """In the transaction that adds it; they are there again when it is settled."""
+def test_a_late_page_view_drops_the_rollups_of_its_hour_and_its_day_alone(busy):
+    """They are dropped in the transaction that adds it, and are there again after a refresh."""
     before = kept(busy)
     late = AS_OF - HOUR - 1
     busy.add([PageView("busy", late, "/late")])
@@ -106,8 +106,8 @@ def test_a_late_page_view_drops_its_hour_and_its_day_and_no_other(busy):
     assert list(busy.check()) == []
 
 
-def test_a_repeated_page_view_drops_nothing(busy):
-    """It adds nothing either."""
+def test_a_repeated_page_view_drops_no_rollup(busy):
+    """It adds nothing, so rollups stay right."""
     before = kept(busy)
     again = busy_hours("busy", 3)
     assert busy.add(again[:10]) == 0
@@ -116,7 +116,7 @@ def test_a_repeated_page_view_drops_nothing(busy):
 
 
 def test_a_user_who_becomes_busy_post_by_post_is_noticed(store):
-    """No count is kept; one page view in a thousand has its day looked at."""
+    """No count is kept; one page view in a thousand records its day as stale."""
     views = [PageView("busy", TODAY + n * 1_000, f"/{n % 9}") for n in range(3_000)]
     for start in range(0, len(views), 50):
         store.add(views[start : start + 50])
@@ -125,20 +125,20 @@ def test_a_user_who_becomes_busy_post_by_post_is_noticed(store):
 
 
 def test_reading_a_busy_user_touches_few_page_views(busy, monkeypatch):
-    """Those of the hours that the window cuts, and none of the summarised ones between."""
+    """Only page views of hours that the window cuts are read, as the others have rollups."""
     read = []
-    read_run = rollups._read_run
+    summarise = rollups._summarise_page_views
 
     def spy(*arguments):
-        read.append(read_run(*arguments))
+        read.append(summarise(*arguments))
         return read[-1]
 
-    monkeypatch.setattr(rollups, "_read_run", spy)
+    monkeypatch.setattr(rollups, "_summarise_page_views", spy)
     summary = busy.summary("busy", window(AS_OF + DAY, 7))
     assert summary.views == 3 * rollups.MANY
-    assert sum(run.summary.views for run in read) == 0
+    assert sum(partial.summary.views for partial in read) == 0
     summary = busy.summary("busy", window(AS_OF - HOUR // 2, 7))
-    assert sum(run.summary.views for run in read) < 2 * rollups.MANY
+    assert sum(partial.summary.views for partial in read) < 2 * rollups.MANY
 
 
 def statements(store, user, wanted):
@@ -152,7 +152,7 @@ def statements(store, user, wanted):
 
 
 def test_a_light_user_is_read_with_one_statement(busy):
-    """However many page views there are in the window: it is one row."""
+    """They come in one row, however many page views are in the window."""
     busy.add([PageView("light", AS_OF - n * 1_000, f"/{n}") for n in range(200)])
     assert len(statements(busy, "light", window(AS_OF))) == 1
 
@@ -163,7 +163,7 @@ def test_a_busy_user_is_read_with_few_statements(busy):
 
 
 @pytest.mark.parametrize(
-    "query", [queries._WINDOW, queries._NAMES, rollups._SUMMARIES, rollups._PAGE_VIEWS]
+    "query", [queries._WINDOW, queries._NAMES, rollups._ROLLUPS, rollups._PAGE_VIEWS]
 )
 def test_no_statement_of_a_read_goes_through_a_whole_table(store, query):
     """Each table is searched by its key."""
@@ -177,7 +177,7 @@ def test_no_statement_of_a_read_goes_through_a_whole_table(store, query):
 
 
 def test_a_group_of_posts_takes_as_many_statements_for_many_users_as_for_few(store):
-    """Those who have no summaries are told with one."""
+    """One statement finds the users who have rollups."""
 
     def statements_for(count):
         views = [PageView(f"light{n}", AS_OF, "/") for n in range(count)]
@@ -188,13 +188,13 @@ def test_a_group_of_posts_takes_as_many_statements_for_many_users_as_for_few(sto
         store.database.writer.set_trace_callback(None)
         return [text for text in executed if "INTO page_view" not in text]
 
-    for number in range(2):  # the log is begun anew, and then has the store's state
+    for number in range(2):  # the log begins again, and then has the store's state
         store.add([PageView("u", AS_OF, f"/{number}")])
     assert len(statements_for(99)) == len(statements_for(9))
 
 
-def test_a_damaged_page_view_keeps_nobody_else_from_being_settled(busy):
-    """Check tells of it."""
+def test_a_damaged_page_view_does_not_block_the_rollups_of_other_users(busy):
+    """`check` reports the damage."""
     busy.add(busy_hours("other", 2))
     busy.add([PageView("busy", AS_OF - 1, "/late")])
     with closing(sqlite3.connect(busy.path)) as connection:
@@ -207,8 +207,8 @@ def test_a_damaged_page_view_keeps_nobody_else_from_being_settled(busy):
     assert list(busy.check())
 
 
-def test_after_forget_no_summary_of_the_user_is_left(busy):
-    """Nor a day that is to be settled."""
+def test_after_forget_no_rollup_of_the_user_is_left(busy):
+    """No stale day is left either."""
     busy.add([PageView("busy", AS_OF - 1, "/late")])
     busy.forget("busy")
     assert busy.counts() == (0, 0)

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from behavstats.store.sqlite.user_mentions import Mention, Naming
+from behavstats.store.sqlite.user_mentions import Mention, MentionFinder
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_a_line_that_holds_the_id_as_a_piece_of_something_else_does_not_name_the
     user_id, line
 ):
     """Of a timestamp, a longer number, another string, an e-mail address or a longer word."""
-    assert Naming(user_id).mention(line.encode()) is Mention.NOT
+    assert MentionFinder(user_id).mention(line.encode()) is Mention.NOT
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_line_that_holds_the_id_as_a_piece_of_something_else_does_not_name_the
 )
 def test_a_line_names_the_user_by_a_string_of_its_own_or_a_word(user_id, line):
     """As a value or a key, at any depth, escaped or not; as a word where the line is no JSON."""
-    assert Naming(user_id).mention(line.encode()) is Mention.NAMED
+    assert MentionFinder(user_id).mention(line.encode()) is Mention.NAMED
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_line_names_the_user_by_a_string_of_its_own_or_a_word(user_id, line):
 )
 def test_a_line_may_give_the_id_as_that_of_its_user(user_id, line):
     """Behind a key for it: that makes a user known of whom there is no page view."""
-    assert Naming(user_id).mention(line.encode()) is Mention.AS_USER
+    assert MentionFinder(user_id).mention(line.encode()) is Mention.AS_USER
 
 
 WORDS = ["anna", "10", "a", "é", 'q"', "\\", "\\\\", "b\\n", "😀", "/", " ", "\n", "-1.5"]
@@ -110,7 +110,7 @@ def test_every_string_of_any_json_is_found_and_nothing_else():
         data = some_json(rng, depth=3)
         line = json.dumps(data, ensure_ascii=rng.random() < 0.5).encode()
         for word in WORDS:
-            is_named = Naming(word).mention(line) is not Mention.NOT
+            is_named = MentionFinder(word).mention(line) is not Mention.NOT
             assert is_named == (word in texts_in(data)), line
 
 
@@ -120,5 +120,5 @@ def test_every_string_of_any_json_is_found_and_nothing_else():
 def test_a_long_hostile_line_is_read_to_its_end(piece):
     """It takes no time that grows faster than the line: else this would not end."""
     line = piece * (1024 * 1024 // len(piece))
-    assert Naming("anna").mention(line) is Mention.NOT
-    assert Naming("anna").mention(line + b" anna") is Mention.NAMED
+    assert MentionFinder("anna").mention(line) is Mention.NOT
+    assert MentionFinder("anna").mention(line + b" anna") is Mention.NAMED

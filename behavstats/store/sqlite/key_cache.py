@@ -1,0 +1,147 @@
+"""The integer keys of user ids and page names, with a cache of the keys that are in use.
+
+A text is found by its keyed hash, and then compared, since two texts may have the same hash. The
+cache remembers only keys that exist, never that a text has none: another writer may add it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, count
+from operator import itemgetter
+from struct import unpack
+from sys import getsizeof
+from typing import NamedTuple
+
+from behavstats.store.sqlite.connection import Connection, json_array
+from behavstats.store.sqlite.multi_row_insert import insert_rows
+
+_MAX_BYTES = 16 * 1024 * 1024  # for each kind of text: some 100,000 short ones
+_ENTRY = 100  # bytes that a text's key and its place in the dictionary take, roughly
+_LOOKED_UP_AT_ONCE = 1_000  # texts; bounds the memory that a statement's rows take
+
+_FEW = 100  # new texts; the order of their keys does not depend on the store's secret
+
+_LAST = "SELECT last_insert_rowid()"
+
+
+class LookUp(NamedTuple):
+    """The keys of those texts that have one, and the hashes of those that have none."""
+
+    keys: dict[str, int]
+    new: dict[str, int]
+
+
+class KeyCache:
+    """The keys of the texts in one column of one table.
+
+    A cached key holds until another connection changes the file: a user who was erased by another
+    process gets a new key when they come back. So `forget` must be called then, and whenever a
+    transaction is rolled back.
+    """
+
+    def __init__(self, table: str, column: str) -> None:
+        hashes = "SELECT value FROM json_each(?)"
+        self._find = f"SELECT {column}, id FROM {table} WHERE hash IN ({hashes})"  # noqa: S608
+        self._add = f"INSERT INTO {table} (hash, {column}) VALUES "  # noqa: S608
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop all keys."""
+        self._keys: dict[str, int] = {}
+        self._size = 0
+
+    def trim(self) -> None:
+        """Drop all keys if they take more memory than they may."""
+        if self._size > _MAX_BYTES:
+            self.forget()
+
+    def cached(self, texts: Sequence[str]) -> list[int | None]:
+        """Return the cached keys of texts, None for each text that is not cached."""
+        return list(map(self._keys.get, texts))
+
+    def look_up(self, connection: Connection, texts: Sequence[str]) -> LookUp:
+        """Look up those texts that are not cached, without caching anything.
+
+        For a connection that only reads, without the store's lock.
+        """
+        missing = [text for text in texts if text not in self._keys]
+        hashes = _hashes(connection, missing)
+        keys = self._stored(connection, hashes)
+        new = {
+            text: hashed for text, hashed in zip(missing, hashes, strict=True) if text not in keys
+        }
+        return LookUp(keys, new)
+
+    def adopt(self, keys: Mapping[str, int]) -> None:
+        """Cache keys that were looked up, within the write transaction, if they still hold."""
+        self._keys.update(keys)
+        self._size += sum(map(getsizeof, keys)) + _ENTRY * len(keys)
+
+    def keys(
+        self, connection: Connection, texts: Sequence[str], new: dict[str, int] | None = None
+    ) -> list[int]:
+        """Return the key of each text, giving new keys to texts that have none.
+
+        To be called within a write transaction. `new` may have the hashes of texts that surely have
+        no key; those that get one are taken out of it.
+        """
+        keys = self.cached(texts)
+        if None in keys:
+            self._complete(connection, texts, {} if new is None else new)
+            keys = self.cached(texts)
+        return keys  # type: ignore[return-value]  # each text has one now
+
+    def _complete(self, connection: Connection, texts: Sequence[str], new: dict[str, int]) -> None:
+        """Cache the keys of texts, giving new keys to those that have none."""
+        missing = [*dict.fromkeys(text for text in texts if text not in self._keys)]
+        without_key = {text: new.pop(text) for text in missing if text in new}
+        if len(without_key) < len(missing):
+            keys, more = self.look_up(
+                connection, [text for text in missing if text not in without_key]
+            )
+            self._keys.update(keys)
+            without_key |= more
+        if without_key:
+            rows = [*zip(without_key.values(), without_key, strict=True)]
+            # Many by hash, so that each page of the index is met once; few by text.
+            rows.sort(key=itemgetter(0 if len(rows) > _FEW else 1))
+            insert_rows(connection, self._add, 2, [*chain.from_iterable(rows)])
+            (last,) = connection.execute(_LAST).fetchone()
+            self._keys.update(
+                zip([text for _, text in rows], count(last - len(rows) + 1), strict=False)
+            )
+        self._size += sum(map(getsizeof, missing)) + _ENTRY * len(missing)
+
+    def _stored(self, connection: Connection, hashes: Iterable[int]) -> dict[str, int]:
+        """Return the keys of the stored texts that have these hashes."""
+        keys: dict[str, int] = {}
+        ordered = sorted(hashes)
+        for start in range(0, len(ordered), _LOOKED_UP_AT_ONCE):
+            some = json_array(ordered[start : start + _LOOKED_UP_AT_ONCE])
+            keys.update(connection.execute(self._find, (some,)).fetchall())
+        return keys
+
+
+class Keys(NamedTuple):
+    """The keys of the users and of the pages of a store."""
+
+    users: KeyCache
+    pages: KeyCache
+
+    @classmethod
+    def empty(cls) -> "Keys":
+        """Return caches in which there is nothing yet."""
+        return cls(KeyCache("user", "user_id"), KeyCache("page", "name"))
+
+    def forget(self) -> None:
+        """Drop all keys."""
+        for cache in self:
+            cache.forget()
+
+    def trim(self) -> None:
+        """Drop keys where they take more memory than they may."""
+        for cache in self:
+            cache.trim()
+
+
+def _hashes(connection: Connection, texts: Sequence[str]) -> Sequence[int]:
+    return unpack(f"<{len(texts)}q", connection.hasher.hashes(texts)) if texts else ()
