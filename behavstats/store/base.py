@@ -281,7 +281,7 @@ class StoreWriter(Protocol):
         self,
         views: "PageViews",
         rejections: Sequence[Rejection] = (),
-        steps: Sequence[OffsetUpdate] = (),
+        updates: Sequence[OffsetUpdate] = (),
     ) -> Iterator[tuple[int, int]]:
         """Store many page views in transactions of bounded size; must be iterated to the end.
 

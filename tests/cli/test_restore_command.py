@@ -156,6 +156,25 @@ def test_a_backup_of_an_older_version_is_migrated(db):
 STEPS = ["link", "replace", "rename", "unlink"]
 
 
+class Killed(BaseException):
+    """The end of the process, here."""
+
+
+def kill_at(patch, db, step, *, is_after):
+    """Raise Killed before or after the first call of `step` that concerns the store's files."""
+    target = Path if step == "unlink" else os
+    whole = getattr(target, step)
+
+    def cut_off(*arguments, **options):
+        if not str(arguments[0]).startswith(str(db)):
+            return whole(*arguments, **options)
+        if is_after:
+            whole(*arguments, **options)
+        raise Killed
+
+    patch.setattr(target, step, cut_off)
+
+
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("is_after", [False, True])
 def test_restore_interrupted_at_any_step_leaves_a_whole_or_refused_store(
@@ -173,21 +192,8 @@ def test_restore_interrupted_at_any_step_leaves_a_whole_or_refused_store(
     # Also where the old log cannot be copied into the old store first.
     monkeypatch.setattr(restore, "_checkpoint", lambda _: None)
 
-    class Killed(BaseException):
-        pass
-
-    target = Path if step == "unlink" else os
-    whole = getattr(target, step)
-
-    def cut_off(*arguments, **options):
-        if not str(arguments[0]).startswith(str(db)):
-            return whole(*arguments, **options)
-        if is_after:
-            whole(*arguments, **options)
-        raise Killed
-
     with monkeypatch.context() as patch:
-        patch.setattr(target, step, cut_off)
+        kill_at(patch, db, step, is_after=is_after)
         with suppress(Killed):
             restore.restore(backup, db, StoreLock(db, 5))
     is_refused = (step, is_after) in {("replace", True), ("rename", False)}

@@ -99,6 +99,15 @@ class Database:
                 connection.execute("ROLLBACK")
             raise
 
+    @contextmanager
+    def cached(self, cache: Cache) -> Iterator[None]:
+        """Drop a cache, too, when another connection has written; while in `with`."""
+        self.caches.append(cache)
+        try:
+            yield
+        finally:
+            self.caches.remove(cache)
+
     def forget_keys(self) -> None:
         """Drop everything that is cached."""
         for cache in [*self.caches]:  # a load in another thread may remove its own

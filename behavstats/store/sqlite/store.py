@@ -81,23 +81,22 @@ class SqliteStore:
         self,
         views: "PageViews",
         rejections: Sequence[Rejection] = (),
-        steps: Sequence[OffsetUpdate] = (),
+        updates: Sequence[OffsetUpdate] = (),
     ) -> Iterator[tuple[int, int]]:
         """Store many page views, in the order of their keys and in transactions of bounded size.
 
         After each transaction, yields how many page views it held and how many of them are new;
-        they are durable then. The caller must iterate to the end, because each step stores the next
-        part. The last transactions hold the rejected lines, and the very last the offset updates.
-        Raises OffsetConflict if another process has stored a newer offset.
+        they are durable then. Iterate to the end, because each step stores the next part. The last
+        transactions hold the rejected lines, and the very last the offset updates. Raises
+        OffsetConflict if another process has stored a newer offset.
         """
         from behavstats.store.sqlite.bulk_load import BulkLoad  # and NumPy with it
 
-        caches, connections = self.database.caches, self.database.connections
-        loading = BulkLoad(views, self._keys)
+        connections = self.database.connections
+        loading, openings = BulkLoad(views, self._keys), max(1, connections.openings)
         with ExitStack() as held:
-            openings = max(1, connections.openings)
             order = loading.prepare(held.enter_context(self.database.reading()))
-            end = len(order) or min(1, len(rejections) + len(steps))  # there may be only these
+            end = len(order) or min(1, len(rejections) + len(updates))  # there may be only these
             *before, last = base.pieces(rejections) or [[]]
             for start in range(0, end, _LOADED_AT_ONCE):
                 rows = order[start : start + _LOADED_AT_ONCE]
@@ -112,11 +111,10 @@ class SqliteStore:
                         added = loading.insert(connection, rows)
                         if is_last:
                             self.rejected.insert(connection, last)
-                            offset_queries.advance(connection, steps)
+                            offset_queries.advance(connection, updates)
                     loading.note_commit(connection)
                     if not start:
-                        caches.append(loading)
-                        held.callback(caches.remove, loading)
+                        held.enter_context(self.database.cached(loading))
                     self.database.checkpoint_if_large(connection, of_many=True)
                 yield len(rows), added
 
