@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from behavstats.model.page_view import PageView
-from behavstats.store import Checkpoint, OffsetUpdate, Store
+from behavstats.store import Checkpoint, OffsetUpdate
 from behavstats.store.sqlite import erased_users
 from tests.support.histories import AS_OF, listed
 from tests.support.stores import columns
@@ -22,7 +22,7 @@ def clock():
 
 @pytest.fixture
 def store(db, clock):
-    with Store.create(db, lock_timeout=10, clock=lambda: clock[-1]) as store:
+    with create_store(db, lock_timeout=10, clock=lambda: clock[-1]) as store:
         yield store
 
 

@@ -34,7 +34,7 @@ def test_users_with_rows_are_found_by_each_kind_of_query(store, users):
     """One user, neighbours, and users far apart."""
     for number in range(1, 51):
         store.add([PageView(f"u{number}", AS_OF, "/")])
-    with store._turn() as connection:
+    with store.database.locked() as connection:
         connection.execute("DELETE FROM page_view WHERE user % 2")
         found = users_with_rows(connection, "page_view", users)
     assert found == {user for user in users if user <= 50 and user % 2 == 0}
