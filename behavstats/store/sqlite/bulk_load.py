@@ -8,12 +8,56 @@ from behavstats.model.columns import Numbers, PageViews
 from behavstats.store.sqlite.arrival_keys import has_arrival_keys, is_stored_by_arrival
 from behavstats.store.sqlite.connection import Connection
 from behavstats.store.sqlite.insert import insert_rows_of_page_views
-from behavstats.store.sqlite.key_cache import KeyCache, Keys, LookUp
+from behavstats.store.sqlite.key_cache import KeyCache, Keys
 from behavstats.store.sqlite.keyed_rows import users_with_rows
 from behavstats.store.sqlite.many_rows import Integers, ManyRows, Order, stable_order
 from behavstats.store.sqlite.rollup_refresh import record_stale_days
 
 _NO_KEY = 0
+
+
+class _Texts:
+    """The texts of one column of a batch, by their numbers, and the keys that are known of them."""
+
+    def __init__(self, cache: KeyCache, texts: Sequence[str]) -> None:
+        self._cache, self._texts = cache, texts
+        self._looked_up: dict[str, int] = {}
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop the keys and hashes."""
+        self.keys: Integers = np.zeros(len(self._texts), np.int64)
+        """The key of each text, 0 if the key is not known."""
+        self.hashes: Integers | None = None
+        """The hash of each text that has no key; None once others may have added texts."""
+        self._looked_up = {}
+
+    def look_up(self, reader: Connection) -> None:
+        """Look the keys up on a connection that only reads, without the store's lock."""
+        cached = self._cache.cached(self._texts)
+        found, new = self._cache.look_up(reader, self._texts)
+        pairs = zip(self._texts, cached, strict=True)
+        self.keys[:] = [key or found.get(text, _NO_KEY) for text, key in pairs]
+        self.hashes = np.array([new.get(text, 0) for text in self._texts], np.int64)
+        self._looked_up = found
+
+    def adopt(self) -> None:
+        """Cache the keys that were looked up; within the write transaction, if they still hold."""
+        looked_up, self._looked_up = self._looked_up, {}
+        self._cache.adopt(looked_up)
+
+    def keys_of(self, connection: Connection, numbers: Numbers) -> Integers:
+        """Return the keys of texts by their numbers, giving new keys to texts that have none."""
+        used = np.flatnonzero(np.bincount(numbers, minlength=len(self._texts)))
+        missing = used[self.keys[used] == _NO_KEY]
+        if len(missing):
+            texts = [self._texts[number] for number in missing.tolist()]
+            if self.hashes is None:
+                self.keys[missing] = self._cache.keys(connection, texts)
+            else:
+                hashes = self.hashes[missing].tolist()
+                self.keys[missing] = self._cache.add(connection, texts, hashes)
+        return self.keys[numbers]
 
 
 class BulkLoad:
@@ -28,15 +72,16 @@ class BulkLoad:
         self._views = views
         self._left = len(views)
         self._keys = keys
+        self._users = _Texts(keys.users, views.user_ids)
+        self._pages = _Texts(keys.pages, views.names)
         self._reader: Connection | None = None  # until the first part
         self._version = -1  # of the file, as the reader saw it before it looked keys up
         self._changes = -1  # on the connection that writes, up to the end of the last part
-        self._found: list[tuple[KeyCache, LookUp]] = []
-        self._new: dict[KeyCache, dict[str, int]] = {}  # hashes of texts without a key
 
     def forget(self) -> None:
         """Drop what was looked up."""
-        self._found, self._new = [], {}
+        self._users.forget()
+        self._pages.forget()
 
     def prepare(self, reader: Connection) -> Order:
         """Look keys up, and return the rows in the order in which they should be inserted.
@@ -47,18 +92,12 @@ class BulkLoad:
         is inserted.
         """
         self._reader, self._version = reader, _data_version(reader)
-        texts = self._views.user_ids
-        users = self._keys.users.look_up(reader, texts)
-        pages = self._keys.pages.look_up(reader, self._views.names)
-        self._found = [(self._keys.users, users), (self._keys.pages, pages)]
-        cached = self._keys.users.cached(texts)
-        known = [
-            key or users.keys.get(text, _NO_KEY) for text, key in zip(texts, cached, strict=True)
-        ]
-        keys = np.array(known, np.int64)
+        self._pages.look_up(reader)
+        self._users.look_up(reader)
+        keys, hashes = self._users.keys.copy(), self._users.hashes
         new = np.flatnonzero(keys == _NO_KEY)
-        hashes = [users.new.get(texts[number], 0) for number in new.tolist()]
-        new = new[np.argsort(np.array(hashes, np.int64))]
+        if hashes is not None:
+            new = new[np.argsort(hashes[new])]
         keys[new] = keys.max(initial=0) + 1 + np.arange(len(new))
         return stable_order(keys[self._views.users])
 
@@ -67,10 +106,10 @@ class BulkLoad:
         self._left -= len(rows)
         self._use_found_keys(connection)
         views = self._views
-        users = self._of(connection, self._keys.users, views.user_ids, views.users[rows])
+        users = self._users.keys_of(connection, views.users[rows])
         if stored := self._stored_by_arrival(connection, users, rows):
             rows, users = np.delete(rows, stored), np.delete(users, stored)
-        pages = self._of(connection, self._keys.pages, views.names, views.pages[rows])
+        pages = self._pages.keys_of(connection, views.pages[rows])
         keyed = ManyRows(users, views.instants[rows], pages)
         added = insert_rows_of_page_views(connection, keyed)
         if added:
@@ -92,20 +131,8 @@ class BulkLoad:
             is_current = connection.total_changes == self._changes
         if not is_current:
             self.forget()
-        for cache, looked_up in self._found:
-            cache.adopt(looked_up.keys)
-            self._new[cache] = looked_up.new
-        self._found = []
-
-    def _of(
-        self, connection: Connection, cache: KeyCache, texts: Sequence[str], numbers: Numbers
-    ) -> Integers:
-        """Return the keys of numbered texts."""
-        used = np.flatnonzero(np.bincount(numbers, minlength=len(texts)))
-        keys = np.empty(len(texts), np.int64)
-        some = [texts[number] for number in used.tolist()]
-        keys[used] = cache.keys(connection, some, self._new.get(cache))
-        return keys[numbers]
+        self._users.adopt()
+        self._pages.adopt()
 
     def _stored_by_arrival(self, connection: Connection, users: Integers, rows: Order) -> list[int]:
         """Return which of the rows are stored already, dated by when their messages arrived."""

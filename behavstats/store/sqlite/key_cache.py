@@ -76,40 +76,33 @@ class KeyCache:
         self._keys.update(keys)
         self._size += sum(map(getsizeof, keys)) + _ENTRY * len(keys)
 
-    def keys(
-        self, connection: Connection, texts: Sequence[str], new: dict[str, int] | None = None
-    ) -> list[int]:
+    def keys(self, connection: Connection, texts: Sequence[str]) -> list[int]:
         """Return the key of each text, giving new keys to texts that have none.
 
-        To be called within a write transaction. `new` may have the hashes of texts that surely have
-        no key; those that get one are taken out of it.
+        To be called within a write transaction.
         """
         keys = self.cached(texts)
         if None in keys:
-            self._complete(connection, texts, {} if new is None else new)
+            found, new = self.look_up(connection, [*dict.fromkeys(texts)])
+            self.adopt(found)
+            if new:
+                self.add(connection, [*new], [*new.values()])
             keys = self.cached(texts)
         return keys  # type: ignore[return-value]  # each text has one now
 
-    def _complete(self, connection: Connection, texts: Sequence[str], new: dict[str, int]) -> None:
-        """Cache the keys of texts, giving new keys to those that have none."""
-        missing = [*dict.fromkeys(text for text in texts if text not in self._keys)]
-        without_key = {text: new.pop(text) for text in missing if text in new}
-        if len(without_key) < len(missing):
-            keys, more = self.look_up(
-                connection, [text for text in missing if text not in without_key]
-            )
-            self._keys.update(keys)
-            without_key |= more
-        if without_key:
-            rows = [*zip(without_key.values(), without_key, strict=True)]
-            # Many by hash, so that each page of the index is met once; few by text.
-            rows.sort(key=itemgetter(0 if len(rows) > _FEW else 1))
-            insert_rows(connection, self._add, 2, [*chain.from_iterable(rows)])
-            (last,) = connection.execute(_LAST).fetchone()
-            self._keys.update(
-                zip([text for _, text in rows], count(last - len(rows) + 1), strict=False)
-            )
-        self._size += sum(map(getsizeof, missing)) + _ENTRY * len(missing)
+    def add(self, connection: Connection, texts: Sequence[str], hashes: Sequence[int]) -> list[int]:
+        """Give new keys to distinct texts that have none, and return the keys.
+
+        To be called within a write transaction, with the hash of each text.
+        """
+        rows = [*zip(hashes, texts, strict=True)]
+        # Many by hash, so that each page of the index is met once; few by text.
+        rows.sort(key=itemgetter(0 if len(rows) > _FEW else 1))
+        insert_rows(connection, self._add, 2, [*chain.from_iterable(rows)])
+        (last,) = connection.execute(_LAST).fetchone()
+        keys = dict(zip([text for _, text in rows], count(last - len(rows) + 1), strict=False))
+        self.adopt(keys)
+        return [keys[text] for text in texts]
 
     def _stored(self, connection: Connection, hashes: Iterable[int]) -> dict[str, int]:
         """Return the keys of the stored texts that have these hashes."""

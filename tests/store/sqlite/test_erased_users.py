@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from behavstats.model.page_view import PageView
-from behavstats.store import Checkpoint, OffsetUpdate
+from behavstats.store import Checkpoint, OffsetUpdate, create_store
 from behavstats.store.sqlite import erased_users
 from tests.support.histories import AS_OF, listed
 from tests.support.stores import columns
