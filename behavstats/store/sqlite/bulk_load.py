@@ -22,6 +22,7 @@ class _Texts:
     def __init__(self, cache: KeyCache, texts: Sequence[str]) -> None:
         self._cache, self._texts = cache, texts
         self._looked_up: dict[str, int] = {}
+        self._cached: list[int | None] = []
         self.forget()
 
     def forget(self) -> None:
@@ -30,20 +31,29 @@ class _Texts:
         """The key of each text, 0 if the key is not known."""
         self.hashes: Integers | None = None
         """The hash of each text that has no key; None once others may have added texts."""
-        self._looked_up = {}
+        self._looked_up, self._cached = {}, []
 
     def look_up(self, reader: Connection) -> None:
         """Look the keys up on a connection that only reads, without the store's lock."""
+        # Read once: another thread may write to the cache meanwhile.
         cached = self._cache.cached(self._texts)
-        found, new = self._cache.look_up(reader, self._texts)
-        pairs = zip(self._texts, cached, strict=True)
+        pairs = [*zip(self._texts, cached, strict=True)]
+        found, new = self._cache.look_up(reader, [text for text, key in pairs if key is None])
         self.keys[:] = [key or found.get(text, _NO_KEY) for text, key in pairs]
         self.hashes = np.array([new.get(text, 0) for text in self._texts], np.int64)
-        self._looked_up = found
+        self._looked_up, self._cached = found, cached
+
+    def is_cached_as_before(self) -> bool:
+        """Return whether the cache has the same keys of these texts as during the look-up.
+
+        It does not if a transaction that gave out keys was rolled back since. Call it within the
+        write transaction, when all cached keys hold.
+        """
+        return self._cache.cached(self._texts) == self._cached
 
     def adopt(self) -> None:
         """Cache the keys that were looked up; within the write transaction, if they still hold."""
-        looked_up, self._looked_up = self._looked_up, {}
+        looked_up, self._looked_up, self._cached = self._looked_up, {}, []
         self._cache.adopt(looked_up)
 
     def keys_of(self, connection: Connection, numbers: Numbers) -> Integers:
@@ -126,7 +136,11 @@ class BulkLoad:
         """Cache the keys that were looked up, unless somebody has written since."""
         reader, self._reader = self._reader, None
         if reader is not None:
-            is_current = _data_version(reader) == self._version
+            is_current = (
+                _data_version(reader) == self._version
+                and self._users.is_cached_as_before()
+                and self._pages.is_cached_as_before()
+            )
         else:  # other processes are noticed by the store, which calls `forget`
             is_current = connection.total_changes == self._changes
         if not is_current:

@@ -59,16 +59,13 @@ class KeyCache:
         return list(map(self._keys.get, texts))
 
     def look_up(self, connection: Connection, texts: Sequence[str]) -> LookUp:
-        """Look up those texts that are not cached, without caching anything.
+        """Look texts up in the store, without reading the cache or caching anything.
 
-        For a connection that only reads, without the store's lock.
+        `connection` may be one that only reads, without the store's lock.
         """
-        missing = [text for text in texts if text not in self._keys]
-        hashes = _hashes(connection, missing)
+        hashes = _hashes(connection, texts)
         keys = self._stored(connection, hashes)
-        new = {
-            text: hashed for text, hashed in zip(missing, hashes, strict=True) if text not in keys
-        }
+        new = {text: hashed for text, hashed in zip(texts, hashes, strict=True) if text not in keys}
         return LookUp(keys, new)
 
     def adopt(self, keys: Mapping[str, int]) -> None:
@@ -83,7 +80,8 @@ class KeyCache:
         """
         keys = self.cached(texts)
         if None in keys:
-            found, new = self.look_up(connection, [*dict.fromkeys(texts)])
+            missing = [text for text in dict.fromkeys(texts) if text not in self._keys]
+            found, new = self.look_up(connection, missing)
             self.adopt(found)
             if new:
                 self.add(connection, [*new], [*new.values()])

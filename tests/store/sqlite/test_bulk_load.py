@@ -11,8 +11,10 @@ from behavstats.model.page_view import PageView
 from behavstats.store import create_store
 from behavstats.store.sqlite import key_cache
 from behavstats.store.sqlite import store as store_module
+from behavstats.store.sqlite.bulk_load import BulkLoad
+from behavstats.store.sqlite.insert import insert_page_views
 from tests.support.histories import AS_OF, USERS, batches, histories
-from tests.support.stores import columns, export, load
+from tests.support.stores import VIEW, columns, export, load
 
 
 @settings(max_examples=60)
@@ -109,6 +111,42 @@ def loading_by_five(path):
 def stored(store):
     """All page views of all users."""
     return {view for user in USERS for view in export(store, user) or ()}
+
+
+class RolledBackError(Exception):
+    """Ends a transaction."""
+
+
+def test_keys_of_a_transaction_that_is_rolled_back_are_not_used(store):
+    """They may be in the cache while a load in another thread looks its keys up."""
+    views = [PageView("new", AS_OF, "/new")]
+    store.add([VIEW])
+    loading = BulkLoad(columns(views), store._keys)
+    database = store.database
+    with database.reading() as reader:
+        with suppress(RolledBackError), database.locked() as writer, database.transaction(writer):
+            insert_page_views(writer, store._keys, views)
+            order = loading.prepare(reader)
+            raise RolledBackError
+        with database.writing() as writer:
+            assert loading.insert(writer, order) == 1
+    assert export(store, "new") == views
+    assert list(store.check()) == []
+
+
+def test_a_key_that_is_cached_during_the_look_up_of_a_load_is_used(store, monkeypatch):
+    """Another thread may add page views that are stored already, which changes nothing."""
+    assert [store.add([VIEW]), store.add([VIEW])] == [1, 0]
+    store._keys.forget()
+
+    def look_up_late(cache, connection, texts):
+        monkeypatch.undo()
+        store.add([VIEW])
+        return cache.look_up(connection, texts)
+
+    monkeypatch.setattr(key_cache.KeyCache, "look_up", look_up_late)
+    assert load(store, [VIEW]) == 0
+    assert stored(store) == {VIEW}
 
 
 def test_a_load_takes_a_number_of_statements_that_does_not_grow_with_its_users(store):
