@@ -194,7 +194,7 @@ def test_wherever_the_file_is_full_nothing_is_half_done(tmp_path, more_pages):
             "settle": (store.refresh_rollups, views + more),
             "repair": (store.repair, views + more),
             "forget": (lambda: store.forget("busy"), more),
-            "clear": (store.clear_rejections, more),
+            "clear": (store.rejected.clear, more),
         }
         for verb, (do, after) in verbs.items():
             before = stored(path)

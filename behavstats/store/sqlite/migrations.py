@@ -31,8 +31,8 @@ def migrate(connection: sqlite3.Connection, version: int) -> None:
     connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
-# The page size of a new store. Posted page views change almost one page each, which is written
-# whole, twice. Half of SQLite's 4 KiB makes posts 1.2 times as fast and an ingest 3 % slower.
+# The page size of a new store. Each posted page view changes almost one page, and the whole page is
+# written twice. Half of SQLite's 4 KiB makes posts 1.2 times as fast and an ingest 3 % slower.
 _BYTES_OF_A_PAGE = 2048
 
 
@@ -111,4 +111,4 @@ def check_still_ours(connection: sqlite3.Connection, path: Path) -> None:
     """Raise NotAStore if a newer program has migrated the store since it was opened."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version != VERSION:
-        raise NotAStore(f"{path} is of version {version} now, which this program is not")
+        raise NotAStore(f"{path} is of version {version} now, which this program cannot use")

@@ -47,8 +47,7 @@ _MOST_ASKED = 10_000  # names that are remembered
 
 _ALL = 1 << 64  # the number of different devices or inodes
 
-# So many contents that no file holds any more are remembered, so that copies of them are
-# recognized.
+# The number of contents without a file that are remembered, so that copies of them are recognised.
 _REMEMBERED = 1_000
 _ATTACH = "UPDATE OR IGNORE progress SET device = ?, inode = ?, modified = NULL WHERE id = ?"
 _DETACH = """
@@ -110,7 +109,7 @@ def asked_since(connection: sqlite3.Connection, name: str) -> int | None:
 
 
 def ask(connection: sqlite3.Connection, names: Sequence[str], now: int) -> None:
-    """Store that names are watched since `now` (ms), unless an earlier time is stored.
+    """Record that names are watched since `now` (ms), unless an earlier time is stored.
 
     If files below a new name have been ingested before, the time of the last of them is stored.
     """
@@ -131,7 +130,7 @@ def ask(connection: sqlite3.Connection, names: Sequence[str], now: int) -> None:
 
 
 def mark_rotated(connection: sqlite3.Connection, device: int, inode: int) -> None:
-    """Store that a file was read from its beginning because it had been rotated."""
+    """Record that a file was read from its beginning because it had been rotated."""
     statement = """
 UPDATE begun_again SET anew = NULL
 WHERE progress = (SELECT id FROM progress WHERE device = ? AND inode = ?)
@@ -140,9 +139,9 @@ WHERE progress = (SELECT id FROM progress WHERE device = ? AND inode = ?)
 
 
 def move(connection: sqlite3.Connection, progress: int, file: tuple[int, int] | None) -> None:
-    """Store that another file (device and inode) now holds a content, or that no file does.
+    """Record that a content is now in another file (device and inode), or in no file.
 
-    The latest of the contents without a file are remembered, so that copies are recognized.
+    The latest contents without a file are remembered, so that copies of them are recognised.
     """
     if file is not None:
         if connection.execute(_ATTACH, (*_signed(*file), progress)).rowcount != 1:
@@ -200,7 +199,7 @@ def _source(connection: sqlite3.Connection, name: str, file: tuple[int, int]) ->
 
 
 def _erase_name(connection: sqlite3.Connection, source: int) -> None:
-    """Overwrite a name in place. Deleting its row might leave copies of the rows beside it."""
+    """Overwrite a name in place. Deleting its row might leave copies of neighbouring rows."""
     connection.execute("UPDATE source SET name = NULL WHERE id = ?", (source,))
 
 

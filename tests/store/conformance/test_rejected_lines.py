@@ -24,7 +24,7 @@ def test_a_line_that_is_rejected_again_is_kept_once_behind_the_others(store):
     *_, (exported, _) = store.rejected.read(Selection())
     store.add([], [first._replace(arrived=AS_OF + 5)])
     assert list(rejections_of(store)) == [other, first]
-    assert store.clear_rejections(up_to=exported) == 1
+    assert store.rejected.clear(up_to=exported) == 1
     assert list(rejections_of(store)) == [first]
     assert store.rejected.totals()[:4] == (1, 3, 0, 0)
 
@@ -43,10 +43,10 @@ def test_only_what_was_exported_is_cleared(store):
     *_, (exported, _) = store.rejected.read(Selection())
     later = REJECTION._replace(line=9)
     store.add([], [later])
-    assert store.clear_rejections(up_to=exported, whole=False) == 1
+    assert store.rejected.clear(up_to=exported, whole=False) == 1
     assert list(rejections_of(store)) == [long, later]
-    assert store.clear_rejections(whole=False) == 1
-    assert store.clear_rejections() == 1
+    assert store.rejected.clear(whole=False) == 1
+    assert store.rejected.clear() == 1
     assert list(rejections_of(store)) == []
 
 
@@ -61,5 +61,5 @@ def test_lines_are_selected_by_source_and_reason(store):
     assert [line for _, line in store.rejected.read(chosen)] == [lines[0], lines[3]]
     assert store.rejected.groups(chosen) == [Group("a", "x", 2, AS_OF, AS_OF + 3)]
     assert len(store.rejected.groups(Selection())) == 3
-    assert store.clear_rejections(chosen) == 2
+    assert store.rejected.clear(chosen) == 2
     assert list(rejections_of(store)) == lines[1:3]

@@ -120,7 +120,7 @@ def test_a_reader_in_the_way_is_reported(store, db, monkeypatch, by_asking):
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM page_view").fetchone()
         monkeypatch.setattr("behavstats.store.sqlite.wal.READERS_TIMEOUT", 0.05)
-        with pytest.raises(StoreBusy, match=r"1 page views were deleted.*ask again") as busy:
+        with pytest.raises(StoreBusy, match=r"1 page views were deleted.*try again") as busy:
             store.forget(SECRET)
         assert SECRET not in str(busy.value)  # which the server logs
         with pytest.raises(UnknownUser):

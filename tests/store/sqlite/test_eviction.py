@@ -173,7 +173,7 @@ def test_rows_are_not_deleted_so_near_to_a_line_that_a_copy_of_it_is_left(db):
         assert len(kept(store)[BOB]) == 60
         assert rows(db) < 60 * 900
         store.rejected.erase([line for line, of in store.rejected.read(Selection(source="of 13"))])
-        store.clear_rejections(up_to=0)  # with the log
+        store.rejected.clear(up_to=0)  # with the log
         everything = b"".join(files_of(db).values())
         assert not any(is_in(everything, line) for line in range(60))
 
@@ -212,7 +212,7 @@ def test_no_byte_is_left_of_what_went_or_was_forgotten_however_the_store_grew(db
                         store.rejected.erase(store.rejected.find(f"{line}-name")[0])
                         assert line not in kept(store).get(sender, ())
         trim(store)
-        store.clear_rejections(up_to=0)  # with the log
+        store.rejected.clear(up_to=0)  # with the log
         there = {line for of in kept(store).values() for line in of}
         everything = b"".join(files_of(db).values())
         assert [line for line in range(number) if is_in(everything, line)] == sorted(there)

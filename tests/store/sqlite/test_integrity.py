@@ -73,7 +73,7 @@ HOUR_SHOWN = "summary of user 1, hour of 2024-03-01T00:00:00.000Z: "
         ("visits = 2", "visits is 2, not 1"),
         (f"first = {TODAY + 1}", f"first is {TODAY + 1}, not {TODAY}"),
         ("last = 0", f"last is 0, not {TODAY + 4 * MINUTE}"),
-        ("pages = zeroblob(48)", "pages has other tallies"),
+        ("pages = zeroblob(48)", "pages has wrong tallies"),
         ("pages = zeroblob(47)", "pages is not 48 bytes long"),
         ("pages = 'text'", "pages is not 48 bytes long"),
         ("views = 6, visits = 2", "views is 6, not 5; visits is 2, not 1"),
@@ -115,7 +115,7 @@ def test_a_rollup_of_neither_an_hour_nor_a_day_is_found(settled, statement):
     """Whatever its start and its length are."""
     tamper(settled, statement)
     (difference,) = settled.check()
-    assert difference.endswith("is of no hour or day")
+    assert difference.endswith("is not of an hour or a day")
 
 
 def test_a_rollup_without_page_views_is_found(settled):
@@ -126,8 +126,8 @@ def test_a_rollup_without_page_views_is_found(settled):
         f"UPDATE summary SET user = 2, start = start - {DAY} WHERE span = {DAY}",
     )
     assert list(settled.check()) == [
-        "summary of user 1, hour of 2024-03-02T00:00:00.000Z: stands for no page view",
-        "summary of user 2, day of 2024-02-29T00:00:00.000Z: stands for no page view",
+        "summary of user 1, hour of 2024-03-02T00:00:00.000Z: has no page views",
+        "summary of user 2, day of 2024-02-29T00:00:00.000Z: has no page views",
     ]
 
 
@@ -136,15 +136,15 @@ def test_a_rollup_without_page_views_is_found(settled):
     [
         (
             "INSERT INTO page_view VALUES (77, 0, 1)",
-            "page_view: rows that refer to a user that is not there: 1",
+            "page_view: rows that refer to a missing user: 1",
         ),
         (
             f"INSERT INTO page_view VALUES (2, {TODAY + 1}, 77), (2, {TODAY + 2}, 77)",
-            "page_view: rows that refer to a page that is not there: 2",
+            "page_view: rows that refer to a missing page: 2",
         ),
         (
             "INSERT INTO unsettled_day VALUES (77, 0)",
-            "unsettled_day: rows that refer to a user that is not there: 1",
+            "unsettled_day: rows that refer to a missing user: 1",
         ),
         (
             "UPDATE user SET user_id = NULL, hash = NULL WHERE id = 2",
@@ -167,15 +167,15 @@ def test_dangling_references_are_found(settled, statement, found):
     [
         (
             "UPDATE user SET hash = hash + 1 WHERE user_id = 'light'",
-            ["user: rows with the hash of something else: 1"],
+            ["user: rows with a wrong hash: 1"],
         ),
         (
             "UPDATE page SET hash = NULL WHERE name = '/light'",
-            ["page: rows with the hash of something else: 1"],
+            ["page: rows with a wrong hash: 1"],
         ),
         (
             "UPDATE page SET name = x'00' WHERE name = '/light'",
-            ["page: rows with the hash of something else: 1"],
+            ["page: rows with a wrong hash: 1"],
         ),
         (
             "INSERT INTO user (user_id, hash) SELECT user_id, hash FROM user",
@@ -184,8 +184,8 @@ def test_dangling_references_are_found(settled, statement, found):
         (
             "UPDATE store SET secret = zeroblob(32)",
             [
-                "user: rows with the hash of something else: 2",
-                "page: rows with the hash of something else: 5",
+                "user: rows with a wrong hash: 2",
+                "page: rows with a wrong hash: 5",
             ],
         ),
     ],
