@@ -37,7 +37,7 @@ def test_many_rejected_lines_are_read_in_chunks(store):
 
 
 def test_only_what_was_exported_is_cleared(store):
-    """Lines that came later stay, and those of which only the beginning is kept, unless asked."""
+    """Later lines stay; so do lines of which only the beginning is kept, unless `whole` is set."""
     long = REJECTION._replace(line=8, length=2_000_000)
     store.add([], [REJECTION, long])
     *_, (exported, _) = store.rejected.read(Selection())
@@ -51,7 +51,7 @@ def test_only_what_was_exported_is_cleared(store):
 
 
 def test_lines_are_selected_by_source_and_reason(store):
-    """To be read, counted and cleared."""
+    """The selected lines can be read, counted and cleared."""
     lines = [
         REJECTION._replace(line=number, source=source, reason=reason, arrived=AS_OF + number)
         for number, (source, reason) in enumerate([("a", "x"), ("a", "y"), ("b", "x"), ("a", "x")])

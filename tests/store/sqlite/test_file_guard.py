@@ -1,4 +1,4 @@
-"""Files of a store in use that others move, remove, replace or overwrite; and foreign logs."""
+"""Files of a store are moved, removed, replaced or overwritten while in use; and foreign logs."""
 
 import os
 import shutil
@@ -171,7 +171,7 @@ def test_an_open_store_continues_on_the_restored_one(store, backup):
 def test_a_commit_to_a_file_that_is_replaced_meanwhile_is_not_acknowledged(
     store, backup, monkeypatch
 ):
-    """It is in the old file, which is lost."""
+    """The commit is in the old file, which is lost."""
     seal = store.database.connections.guard.seal
 
     def and_then_replace(connection):
