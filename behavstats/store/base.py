@@ -202,7 +202,7 @@ class SourceOffsets(Protocol):
     def of(self, device: int, inode: int) -> SourceOffset | None:
         """Return the offset of a file, or None if nothing of it has been ingested."""
 
-    def by_beginnings(self, heads: Sequence[bytes]) -> list[SourceOffset]:
+    def by_beginnings(self, prefixes: Sequence[bytes]) -> list[SourceOffset]:
         """Return the offsets of files with one of these prefix digests, the largest first."""
 
     def asked_since(self, names: Sequence[str], now: int) -> list[int]:

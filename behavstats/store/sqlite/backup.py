@@ -30,9 +30,9 @@ def back_up(connection: sqlite3.Connection, store: Path, to: Path, *, force: boo
             sync(part)
             _put(part, to, force=force)
         finally:
-            for beside in ("", "-wal", "-journal"):
+            for suffix in ("", "-wal", "-journal"):
                 with suppress(FileNotFoundError):
-                    os.unlink(f"{part}{beside}")
+                    os.unlink(f"{part}{suffix}")
         sync(to.parent)
     except OSError as error:
         raise BackupError(to, error.strerror or error) from None

@@ -26,7 +26,7 @@ from behavstats.store.sqlite.schema import VERSION
 from behavstats.store.sqlite.wal import Wal
 
 _NOT_TO_BE_CLOSED = {Loss.OVERWRITTEN, Loss.LOG_REPLACED}
-_LOOK_AGAIN = 0.05  # seconds after which a read checks again whether the files are the same
+_CHECK_AGAIN = 0.05  # seconds after which a read checks again whether the files are the same
 
 
 class Connections:
@@ -45,12 +45,12 @@ class Connections:
         self.idle: list[Connection] = []  # readers that are not in use
         self._readers: list[Connection] = []  # all readers
         self._kept: set[Connection | None] = {None}
-        self.look_at = 0.0
+        self.next_check = 0.0
 
-    def look(self) -> None:
-        """Raise StoreError if the files are lost; the next check is due at `look_at`."""
+    def check_files(self) -> None:
+        """Raise StoreError if the files are lost; the next check is due at `next_check`."""
         self.guard.check()
-        self.look_at = time.monotonic() + _LOOK_AGAIN
+        self.next_check = time.monotonic() + _CHECK_AGAIN
 
     def open_reader(self) -> Connection:
         """Return a new connection that can only read; StoreError if the files are lost."""
@@ -195,8 +195,8 @@ class Reading:
 
     def __enter__(self) -> Connection:
         connections = self._connections
-        if time.monotonic() >= connections.look_at:
-            connections.look()
+        if time.monotonic() >= connections.next_check:
+            connections.check_files()
         try:
             self._connection = self._idle.pop()
         except IndexError:

@@ -83,12 +83,12 @@ def evict(connection: sqlite3.Connection, bounds: Bounds) -> int:
         return 0
     sender, lines, size = found
     ids: list[int] = []
-    taken = 0
+    selected_bytes = 0
     for line, length in connection.execute(_OLDEST, (sender, _MOST_LINES)).fetchall():
-        if (len(ids) >= lines and taken >= size) or taken >= _MOST_BYTES:
+        if (len(ids) >= lines and selected_bytes >= size) or selected_bytes >= _MOST_BYTES:
             break
         ids.append(line)
-        taken += length
+        selected_bytes += length
     return blank(connection, ids, dropped=True)
 
 

@@ -8,10 +8,9 @@ from pathlib import Path
 from behavstats.errors import NotAStore, StoreBusy
 from behavstats.store.sqlite.connection import BUSY, connect
 from behavstats.store.sqlite.hashing import keyed_hash
-from behavstats.store.sqlite.schema import APPLICATION_ID, BUSY_DAYS, STEPS, VERSION
+from behavstats.store.sqlite.schema import APPLICATION_ID, MIGRATIONS, VERSION
 
 __all__ = [
-    "BUSY_DAYS",
     "VERSION",
     "check_still_ours",
     "check_version",
@@ -24,7 +23,7 @@ __all__ = [
 def migrate(connection: sqlite3.Connection, version: int) -> None:
     """Migrate a store from a version to the newest, in the open transaction; 0 is an empty file."""
     connection.create_function("keyed_hash", 2, keyed_hash, deterministic=True)
-    for statements in STEPS[version:]:
+    for statements in MIGRATIONS[version:]:
         for statement in statements:
             connection.execute(statement)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")

@@ -58,30 +58,30 @@ SELECT id FROM progress WHERE device IS NULL ORDER BY taken DESC, id DESC LIMIT 
 """
 
 
-def advance(connection: sqlite3.Connection, steps: Sequence[OffsetUpdate]) -> None:
+def advance(connection: sqlite3.Connection, updates: Sequence[OffsetUpdate]) -> None:
     """Store new offsets of files, within the transaction that stores the lines before them.
 
     Raises OffsetConflict if another process has stored a newer offset of one of the files.
     """
-    for step in steps:
-        file = _signed(step.device, step.inode)
+    for update in updates:
+        file = _signed(update.device, update.inode)
         values = (
-            _source(connection, step.name, file),
-            *step.checkpoint,
-            step.rejected,
-            step.size,
-            step.modified,
-            step.taken,
+            _source(connection, update.name, file),
+            *update.checkpoint,
+            update.rejected,
+            update.size,
+            update.modified,
+            update.taken,
             *file,
         )
-        if step.expected is None:
+        if update.expected is None:
             done = connection.execute(_INSERT, values)
         else:
-            done = connection.execute(_UPDATE, (*values, step.expected))
+            done = connection.execute(_UPDATE, (*values, update.expected))
         if done.rowcount != 1:
-            raise OffsetConflict(step.name)
-        if step.expected is None and step.is_again:
-            again = (done.lastrowid, step.anew)
+            raise OffsetConflict(update.name)
+        if update.expected is None and update.is_again:
+            again = (done.lastrowid, update.anew)
             connection.execute("INSERT INTO begun_again (progress, anew) VALUES (?, ?)", again)
 
 
@@ -91,10 +91,10 @@ def find(connection: sqlite3.Connection, device: int, inode: int) -> SourceOffse
 
 
 def find_by_beginnings(
-    connection: sqlite3.Connection, heads: Sequence[bytes]
+    connection: sqlite3.Connection, prefixes: Sequence[bytes]
 ) -> list[SourceOffset]:
     """Return the offsets of files with one of these prefix digests, the largest first."""
-    return [*_read(connection, _OF_BEGINNINGS.format(", ".join("?" * len(heads))), heads)]
+    return [*_read(connection, _OF_BEGINNINGS.format(", ".join("?" * len(prefixes))), prefixes)]
 
 
 def read_all(connection: sqlite3.Connection) -> list[SourceOffset]:

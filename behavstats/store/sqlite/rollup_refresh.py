@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from behavstats.store.sqlite.connection import Access
-from behavstats.store.sqlite.migrations import BUSY_DAYS
+from behavstats.store.sqlite.schema import BUSY_DAYS
 
 _RECORD = "INSERT OR IGNORE INTO unsettled_day (user, start) VALUES (?, ?)"
 _STALE_DAYS = "SELECT user, start FROM unsettled_day LIMIT 1000"

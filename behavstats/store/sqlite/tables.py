@@ -105,7 +105,7 @@ class RejectSender(_Base, table=True):
     dropped_bytes: int
 
 
-class StoredSummary(_Base, table=True):
+class StoredRollup(_Base, table=True):
     """A rollup: the summary of a user's page views in an hour or a day; `start` and `span` in ms.
 
     It is derived from `page_view` and always correct: changing page views deletes their rollups.
@@ -126,7 +126,7 @@ class StoredSummary(_Base, table=True):
     pages: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
-class UnsettledDay(_Base, table=True):
+class StaleDay(_Base, table=True):
     """A stale day of a user, by its first ms: rollups of it may be missing."""
 
     __tablename__ = "unsettled_day"
@@ -160,7 +160,7 @@ class Source(_Base, table=True):
     name: str | None = None
 
 
-class Progress(_Base, table=True):
+class StoredOffset(_Base, table=True):
     """A source offset: all lines before `offset` (bytes, decompressed) have been processed.
 
     The file is identified by device and inode, and by `head`, a digest of its prefix; `tail` is a

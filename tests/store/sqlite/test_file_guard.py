@@ -154,7 +154,7 @@ def test_an_open_store_continues_on_the_restored_one(store, backup):
     store.add([PageView("new", AS_OF, "/new")])
     answer = restored(backup, store)
     assert (answer.users, answer.page_views) == (1, 1)
-    store.database.connections.look_at = 0
+    store.database.connections.next_check = 0
     with pytest.raises(StoreUnavailable, match="was replaced"):
         store.check_readable()
     store.ensure_available()
@@ -192,7 +192,7 @@ def test_a_removed_store_accepts_nothing(store, backup, suffixes):
     for _ in range(2):
         with pytest.raises(StoreUnavailable, match="moved or removed"):
             store.add([VIEW])
-    store.database.connections.look_at = 0
+    store.database.connections.next_check = 0
     with pytest.raises(StoreUnavailable, match="moved or removed"):
         store.summary("u", window(AS_OF))
     restored(backup, store)
@@ -252,7 +252,7 @@ def test_a_backup_copied_over_a_store_in_use_stops_it(store, backup):
             store.add([LATER])
     with pytest.raises(StoreUnavailable, match="was overwritten"):
         store.check_writable()
-    store.database.connections.look_at = 0
+    store.database.connections.next_check = 0
     with pytest.raises(StoreUnavailable, match="was overwritten"):
         store.summary("u", window(AS_OF))
     assert store.path.read_bytes() == before
