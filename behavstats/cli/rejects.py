@@ -73,7 +73,7 @@ def rejects(
     options = store_options(db)
     with existing_store(options) as store:
         if clear:
-            count = store.clear_rejections(selection, up_to, whole=everything)
+            count = store.rejected.clear(selection, up_to, whole=everything)
             left = store.rejected.totals().lines
             print(f"{counted(count, 'rejected line')} deleted, {left:,} left")
         elif jsonl:

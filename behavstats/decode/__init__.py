@@ -1,4 +1,4 @@
-"""The decoders: lines and messages become page views, one at a time or in columns.
+"""The decoders: turn lines and messages into page views, one at a time or in columns.
 
 Import what you need from the modules named below; importing this package loads none of them
 (`json_splitter` and `vectorized` load NumPy).

@@ -1,4 +1,4 @@
-"""Decode one event: a JSON object to a page view, or to a message of another kind."""
+"""Decode one event: turn a JSON object into a page view, or into a message of another kind."""
 
 from contextlib import suppress
 
@@ -29,8 +29,8 @@ _any_decoder = msgspec.json.Decoder(msgspec.defstruct("_Any", ()))
 def decode_event(body: bytes, now: int, arrival: Arrival | None = None) -> PageView | Other:
     """Return the page view of a JSON object, in our own format or as a Segment message.
 
-    `now` is in ms since the epoch. If the `arrival` of a message is known, it completes a missing
-    time and corrects one from a wrong clock. Raises InvalidInput with the name of the field, if
+    `now` is in ms since the epoch. The `arrival` of a message, if it is known, replaces a missing
+    time and corrects a time from a wrong clock. Raises InvalidInput with the name of the field, if
     there is one, and one of the codes `invalid_utf8`, `invalid_json`, `too_deep`, `not_an_object`,
     `missing_key`, `wrong_type`, `invalid_user_id`, `invalid_name`, `invalid_timestamp` and
     `invalid_type`.
@@ -38,7 +38,7 @@ def decode_event(body: bytes, now: int, arrival: Arrival | None = None) -> PageV
     kind = arrival.kind if arrival else None
     try:
         body.decode()  # msgspec does not check the keys that it skips
-        event = _as_other(body, kind) if kind in OTHER_KINDS else _decoded(body, kind)
+        event = _as_non_page_message(body, kind) if kind in OTHER_KINDS else _decoded(body, kind)
     except UnicodeDecodeError as error:
         at = f"byte {error.start:,}"
         raise InvalidInput("invalid_utf8", f"the text is not UTF-8 ({at})") from None
@@ -54,8 +54,8 @@ def decode_event(body: bytes, now: int, arrival: Arrival | None = None) -> PageV
     return PageView(check_user_id(event.user_id), instant, check_name(event.name))
 
 
-def _as_other(body: bytes, kind: str) -> Other:
-    """Return a message that is not a page view; all that is checked is that it is a JSON object."""
+def _as_non_page_message(body: bytes, kind: str) -> Other:
+    """Return a message that is not a page view; check only that it is a JSON object."""
     try:
         _any_decoder.decode(body)
     except msgspec.ValidationError:
@@ -64,7 +64,7 @@ def _as_other(body: bytes, kind: str) -> Other:
 
 
 def _decoded(body: bytes, assumed: str | None) -> WireEvent | Message | Other:
-    """Decode the format that the keys mark; raises InvalidInput if the JSON fits neither format."""
+    """Decode the format that the keys indicate; raises InvalidInput if the JSON fits no format."""
     if not may_be_own_format(body):
         message = _as_message(body)
         if message is not None and message.is_marked:
@@ -81,7 +81,7 @@ def _decoded(body: bytes, assumed: str | None) -> WireEvent | Message | Other:
         try:
             return _message_decoder.decode(body)
         except msgspec.ValidationError as error:
-            return _other_or_error(body, assumed, misfit(error))
+            return _non_page_message_or_error(body, assumed, misfit(error))
     for key in WireEvent.__struct_fields__:
         if key not in values:
             raise InvalidInput("missing_key", f"{key} is missing", key)
@@ -97,10 +97,10 @@ def _as_message(body: bytes) -> Message | None:
         return None
 
 
-def _other_or_error(body: bytes, assumed: str | None, found: Misfit) -> Other:
-    """Return a message of another kind than a page view, of which only the kind has to be valid.
+def _non_page_message_or_error(body: bytes, assumed: str | None, found: Misfit) -> Other:
+    """Return a message that is not a page view; only its kind has to be valid.
 
-    If it is a page view, raises InvalidInput for the value that was `found`.
+    Raises InvalidInput with the `found` error if the message is a page view.
     """
     with suppress(msgspec.ValidationError):
         kind = _typed_decoder.decode(body).kind(assumed)

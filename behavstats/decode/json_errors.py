@@ -29,14 +29,14 @@ _NOT_NAMED = ("null", "array")  # accepted instead of an object, but not recomme
 
 
 class Misfit(NamedTuple):
-    """What is wrong with a value, and the key of the value, if there is one."""
+    """A value of a wrong type: the message about it, and its key, if it has one."""
 
     message: str
     field: str | None
 
 
 def malformed(error: msgspec.DecodeError, text: bytes) -> str:
-    """Return why a text is not JSON."""
+    """Return a message that explains why a text is not JSON."""
     if not text.strip():
         return "the text is empty"
     found = _MALFORMED.fullmatch(str(error))
@@ -49,23 +49,23 @@ def malformed(error: msgspec.DecodeError, text: bytes) -> str:
 
 
 def misfit(error: msgspec.ValidationError, whole: str = "the JSON") -> Misfit:
-    """Return what is wrong with a value of a JSON text; `whole` is what to call the whole text."""
-    said = str(error)
-    placed = _PLACE.fullmatch(said)
-    said, path = (placed[1], placed[2]) if placed else (said, "")
+    """Return the error of a value in a JSON text; messages call the whole text `whole`."""
+    message = str(error)
+    placed = _PLACE.fullmatch(message)
+    message, path = (placed[1], placed[2]) if placed else (message, "")
     field = path.partition(".")[0].partition("[")[0] or None
-    if missing := _MISSING.fullmatch(said):
+    if missing := _MISSING.fullmatch(message):
         key = f"{path}.{missing[1]}" if path else missing[1]
         return Misfit(f"{key} is missing", field or missing[1])
-    if found := _MISFIT.fullmatch(said):
+    if found := _MISFIT.fullmatch(message):
         return Misfit(must_be(path or whole, found[1], found[2]), field)
     return Misfit(f"{path or whole} is a number out of range", field)
 
 
 def must_be(what: str, expected: str, found: str) -> str:
-    """Return a sentence that names the expected type and the found one.
+    """Return a message that names the expected type and the actual type.
 
-    Types are given in the words of the decoder, such as `str | null`.
+    Types are in the decoder's notation, such as `str | null`.
     """
     types = expected.split(" | ")
     named = [kind for kind in types if kind not in _NOT_NAMED] or types
@@ -80,5 +80,5 @@ def must_be(what: str, expected: str, found: str) -> str:
 
 
 def type_of(value: bytes) -> str:
-    """Return the type of a JSON value in the words of the decoder."""
+    """Return the type of a JSON value in the decoder's notation."""
     return _FIRST_BYTES.get(value[:1].decode("latin-1"), "int")

@@ -1,9 +1,9 @@
 """Split a batch into its messages if the JSON decoder cannot, or should not, do that.
 
-The decoder rejects a whole batch if one message is nested too deep or is not JSON, and it makes an
-object of each of millions of tiny messages before they can be counted. This splitter is slower. It
-only looks for brackets and commas outside of strings; decoding the parts tells whether they are
-JSON.
+The decoder rejects a whole batch if one message is nested too deep or is not JSON, and it builds an
+object for each of millions of tiny messages before they can be counted. This splitter is slower. It
+only looks for brackets and commas outside of strings; whether the parts are JSON is left to the
+decoder.
 """
 
 import re
@@ -16,7 +16,7 @@ import numpy as np
 from behavstats.errors import InvalidInput, TooLarge
 
 _AT_ONCE = 64 * 1024  # bytes; the arrays for them take twenty times as much
-_MAX_KEYS = 1_000  # beside the batch, and in the values beside it
+_MAX_KEYS = 1_000  # of the object, and in the values other than the batch
 _KEY = re.compile(rb'\s*("[^"\\]*(?:\\.[^"\\]*)*")\s*:\s*', re.DOTALL)
 _BLANKS = b" \t\r\n"
 
@@ -37,7 +37,7 @@ def split_batch(text: bytes, limit: int) -> Split:
     """Split the text of a batch: an object whose `batch` is an array of messages.
 
     An object without such an array has no messages. Raises TooLarge if there are more than `limit`
-    messages, or as many of anything else, and InvalidInput if brackets or quotes are not closed.
+    messages or far too many other keys, and InvalidInput if brackets or quotes are not closed.
     """
     text = text.strip(_BLANKS)
     between_members, between_messages = _commas(text, limit)
@@ -77,13 +77,13 @@ def _spans(commas: list[int], begin: int, end: int) -> list[tuple[int, int]]:
 
 
 def _commas(text: bytes, limit: int) -> tuple[list[int], list[int]]:
-    """Return the positions of the commas in the outermost object, and of those one level deeper."""
+    """Return the positions of commas in the outermost object, and of commas one level deeper."""
     members: list[int] = []
     elements: list[int] = []
     depth, quoted, end = 0, np.False_, -1
-    plain = text.replace(b"\\\\", b"__").replace(b'\\"', b"__")
-    for start in range(0, len(plain), _AT_ONCE):
-        codes = np.frombuffer(plain[start : start + _AT_ONCE], np.uint8)
+    without_escapes = text.replace(b"\\\\", b"__").replace(b'\\"', b"__")
+    for start in range(0, len(without_escapes), _AT_ONCE):
+        codes = np.frombuffer(without_escapes[start : start + _AT_ONCE], np.uint8)
         in_string = np.bitwise_xor.accumulate(codes == _QUOTE) ^ quoted
         depths = depth + np.cumsum(np.where(in_string, 0, _DEPTH_CHANGES[codes]))
         commas = (codes == _COMMA) & ~in_string

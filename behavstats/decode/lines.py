@@ -17,7 +17,7 @@ _encoder = msgspec.json.Encoder()
 
 
 class Lines(NamedTuple):
-    """The content of a block of lines; `non_page_messages` counts the others by kind."""
+    """The content of a block of lines; `non_page_messages` counts other messages by kind."""
 
     views: list[PageView]
     rejections: list[Rejection]
@@ -28,14 +28,14 @@ def decode_lines(block: Block, now: int, chosen: Container[int] | None = None) -
     """Decode a block of lines; blank lines are skipped. `now` is in ms since the epoch.
 
     If `chosen` is given, only these lines are decoded; 0 is the first line of the block. A
-    byte-order mark before a line is skipped: joined files may have one anywhere. An invalid line is
-    a rejection and does not affect other lines.
+    byte-order mark before a line is skipped: concatenated files may have one anywhere. An invalid
+    line is a rejection and does not affect other lines.
     """
     views: list[PageView] = []
     rejections: list[Rejection] = []
-    others = Counter[str]()
+    non_page_messages = Counter[str]()
     if block.is_overlong:
-        return Lines(views, [_overlong(block, now)], others)
+        return Lines(views, [_overlong(block, now)], non_page_messages)
     offset = block.offset
     for number, line in enumerate(block.text.split(b"\n")):
         text = line.removesuffix(b"\r").removeprefix(BYTE_ORDER_MARK)
@@ -50,9 +50,9 @@ def decode_lines(block: Block, now: int, chosen: Container[int] | None = None) -
                 if isinstance(event, PageView):
                     views.append(event)
                 else:
-                    others[event.kind] += 1
+                    non_page_messages[event.kind] += 1
         offset += len(line) + 1
-    return Lines(views, rejections, others)
+    return Lines(views, rejections, non_page_messages)
 
 
 def encode_lines(views: Iterable[PageView]) -> bytes:

@@ -1,4 +1,4 @@
-"""Segment messages: which of them are page views, and when those happened."""
+"""Interpret Segment messages: whether a message is a page view, and when the page was viewed."""
 
 from hashlib import blake2b
 from typing import NamedTuple
@@ -27,10 +27,10 @@ class Other(NamedTuple):
 class Arrival(NamedTuple):
     """How a message arrived.
 
-    `instant` is when it arrived (ms since the epoch); `behind` is by how many ms the sender's clock
-    is behind ours, None if the sender does not say. `kind` is the kind of messages that the route
-    takes: on a route of page views, the type of a message overrides it; on other routes, the type
-    is ignored. `sender` is stored with a rejected message.
+    `instant` is when it arrived (ms since the epoch); `behind` is the number of ms by which the
+    sender's clock is behind ours, None if the sender does not say. `kind` is the kind of messages
+    that the route accepts: on a route of page views, the type of a message overrides it; on other
+    routes, the type is ignored. `sender` is stored with a rejected message.
     """
 
     instant: int
@@ -40,13 +40,14 @@ class Arrival(NamedTuple):
 
 
 def clock_behind(arrived: int, sent_at: object) -> int | None:
-    """Return by how many ms a sender's clock is behind ours; 0 unless it is clearly wrong.
+    """Return how many ms a sender's clock is behind ours; 0 unless it is clearly wrong.
 
-    `arrived` is the arrival by our clock (ms since the epoch), `sent_at` the time of sending by the
-    sender's clock. Returns None if `sent_at` is not a timestamp.
-    A difference of up to five minutes may be the way to us. The specification (see
-    https://segment.com/docs/connections/spec/common/) corrects it as well, which can change the
-    order of messages that were sent separately.
+    `arrived` is the time of arrival by our clock (ms since the epoch), `sent_at` the time of
+    sending by the sender's clock. Returns None if `sent_at` is not a timestamp.
+
+    A difference of up to five minutes may be the time that the message took to arrive. The
+    specification (see https://segment.com/docs/connections/spec/common/) corrects it as well, which
+    can change the order of messages that were sent separately.
     """
     if not isinstance(sent_at, str):
         return None
@@ -83,7 +84,7 @@ def _instant(message: Message, claimed_time: int | None, arrival: Arrival | None
         return _received(message) if arrival is None else arrival.instant
     if arrival is None:
         return claimed_time
-    # Only the batch may say when a message was sent again, so the later `sentAt` counts.
+    # When a message is sent again, only the batch may have a new `sentAt`, so the later one counts.
     behinds = (arrival.behind, clock_behind(arrival.instant, message.sent_at))
     behind = min((behind for behind in behinds if behind is not None), default=0)
     corrected = claimed_time + behind
@@ -92,7 +93,7 @@ def _instant(message: Message, claimed_time: int | None, arrival: Arrival | None
 
 
 def _received(message: Message) -> int:
-    """Return when a message in a file had arrived: exports of rejected messages say this."""
+    """Return when a message in a file first arrived (ms), as exports of rejected messages say."""
     if not isinstance(message.received_at, str):
         raise InvalidInput("missing_key", "timestamp is missing", "timestamp")
     try:
@@ -103,7 +104,10 @@ def _received(message: Message) -> int:
 
 
 def _digest(message: Message, claimed_time: int | None, page: str) -> bytes:
-    """Return what identifies a message among those of its user; empty if nothing does."""
+    """Return a digest that identifies a message among its user's messages, or an empty one.
+
+    The digest is empty if the message has neither an id nor a time.
+    """
     if claimed_time is None and not message.message_id:
         return b""
     known = (message.message_id, claimed_time, page)  # two page views may have the same id

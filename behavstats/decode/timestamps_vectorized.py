@@ -15,7 +15,7 @@ _DIGITS = [0, 1, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18]
 _DASHES, _T, _COLONS, _POINT = [4, 7], 10, [13, 16], 19
 _ZULU, _OFFSET = len("Z"), len("+00:00")
 _LONGEST = 40
-_LOWER_CASE = 0x20  # the bit that makes an upper-case letter of ASCII lower-case
+_LOWER_CASE = 0x20  # the bit that turns an upper-case ASCII letter into lower case
 # Days from the epoch to the first of each month of 1970 to 9999, and of the month after.
 _MONTHS = np.arange(12 * (10_000 - 1970) + 1).astype("M8[M]").astype("M8[D]").astype(np.int64)
 
@@ -58,7 +58,7 @@ def _parse_alike(texts: Sequence[str], length: int) -> Instants:
 
 def _parse(characters: _Characters) -> Instants:
     """Parse the part before the offset; `characters[i]` holds position i of each text."""
-    digits = characters - np.uint8(ord("0"))  # unsigned, so others are over 9
+    digits = characters - np.uint8(ord("0"))  # unsigned, so other characters are over 9
     fraction = digits[_POINT + 1 :]
     valid = digits[_DIGITS].max(axis=0) <= 9
     valid &= (characters[_DASHES] == ord("-")).all(axis=0)
@@ -80,7 +80,7 @@ def _parse(characters: _Characters) -> Instants:
 
 
 def _offset(zone: _Characters) -> tuple[Instants, NDArray[np.bool_]]:
-    """Return by how many ms offsets such as `+01:00` are ahead of UTC, and which are valid."""
+    """Return how many ms offsets such as `+01:00` are ahead of UTC, and which offsets are valid."""
     digits = zone - np.uint8(ord("0"))
     hours, minutes = _number(digits[1:3]), _number(digits[4:6])
     behind = zone[0] == ord("-")
@@ -91,7 +91,7 @@ def _offset(zone: _Characters) -> tuple[Instants, NDArray[np.bool_]]:
 
 
 def _number(digits: _Characters) -> NDArray[np.int32]:
-    """Return the numbers from their digits, a row for each place; 0 without a row."""
+    """Return the numbers with these digits, one row for each decimal place; 0 without a row."""
     number = np.zeros(digits.shape[1], np.int32)
     for place in digits:
         number = number * 10 + place

@@ -1,6 +1,6 @@
 """The fast path: decode blocks of lines in columns, without an object for each page view.
 
-The fast path accepts a line, or leaves it to `decode_event`, which knows every rule and every
+The fast path either accepts a line or leaves it to `decode_event`, which knows every rule and every
 error. So an invalid or unusual line does not slow down the other lines.
 """
 
@@ -34,7 +34,7 @@ _LINES_AT_ONCE = 256  # so few that their events are still in the CPU cache when
 
 
 class Decoded(NamedTuple):
-    """The content of a block of lines; `non_page_messages` counts the others by kind."""
+    """The content of a block of lines; `non_page_messages` counts other messages by kind."""
 
     views: PageViews
     rejections: list[Rejection]
@@ -44,15 +44,15 @@ class Decoded(NamedTuple):
 def decode_block(block: Block, now: int) -> Decoded:
     """Decode a block of lines; blank lines are skipped. `now` is in ms since the epoch.
 
-    Gives the same as `decode_lines`, but for the order of the page views. An invalid line is a
+    Returns the same as `decode_lines`, except for the order of the page views. An invalid line is a
     rejection and does not affect other lines.
     """
     lines = [] if block.is_overlong else block.text.removesuffix(b"\n").split(b"\n")
     decoded = _decode(lines, block.text, now, as_message=Message.as_event)
-    views, rejections, others = Lines([], [], Counter())
+    views, rejections, non_page_messages = Lines([], [], Counter())
     if not lines or not decoded.valid.all():
-        left = set(np.flatnonzero(~decoded.valid).tolist())
-        views, rejections, others = decode_lines(block, now, left)
+        remaining = set(np.flatnonzero(~decoded.valid).tolist())
+        views, rejections, non_page_messages = decode_lines(block, now, remaining)
     dated = tuple(view for view in views if view.arrival_key)
     if dated:
         views = [view for view in views if not view.arrival_key]
@@ -64,7 +64,7 @@ def decode_block(block: Block, now: int) -> Decoded:
         user_ids=[*decoded.user_ids],
         names=[*decoded.names],
     )
-    return Decoded(columns, rejections, others)
+    return Decoded(columns, rejections, non_page_messages)
 
 
 def decode_fast_path(texts: Sequence[bytes], now: int) -> list[PageView | None]:
@@ -92,7 +92,7 @@ def _unless_sent_at(message: Message) -> WireEvent:
 
 
 class _FastPath(NamedTuple):
-    """The page views of the texts that the fast path accepts; `valid` says which texts these are.
+    """The page views of the texts that the fast path accepts; `valid` marks these texts.
 
     The columns are those of `PageViews`; `valid` has an element for each text.
     """
@@ -109,7 +109,7 @@ _AsEvent = Callable[[Message], WireEvent]
 
 
 def _decode(texts: Sequence[bytes], together: bytes, now: int, as_message: _AsEvent) -> _FastPath:
-    """Decode texts that stand in `together`; `now` is in ms since the epoch."""
+    """Decode texts, all of which are in `together`; `now` is in ms since the epoch."""
     user_ids, names = Numbering(), Numbering()
     users, pages = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
     timestamps: list[str] = []
@@ -132,11 +132,11 @@ def _decode(texts: Sequence[bytes], together: bytes, now: int, as_message: _AsEv
 
 
 def _decode_some(texts: Sequence[bytes], as_message: _AsEvent) -> tuple[list[WireEvent], list[int]]:
-    """Return the events of texts, and the indices of those that have none or are unusual.
+    """Return the events of texts, and the indices of texts that have no event or are unusual.
 
     The first text decides on the format; texts in the other format count as unusual.
     """
-    # Not `Decoder.decode_lines`, which takes any white space for the end of a line.
+    # Not `Decoder.decode_lines`, which ends a line at any white space.
     decoded = map(_decoder.decode, texts)
     if not may_be_own_format(texts[0]):
         decoded = map(as_message, map(_message, texts))
@@ -146,9 +146,9 @@ def _decode_some(texts: Sequence[bytes], as_message: _AsEvent) -> tuple[list[Wir
 def _results_and_failures(results: "map[WireEvent]") -> tuple[list[WireEvent], list[int]]:
     """Return the results of a `map`, and the indices of the items for which it raised an error.
 
-    An exception does not end a `map`, as it would end a generator: the next call goes on with the
-    next item. And `list.extend` keeps the results before the exception. So everything between two
-    invalid lines runs in C, and only an invalid line costs a step in Python.
+    An exception ends a generator, but not a `map`: its next call continues with the next item. And
+    `list.extend` keeps the results before the exception. So everything between two invalid lines
+    runs in C, and only invalid lines run Python code.
     """
     events: list[WireEvent] = []
     failed: list[int] = []
@@ -168,9 +168,9 @@ def _message(text: bytes) -> Message:
 
 
 def _are_utf8(text: bytes, lines: Sequence[bytes]) -> NDArray[np.bool_]:
-    """Return which lines are UTF-8; `text` holds them all.
+    """Return which lines are UTF-8; `text` holds all lines.
 
-    The JSON decoder does not check this in the keys and values that it skips.
+    The JSON decoder does not check the keys and values that it skips.
     """
     try:
         text.decode()

@@ -70,11 +70,11 @@ class _Context(msgspec.Struct, gc=False):
 
 
 class Typed(msgspec.Struct, gc=False):
-    """The keys that tell the kind of a Segment message."""
+    """The keys that determine the kind of a Segment message."""
 
     type: Annotated[
         _Text,
-        Meta(description=f"The kind: one of {', '.join(KINDS)}; without it, the route tells."),
+        Meta(description=f"The kind: one of {', '.join(KINDS)}; without it, the route decides."),
     ] = None
     event: Annotated[
         Any,
@@ -118,7 +118,7 @@ class Message(Typed, gc=False, rename="camel"):
         Meta(description="When it happened, RFC 3339 with Z or an offset; without it, now."),
     ] = None
     original_timestamp: Annotated[
-        _Text, Meta(description="The same by another name; used if `timestamp` is missing.")
+        _Text, Meta(description="Another name for `timestamp`; used if that is missing.")
     ] = None
     sent_at: Annotated[
         Any,
@@ -135,7 +135,7 @@ class Message(Typed, gc=False, rename="camel"):
 
     @property
     def is_marked(self) -> bool:
-        """Whether a value marks this as a Segment message; the keys alone may be null or empty."""
+        """Whether a value marks this as a Segment message; a key alone may be null or empty."""
         return bool(
             self.type or _as_text(self.user_id) or _as_text(self.anonymous_id) or self.message_id
         )
@@ -167,7 +167,7 @@ class Message(Typed, gc=False, rename="camel"):
     def as_event(self) -> WireEvent:
         """Return the page view in our own format.
 
-        Raises ValueError if the message is not a page view, or if this depends on its arrival.
+        Raises ValueError if the message is not a page view, or if that depends on how it arrived.
         """
         if self.type not in PAGE_KINDS or not self.time:
             raise ValueError("the type or the time is missing, or this is not a page view")
@@ -175,17 +175,17 @@ class Message(Typed, gc=False, rename="camel"):
 
     @property
     def time(self) -> str | None:
-        """When it happened by the sender's clock; None if the message does not say."""
+        """When the message happened by the sender's clock; None if the message does not say."""
         return self.timestamp or self.original_timestamp or None
 
 
 def may_be_own_format(text: bytes) -> bool:
-    """Return whether a JSON text may have the key of our own format, also if it has escapes."""
+    """Return whether a JSON text may have the key `user_id`, perhaps written with escapes."""
     return b'"user_id"' in text or b"\\u00" in text
 
 
 def _as_text(user: str | int | None) -> str | None:
-    """Return an id as text; some clients send a number, and 0 is a valid one."""
+    """Return an id as text; some clients send a number, and 0 is a valid id."""
     return str(user) if isinstance(user, int) else user
 
 

@@ -1,4 +1,4 @@
-"""The ingest: read sources, decode their lines, and store the page views in batches.
+"""The ingest: reads sources, decodes their lines, and stores the page views in batches.
 
 Import what you need from the modules named below; importing this package loads none of them
 (`batch`, `pipeline` and `prefetch` load NumPy).

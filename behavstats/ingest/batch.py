@@ -22,19 +22,19 @@ class Batch:
         self._views = BatchBuilder()
         self._rejections: list[Rejection] = []
         self._rejections_size = 0  # bytes, roughly
-        self._others = Counter[str]()
+        self._non_page_messages = Counter[str]()
 
     def add(self, part: Decoded) -> None:
         """Add a decoded block."""
         self._views.add(part.views)
         self._rejections += part.rejections
         self._rejections_size += sum(rejection.size for rejection in part.rejections)
-        self._others += part.non_page_messages
+        self._non_page_messages += part.non_page_messages
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to store or to count."""
-        return not (self._views.size or self._rejections or self._others)
+        return not (self._views.size or self._rejections or self._non_page_messages)
 
     @property
     def is_full(self) -> bool:
@@ -59,6 +59,6 @@ class Batch:
             report.added += added
             report.duplicates += stored - added
             yield
-        report.non_page_messages += self._others
+        report.non_page_messages += self._non_page_messages
         report.note_rejected(rejections)
         yield

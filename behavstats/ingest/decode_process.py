@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 class Task:
-    """A block to decode at an instant (ms since the epoch), and later its decoded content.
+    """A block that is to be decoded at an instant (ms since the epoch), and then its content.
 
-    `size` is roughly the bytes of memory that the block takes, or its decoded content.
+    `size` is the approximate memory of the block, or of its decoded content, in bytes.
     """
 
     def __init__(self, block: "Block", now: int) -> None:
@@ -112,7 +112,7 @@ class DecodeProcess:
         try:
             return self._connection.poll()
         except OSError:
-            return False  # closed: the process was given up
+            return False  # the connection is closed, because the process failed
 
     def _receive(self) -> None:
         try:

@@ -45,7 +45,7 @@ class _FirstLines:
         self._has_valid_line = False
 
     def end(self, block: Block) -> int | None:
-        """Return at which byte of the block to stop reading the source, or None to go on."""
+        """Return the byte of the block at which to stop reading the source, or None to continue."""
         if self._has_valid_line:
             return None
         if block.is_overlong:

@@ -20,9 +20,9 @@ from behavstats.store import Store, is_among
 class Options(NamedTuple):
     """How to ingest.
 
-    `force` goes on with a source whose first lines are all rejected. `most_rejects` is the number
-    of rejected lines at which the ingest stops. `decode_process` helps to decode, and is stopped at
-    the end; without one, a large source starts its own.
+    `force` reads a source to its end even if its first lines are all rejected. `most_rejects` is
+    the number of rejected lines at which the ingest stops. `decode_process` helps to decode, and is
+    stopped at the end; if it is None, the ingest starts one for a large source.
     """
 
     force: bool = False
@@ -43,16 +43,16 @@ def ingest(
 ) -> Report:
     """Ingest files (`-` is standard input) in large batches, which may hold several files.
 
-    `clock` returns ms since the epoch. If a source cannot be read, the report says so, and the next
-    source follows. Ctrl-C or a failing store ends the ingest; the report says so, too, and what was
-    stored before stays.
+    `clock` returns ms since the epoch. If a source cannot be read, the ingest reports this and
+    continues with the next source. Ctrl-C or an error of the store ends the ingest, which the
+    report also says; page views that were stored before stay.
     """
     report = Report()
     progress = _Progress(report, on_progress)
-    others = _without_own_files(store, paths, report)
+    foreign = _without_own_files(store, paths, report)
     try:
         with (
-            closing(_blocks(others, report, progress.update, options)) as blocks,
+            closing(_blocks(foreign, report, progress.update, options)) as blocks,
             options.decode_process or DecodeProcess() as decode_process,
         ):
             decoded = Prefetcher(blocks, clock, decode_process)
@@ -65,7 +65,7 @@ def ingest(
         store.maintain()
     except KeyboardInterrupt:
         report.interrupted = True
-        store.wait_at_most(0)  # for a lock that another process may hold for long; we only close
+        store.wait_at_most(0)  # do not wait for the lock: all that is left is to close the store
     except StoreError as error:
         report.failures.append(detached(error))
         store.wait_at_most(0)
@@ -118,7 +118,7 @@ class _Progress:
 
 
 def _without_own_files(store: Store, paths: Iterable[str], report: Report) -> Iterator[str]:
-    """Yield the paths that are not the store's own files; the others are failures."""
+    """Yield the paths that are not the store's own files; report the store's own as failures."""
     for path in paths:
         if is_among(store.files(), path):
             report.failures.append(SourceError(f"{path}: belongs to the store itself"))
@@ -164,7 +164,7 @@ def _until_most_rejects(
 
 
 def _batches(decoded: Iterable[Decoded]) -> Iterator[Batch]:
-    """Join decoded blocks, also of several sources, to batches."""
+    """Join decoded blocks to batches; a batch may have blocks of several sources."""
     batch = Batch()
     for part in decoded:
         batch.add(part)

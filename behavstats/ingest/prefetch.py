@@ -9,7 +9,7 @@ from behavstats.ingest.decode_process import DecodeProcess, Task
 from behavstats.model.line_block import Block
 
 _WORTH_A_PROCESS = 1024 * 1024  # bytes of a block
-_AHEAD = 12 * 1024 * 1024  # bytes of blocks and of decoded blocks
+_AHEAD = 12 * 1024 * 1024  # bytes of waiting blocks, encoded or decoded
 
 
 Context = TypeVar("Context")
@@ -73,8 +73,8 @@ class Prefetcher(Generic[Context]):
     def _next_task(self) -> Task | None:
         """Return the next block as a task; None at the end, or if enough blocks are ahead.
 
-        Also None after a pause of the source, until the caller has taken all blocks before it: the
-        pause may last long, and those blocks should be stored meanwhile.
+        Also returns None after a pause of the source, until the caller has received all blocks
+        before it: the pause may last long, and those blocks should be stored meanwhile.
         """
         if self._is_paused or sum(task.size for task, _ in self._tasks) >= _AHEAD:
             return None

@@ -12,12 +12,12 @@ _EXAMPLES = 5
 
 @dataclass(slots=True)
 class Report:
-    """What an ingest did.
+    """The result of an ingest.
 
     Each line `read` is one of `added`, `duplicates`, `non_page_messages` (by kind, for example
     `track`) and `rejected` (by reason). `left_out` counts page views and lines that were skipped:
-    those of erased users, in files that are read again. `failures` are the sources that could not
-    be read, and, as the last one, the error of the store if that ended the ingest.
+    those of erased users, in files that are read again. `failures` are the errors of sources that
+    could not be read; if an error of the store ended the ingest, it is the last one.
     """
 
     added: int = 0

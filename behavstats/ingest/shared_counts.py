@@ -7,7 +7,7 @@ from multiprocessing.sharedctypes import RawArray
 from behavstats.ingest.report import Report
 
 _MAX_COUNTS = 64  # there are a dozen reasons and half a dozen kinds
-_ELSE = "else"  # the label of the last count, if there are too many
+_ELSE = "else"  # the label of the last count, if there are too many counts
 
 ADDED, DUPLICATES, REJECTED, OTHERS = "added", "duplicates", "rejected", "other"
 
@@ -29,7 +29,7 @@ class SharedCounts:
     def add(self, name: str, label: str, count: int) -> None:
         """Add to the count of a name and a label, which may be empty.
 
-        If there are too many names and labels, the last count takes all others.
+        If there are too many names and labels, the last count stands for all further ones.
         """
         key = f"{name} {label}".encode()
         last = len(self._counts) - 1
@@ -56,7 +56,7 @@ class ReportCounter:
         self._counted: dict[tuple[str, str], int] = {}
 
     def update(self, report: Report) -> None:
-        """Add what the report has more than at the last call."""
+        """Add the increase of the report's counts since the last call."""
         for (name, label), count in _counts(report).items():
             more = count - self._counted.get((name, label), 0)
             if more:

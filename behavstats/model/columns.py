@@ -15,13 +15,13 @@ Instants = NDArray[np.int64]
 Numbers = NDArray[np.int32]
 """Indices into a list of texts."""
 
-_ENTRY_BYTES = 150  # for each text, in dictionaries and SQL parameters, beside the text itself
+_ENTRY_BYTES = 150  # for each text, in dictionaries and SQL parameters, without the text itself
 _DATED_BYTES = 1_000  # for each page view with an arrival key, roughly
 
 
 @dataclass(frozen=True, slots=True)
 class PageViews:
-    """Page views in columns: number i is `user_ids[users[i]]`, `instants[i]`, `names[pages[i]]`.
+    """Page views in columns: view i is `user_ids[users[i]]`, `instants[i]`, `names[pages[i]]`.
 
     The three arrays have the same length. The texts in a list are distinct, and some of them may
     belong to no page view. The few page views with an arrival key (see `PageView`) are not in the
@@ -40,12 +40,12 @@ class PageViews:
 
     @property
     def size(self) -> int:
-        """Roughly the bytes of memory that arrays and texts take."""
+        """The approximate memory of the arrays and texts, in bytes."""
         return self.nbytes + sum(map(getsizeof, self.user_ids)) + sum(map(getsizeof, self.names))
 
     @property
     def nbytes(self) -> int:
-        """The bytes of the arrays."""
+        """The size of the arrays in bytes."""
         return self.users.nbytes + self.instants.nbytes + self.pages.nbytes
 
 
@@ -65,7 +65,7 @@ class Numbering(dict[str, int]):
 class BatchBuilder:
     """Joins the page views of many blocks; each text is held once.
 
-    `size` is roughly the bytes of memory that they take.
+    `size` is the approximate memory of all page views so far, in bytes.
     """
 
     def __init__(self) -> None:
@@ -103,7 +103,7 @@ class BatchBuilder:
         )
 
     def _renumbered(self, numbering: Numbering, texts: list[str]) -> Numbers:
-        """Return the numbers of texts in all blocks together, and count the memory of new texts."""
+        """Return the numbers of texts across all blocks; count the memory of new texts."""
         known = len(numbering)
         numbers = numbering.numbers(texts)
         new = np.flatnonzero(numbers >= known).tolist()

@@ -1,4 +1,4 @@
-"""A block of lines, which is what sources give and decoders take."""
+"""A block of lines: the unit that sources yield and decoders decode."""
 
 from typing import NamedTuple
 
@@ -10,9 +10,10 @@ MAX_LINE_BYTES = 1024 * 1024
 class Block(NamedTuple):
     """Consecutive whole lines of one source.
 
-    `line` (from 1) and `offset` (bytes, decompressed) say where the first line starts, `length` how
-    many bytes the lines take in the source. An over-long line (over `MAX_LINE_BYTES`) is a block of
-    its own, and `text` is only its beginning; otherwise `length` is `len(text)`.
+    `line` (from 1) and `offset` (bytes, decompressed) are the position of the first line; `length`
+    is the number of bytes that the lines take in the source. An over-long line (over
+    `MAX_LINE_BYTES`) is a block of its own, and `text` is only its beginning; otherwise `length` is
+    `len(text)`.
     """
 
     source: str

@@ -36,9 +36,9 @@ class PageView(msgspec.Struct, frozen=True, gc=False):
 class Rejection(NamedTuple):
     """A line that is not a page view: its place, the reason, and its text (or its beginning).
 
-    `line` is counted from 1; `offset` and `length` are in bytes of the source; `arrived` is in ms
-    since the epoch, None if it is not known; `sender` identifies the client for the limits on what
-    is kept (see `FILE_SENDER`).
+    `line` is counted from 1; `offset` and `length` are in bytes of the source; `arrived` is the
+    time of arrival in ms since the epoch, or None if it is not known; `sender` identifies the
+    client, because each client has a limit on its kept lines (see `FILE_SENDER`).
     """
 
     source: str
@@ -53,7 +53,7 @@ class Rejection(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Roughly the bytes of memory that this takes."""
+        """The approximate memory of this rejection, in bytes."""
         return 2 * (len(self.text) + 600)
 
 

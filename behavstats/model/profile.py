@@ -1,4 +1,4 @@
-"""The profile: what a user did in a window, read out of a summary."""
+"""The profile: figures about a user's behaviour in a time window, computed from a summary."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -47,7 +47,7 @@ def _doc(description: str) -> Meta:
 
 
 class Bounds(TypedDict):
-    """The ends of a window: the views after the one and until the other are inside."""
+    """The ends of a window: it contains the views after `after`, up to and including `until`."""
 
     after: Annotated[str, _doc("The start, which is outside (RFC 3339, UTC, milliseconds).")]
     until: Annotated[str, _doc("The end, which is inside (RFC 3339, UTC, milliseconds).")]
@@ -89,7 +89,7 @@ class Details(TypedDict, total=False):
 
 
 Profile = dict[str, Any]
-"""A profile as it is shown: `FIELDS`, with the days in their names, and maybe `Details`."""
+"""A profile as users see it: the keys of `FIELDS`, with the days filled in, and maybe `Details`."""
 
 FIELDS: Mapping[str, Any] = {
     "user_id": Annotated[str, _doc("The user's id.")],
@@ -132,7 +132,7 @@ def profile(user_id: str, summary: Summary, days: int = 7) -> Profile:
 def detailed_profile(user_id: str, summary: Summary, window: Window) -> Profile:
     """Return the profile for the summary of `window`, followed by its `Details`.
 
-    `days` has every UTC date that the window touches, also those without a view.
+    `days` has every UTC date that the window touches, including dates without a view.
     """
     details: Details = {
         "window": {"after": format_instant(window.start), "until": format_instant(window.as_of)},

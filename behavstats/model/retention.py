@@ -8,7 +8,7 @@ MIB = 1024 * 1024
 
 
 class Bounds(NamedTuple):
-    """The most rejected lines that are kept, the most bytes of their texts, and their age in ms.
+    """The maximum number of kept rejected lines, bytes of their texts, and age in ms.
 
     The oldest lines are deleted first.
     """

@@ -18,7 +18,7 @@ VISIT_GAP = 30 * MINUTE
 """The longest gap between two consecutive views of one visit, in ms."""
 
 TOP_PAGES = 10
-"""How many pages `top_pages` returns at most."""
+"""The maximum number of pages that `top_pages` returns."""
 
 
 class PageTally(msgspec.Struct, frozen=True, gc=False):
@@ -103,7 +103,7 @@ def _rank(page: tuple[str, PageTally]) -> tuple[int, int, str]:
 
 
 def most_viewed(pages: Mapping[str, PageTally]) -> str | None:
-    """Return the name of the first of `top_pages`, or None; compares only the most viewed pages."""
+    """Return the name of the most viewed page (the first of `top_pages`), or None without views."""
     if not pages:
         return None
     most = max(map(attrgetter("views"), pages.values()))

@@ -1,7 +1,7 @@
 """The summary algebra in columns, for runs of up to millions of page views.
 
-A partial summary is a summary whose pages are in a table of tallies by page key, since merging
-pages one by one takes long. Everything else uses the algebra of `summary`.
+A partial summary keeps its pages in a table of tallies by page key, because merging pages one by
+one is slow. Everything else uses the algebra of `summary`.
 """
 
 from collections.abc import Sequence
@@ -63,7 +63,7 @@ def merge_partials(partials: Sequence[PartialSummary]) -> PartialSummary:
 
 
 def top_candidates(tallies: Tallies) -> Tallies:
-    """Return the tallies that can be among the ten most viewed pages, whatever the names are."""
+    """Return the tallies that may be among the ten most viewed pages, whatever their names."""
     if len(tallies.pages) <= TOP_PAGES:
         return tallies
     tenth = np.lexsort((-tallies.last, -tallies.views))[TOP_PAGES - 1]
@@ -73,7 +73,7 @@ def top_candidates(tallies: Tallies) -> Tallies:
 
 
 def pack(tallies: Tallies, start: int) -> bytes:
-    """Return tallies as bytes, 16 for each page; `start` is less than 49 days before any instant.
+    """Return tallies as bytes, 16 for each page; no instant may be over 49 days after `start`.
 
     One column follows the other: page keys (8 bytes each), views (4), and last instants in ms since
     `start` (4), all little-endian.

@@ -14,10 +14,10 @@ else:
     from backports import zstd
 
 CHUNK_BYTES = 1024 * 1024
-"""The most that is read from a source at once."""
+"""The maximum number of bytes that are read from a source at once."""
 
 MAGIC_BYTES = 4
-"""The number of bytes that tell how a source is compressed."""
+"""The number of bytes that show how a source is compressed."""
 
 DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError)
 """The exceptions that decompression raises if the data is cut short or damaged."""
@@ -28,14 +28,14 @@ _ZSTD_SKIPPABLE = [bytes([number, 0x2A, 0x4D, 0x18]) for number in range(0x50, 0
 
 
 def never() -> bool:
-    """Return False: the stream never pauses, as a file on a disk."""
+    """Return False: a file on a disk never pauses."""
     return False
 
 
 def decompressed(stored: BinaryIO, beginning: bytes) -> BinaryIO:
     """Return a stream of the decompressed content.
 
-    `beginning` (the first `MAGIC_BYTES`) tells whether `stored` is gzip, zstandard or plain.
+    `beginning` (the first `MAGIC_BYTES`) shows whether `stored` is gzip, zstandard or plain.
     """
     if beginning.startswith(_GZIP):
         return cast(BinaryIO, gzip.GzipFile(fileobj=stored))
@@ -47,13 +47,14 @@ def decompressed(stored: BinaryIO, beginning: bytes) -> BinaryIO:
 def chunks(name: str, stream: BinaryIO, pauses: Callable[[], bool] = never) -> Iterator[bytes]:
     """Yield the content of a stream in chunks of at most 1 MiB; `b""` means that it pauses.
 
-    Raises SourceError if the stream cannot be read to its end, after the bytes before that.
+    If the stream cannot be read to its end, yields the bytes before the error, then raises
+    SourceError.
     """
     try:
         while True:
             if pauses():
                 yield b""
-            # Not read(): if it met damage, it would lose the bytes that it has collected.
+            # Not read(): if it came upon damage, it would lose the bytes that it had collected.
             chunk = stream.read1(CHUNK_BYTES)  # type: ignore[attr-defined]
             if not chunk:
                 return

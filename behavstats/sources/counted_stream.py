@@ -8,14 +8,14 @@ import time
 
 from behavstats.sources.compression import MAGIC_BYTES
 
-_PAUSE_SECONDS = 0.5  # a pipe that gives nothing for so long pauses
-_LONGEST_RUN_SECONDS = 2.0  # a pipe that gives something all the time pauses this often
+_PAUSE_SECONDS = 0.5  # a pipe pauses if it delivers nothing for this long
+_LONGEST_RUN_SECONDS = 2.0  # a pipe that never stops delivering pauses this often
 
 
 class CountedStream(io.RawIOBase):
     """An unbuffered stream of a file, a pipe or a terminal.
 
-    `beginning` holds its first bytes (at most `MAGIC_BYTES`), which are still to be read;
+    `beginning` holds its first bytes (at most `MAGIC_BYTES`), which a read returns as well;
     `position` counts the bytes that were read.
     """
 
@@ -30,10 +30,10 @@ class CountedStream(io.RawIOBase):
         self.position = 0
 
     def pauses(self) -> bool:
-        """Wait for more bytes; return whether the reader should first store what it has.
+        """Wait for more bytes; return whether the caller should store the lines so far first.
 
-        This is so if a pipe gives nothing for half a second, and every two seconds while it gives
-        something. A file on a disk never pauses.
+        Returns True if a pipe delivers nothing for half a second, and every two seconds while it
+        keeps delivering. A file on a disk never pauses.
         """
         if not self._is_pipe or self._unread:
             return False

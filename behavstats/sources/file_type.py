@@ -50,9 +50,9 @@ class NoText(SourceError):
 
 
 def kind_of(beginning: bytes) -> str | None:
-    """Return what kind of file has this beginning, or None if it may be text.
+    """Return the kind of a file with this beginning, or None if it may be text.
 
-    `beginning` is its first 512 bytes, decompressed, or all of a shorter file.
+    `beginning` is the first 512 bytes of the file, decompressed, or all of a shorter file.
     """
     if beginning.startswith(_SQLITE) and beginning[_APPLICATION_AT:].startswith(_OWN):
         return "a behavstats store, or a backup of one"
@@ -66,10 +66,10 @@ def kind_of(beginning: bytes) -> str | None:
 
 
 def only_text(name: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the pieces unchanged; raises NoText before the first if the content is not text.
+    """Yield the pieces unchanged; raises NoText before the first one if the content is not text.
 
-    Waits for as many pieces as are needed to tell, but not longer than to the end of the first line
-    or to a pause of the source (an empty piece).
+    Reads as many pieces as it needs to recognise the content, but stops at the end of the first
+    line or at a pause of the source (an empty piece).
     """
     pieces = iter(pieces)
     first: list[bytes] = []

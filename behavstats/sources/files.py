@@ -29,17 +29,18 @@ class Source:
 
     @property
     def position(self) -> int:
-        """How many of the stored bytes were read so far (of a compressed file: compressed)."""
+        """The number of bytes read so far, before they are decompressed."""
         return self._stream.position
 
     def blocks(self) -> Iterator[Block]:
         """Yield the lines in blocks; see `blocks_of`.
 
-        NULs at the beginning are skipped: they appear if a log is truncated while a program goes on
+        NULs at the beginning are skipped: they appear if a log is truncated while a program keeps
         writing at its old offset. When a pipe pauses, an empty block follows the lines so far, so
         that the caller can store them.
-        Raises NoText at once if the source is not text, and SourceError if it cannot be read to its
-        end, after the whole lines before that.
+
+        Raises NoText at once if the source is not text. If the source cannot be read to its end,
+        yields the whole lines before the error, then raises SourceError.
         """
         stored = cast(BinaryIO, io.BufferedReader(self._stream, CHUNK_BYTES))
         plain = decompressed(stored, self._stream.beginning)
@@ -55,9 +56,9 @@ def stored_name(path: str) -> str:
 
 
 def size_of(path: str) -> int | None:
-    """Return the size of a file in bytes, or None if it has none (a pipe, `-`).
+    """Return the size of a file in bytes, or None for a pipe or `-`, which have no size.
 
-    Raises SourceError if the path cannot be opened. The file is not opened to find out.
+    Raises SourceError if the file at the path cannot be read; finds this out without opening it.
     """
     if path == STANDARD_INPUT:
         return None
@@ -114,7 +115,7 @@ class _Trimmed:
 
 
 def leading_nuls(piece: bytes) -> int:
-    """Return how many NULs are at the beginning of a piece of at most `CHUNK_BYTES`."""
+    """Return the number of NULs at the beginning of a piece of at most `CHUNK_BYTES`."""
     if piece == _NULS[: len(piece)]:  # thousands of times faster than lstrip
         return len(piece)
     return len(piece) - len(piece.lstrip(b"\0"))

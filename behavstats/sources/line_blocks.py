@@ -16,10 +16,10 @@ def blocks_of(
 ) -> Iterator[Block]:
     """Yield blocks of whole lines from `pieces`, the bytes of a source in any chunks.
 
-    `line` and `offset` (bytes) say where the first piece stands in the source. An empty piece means
-    that the source pauses, and yields an empty block after the lines before it. An over-long line
-    is a block of its own; its newline begins the next block. If `pieces` raises SourceError, the
-    whole lines before the error are yielded first.
+    `line` and `offset` (bytes) are the position of the first piece in the source. An empty piece
+    means that the source pauses; the lines before the pause are then followed by an empty block. An
+    over-long line is a block of its own; its newline begins the next block. If `pieces` raises
+    SourceError, the whole lines before the error are yielded first.
     """
     return _numbered(name, _runs_of_lines(pieces), line, offset)
 
@@ -38,8 +38,8 @@ class _Run(NamedTuple):
 def _runs_of_lines(pieces: Iterable[bytes]) -> Iterator[_Run]:
     """Yield runs of whole lines; only the beginning of an over-long line is held in memory."""
     lines: list[bytes] = []
-    # The line whose end has not come yet: its beginning, and its length so far. Only this line can
-    # be over-long, since a line within one chunk is shorter than the limit.
+    # The line whose end has not been read yet: its beginning, and its length so far. Only this line
+    # can be over-long, since a line within one chunk is shorter than the limit.
     begun, length = bytearray(), 0
     try:
         for chunk in pieces:
@@ -75,7 +75,7 @@ def _runs_of_lines(pieces: Iterable[bytes]) -> Iterator[_Run]:
 
 
 def _bounded(lines: list[bytes]) -> Iterator[_Run]:
-    """Join lines to a run, and halve it as long as it has too many lines.
+    """Join lines to a run, and halve the run as long as it has too many lines.
 
     Lines may be two bytes long, so a run that is bounded in bytes can still hold a million lines.
     """
@@ -93,7 +93,7 @@ def _bounded(lines: list[bytes]) -> Iterator[_Run]:
 
 
 def _numbered(source: str, runs: Iterator[_Run], line: int, offset: int) -> Iterator[Block]:
-    """Yield runs as blocks with their place in the source, without its byte-order mark."""
+    """Yield runs as blocks with their position in the source; leave out its byte-order mark."""
     for text, newlines, length in runs:
         marked = offset == 0 and text.startswith(BYTE_ORDER_MARK)
         mark = len(BYTE_ORDER_MARK) if marked else 0

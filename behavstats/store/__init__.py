@@ -71,9 +71,9 @@ def open_store(
 
     A writer waits at most `lock_timeout` seconds for another one; `on_wait` is called if the wait
     is long. `bounds` limits the rejected lines that are kept; `clock` returns ms since the epoch.
-    Raises NoStore, and creates nothing,
-    if there is no store; NotAStore if there is something else; StoreUnavailable for an address of
-    an unknown engine.
+
+    Raises NoStore, and creates nothing, if there is no store; NotAStore if there is something else;
+    StoreUnavailable for an address of an unknown engine.
     """
     path = path_of(address)
     from behavstats.store.sqlite import opening

@@ -1,4 +1,4 @@
-"""What every store takes, returns and can do: value types, and the protocols of a store.
+"""The interface of every store: its protocols, and the value types that they use.
 
 The rest of the program is typed against the protocols, so an engine is a class that satisfies
 `Store`, and nothing outside its package knows which engine is in use.
@@ -150,7 +150,7 @@ class Statistics(NamedTuple):
     size: int
 
 
-# Rejected lines inserted in one transaction. Other writers wait for that long.
+# The most rejected lines inserted in one transaction, for which other writers wait.
 _MOST_LINES = 1_000
 _MOST_BYTES = 512 * 1024
 
@@ -169,7 +169,7 @@ def pieces(rejections: Sequence[Rejection]) -> list[list[Rejection]]:
 
 
 def is_among(files: Iterable[Path], path: str | Path) -> bool:
-    """Return whether a path leads to one of the files, by whatever name or link."""
+    """Return whether a path leads to one of the files, under any name or link."""
     with suppress(OSError, ValueError):
         return any(file.exists() and os.path.samefile(file, path) for file in files)
     return False
@@ -189,12 +189,12 @@ class Erasures(Protocol):
     def without(self, views: "PageViews") -> "tuple[PageViews, int]":
         """Return the page views without those that erased users made before their erasure.
 
-        The number is how many were left out. Page views made after the erasure stay.
+        The number is that of the page views left out. Page views made after the erasure stay.
         """
 
 
 class SourceOffsets(Protocol):
-    """How far each watched file has been ingested. `StoreWriter.load` moves the offsets on."""
+    """How far each watched file has been ingested. `StoreWriter.load` advances the offsets."""
 
     def all(self) -> list[SourceOffset]:
         """Return all source offsets, sorted by name."""
@@ -202,23 +202,23 @@ class SourceOffsets(Protocol):
     def of(self, device: int, inode: int) -> SourceOffset | None:
         """Return the offset of a file, or None if nothing of it has been ingested."""
 
-    def by_beginnings(self, heads: Sequence[bytes]) -> list[SourceOffset]:
+    def by_beginnings(self, prefixes: Sequence[bytes]) -> list[SourceOffset]:
         """Return the offsets of files with one of these prefix digests, the largest first."""
 
     def asked_since(self, names: Sequence[str], now: int) -> list[int]:
         """Return since when (ms) each name has been watched; a new name is stored with `now`."""
 
     def move(self, of: SourceOffset, file: tuple[int, int] | None) -> None:
-        """Store that another file (device and inode) now holds a content, or that no file does."""
+        """Record that a content is now in another file (device and inode), or in no file."""
 
     def mark_rotated(self, device: int, inode: int) -> None:
-        """Store that a file was read from its beginning because it had been rotated."""
+        """Record that a file was read from its beginning because it had been rotated."""
 
     def forget(self, name: str) -> None:
         """Delete the offsets of the files with this name. Raise UnknownSource if there are none."""
 
     def erasures_since(self, instant: int) -> Erasures:
-        """Return the users erased since an instant (ms), as far as watched files need them."""
+        """Return the users erased since an instant (ms) whom watched files may mention."""
 
 
 class RejectedLines(Protocol):
@@ -233,6 +233,14 @@ class RejectedLines(Protocol):
     def totals(self) -> Totals:
         """Return how many lines are kept, and how many have been dropped."""
 
+    def clear(
+        self, selection: Selection = EVERYTHING, up_to: int | None = None, *, whole: bool = True
+    ) -> int:
+        """Erase the selected lines up to a number, and return how many there were.
+
+        Unless `whole`, lines of which only the beginning is kept are not erased.
+        """
+
     def trim(self, now: int, seconds: float) -> bool:
         """Delete what exceeds the bounds at `now` (ms), for about `seconds`.
 
@@ -241,7 +249,7 @@ class RejectedLines(Protocol):
 
 
 class StoreReader(Protocol):
-    """What can be read of page views."""
+    """The operations that read page views."""
 
     def summary(self, user_id: str, window: "Window") -> "Summary":
         """Return the summary of a user's page views in a window.
@@ -269,7 +277,7 @@ class StoreReader(Protocol):
 
 
 class StoreWriter(Protocol):
-    """What changes page views and rejected lines. Everything is durable on return."""
+    """The operations that change page views and rejected lines. Changes are durable on return."""
 
     def add(self, views: Sequence[PageView], rejections: Sequence[Rejection] = ()) -> int:
         """Store page views and rejected lines, in one transaction unless there are many lines.
@@ -293,32 +301,21 @@ class StoreWriter(Protocol):
     def forget(self, user_id: str) -> Receipt:
         """Erase a user. Raise UnknownUser if the store holds nothing of the user."""
 
-    def clear_rejections(
-        self, selection: Selection = EVERYTHING, up_to: int | None = None, *, whole: bool = True
-    ) -> int:
-        """Erase the selected rejected lines up to a number, and return how many there were.
-
-        Unless `whole`, lines of which only the beginning is kept are not erased.
-        """
-
     def check_writable(self) -> None:
         """Raise StoreError if the store cannot be written to."""
 
     def wait_at_most(self, seconds: float) -> None:
-        """From now on, raise StoreBusy after so many seconds, and do not call `on_wait`."""
+        """From now on, wait only so long before raising StoreBusy, and never call `on_wait`."""
 
 
 class StoreMaintenance(Protocol):
-    """What keeps a store sound and small."""
+    """The operations that keep a store sound and small."""
 
     def refresh_rollups(self, seconds: float = ...) -> bool:
         """Compute missing rollups for about `seconds`; return whether there may be more to do."""
 
     def maintain(self) -> None:
-        """Do the housekeeping that makes the store small and fast to open, if nothing prevents it.
-
-        A busy store is left as it is.
-        """
+        """Do the housekeeping that makes the store small and fast to open, unless it is busy."""
 
     def ensure_available(self) -> None:
         """Reconnect if the store was replaced; raise StoreError if it cannot be used."""
@@ -327,7 +324,7 @@ class StoreMaintenance(Protocol):
         """Yield a line for each fault that is found; a sound store yields no line."""
 
     def repair(self) -> None:
-        """Compute everything that is derived from page views again."""
+        """Recompute all data that is derived from page views."""
 
     def back_up(self, to: Path, *, force: bool) -> None:
         """Copy the store to a file. Raise BackupError if that fails, or would overwrite a file.

@@ -69,7 +69,7 @@ def test_repair_cannot_mend_page_views(cli, db):
     tamper(db, "INSERT INTO page_view VALUES (7, 0, 1)")
     done = cli("check", "--repair")
     assert done.returncode == 3
-    line = "page_view: rows that refer to a user that is not there: 1"
+    line = "page_view: rows that refer to a missing user: 1"
     assert done.stdout.decode().splitlines() == [
         line,
         "the rollups were rebuilt; checking again",

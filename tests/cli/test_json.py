@@ -53,7 +53,7 @@ def test_check_prints_whether_the_store_is_sound(cli, db):
         "sound": False,
         "repaired": False,
         "difference_count": 1,
-        "differences": ["summary of user 1, span 60000, start 0: is of no hour or day"],
+        "differences": ["summary of user 1, span 60000, start 0: is not of an hour or a day"],
         "page_views": None,
         "summaries": None,
     }

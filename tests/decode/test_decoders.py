@@ -106,16 +106,16 @@ def test_each_of_many_messages_is_accepted_or_rejected_by_itself(plain, messages
     """
     arrival = arrival or Arrival(NOW)
     messages = [_as_json(_PLAIN | {"name": f"/{n}"}) for n in range(plain)] + messages
-    intake = parse_payload("POST /v1/batch", messages, arrival)
-    taken = len(intake.views) + intake.non_page_messages.total()
-    assert taken + len(intake.rejections) == len(messages)
-    assert (intake.reason is not None) == bool(messages and not taken)
-    for rejection in intake.rejections:
+    payload = parse_payload("POST /v1/batch", messages, arrival)
+    accepted = len(payload.views) + payload.non_page_messages.total()
+    assert accepted + len(payload.rejections) == len(messages)
+    assert (payload.reason is not None) == bool(messages and not accepted)
+    for rejection in payload.rejections:
         assert rejection.reason
         assert not {b"\n", b"\r"} & {rejection.text[i : i + 1] for i in range(len(rejection.text))}
     alone = [outcome(decode_event, message, NOW, arrival) for message in messages]
-    assert [event for event in alone if isinstance(event, PageView)] == intake.views
-    assert [(rejection.line, rejection.reason) for rejection in intake.rejections] == [
+    assert [event for event in alone if isinstance(event, PageView)] == payload.views
+    assert [(rejection.line, rejection.reason) for rejection in payload.rejections] == [
         (line, event.code) for line, event in enumerate(alone, 1) if isinstance(event, InvalidInput)
     ]
 
@@ -133,9 +133,9 @@ def test_a_body_is_a_batch_or_invalid(body):
     if isinstance(batch, InvalidInput):
         assert batch.code in {"invalid_batch", "too_deep", "invalid_json", "invalid_utf8"}
     else:
-        intake = parse_payload("POST /v1/batch", batch.batch, Arrival(NOW))
-        others = intake.non_page_messages.total()
-        assert len(batch.batch) == len(intake.views) + others + len(intake.rejections)
+        payload = parse_payload("POST /v1/batch", batch.batch, Arrival(NOW))
+        non_page_messages = payload.non_page_messages.total()
+        assert len(batch.batch) == len(payload.views) + non_page_messages + len(payload.rejections)
 
 
 _GZIPPED = st.lists(st.binary(max_size=200), min_size=1, max_size=3).map(

@@ -198,7 +198,7 @@ def test_encoded_page_views_are_decoded_unchanged(views):
 
 
 def test_a_byte_order_mark_before_any_line_is_skipped():
-    """Joined files have marks in the middle; the offset of a rejection is behind the mark."""
+    """Concatenated files have marks in the middle; the offset of a rejection is after the mark."""
     mark = BYTE_ORDER_MARK
     text = b"\n".join([body(), mark + body(name="/b"), mark, mark + b"{", body(name="/c")])
     decoded = decode_lines(block(text), NOW)

@@ -87,5 +87,5 @@ def test_every_date_of_a_year_is_parsed_or_rejected():
 
 
 def test_no_timestamps_give_no_instants():
-    """A block without page views has none."""
+    """A block without page views has no timestamps."""
     assert parse_timestamps([]).tolist() == []

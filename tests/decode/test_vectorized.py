@@ -101,10 +101,10 @@ lines = st.one_of(
 def test_a_block_in_columns_gives_the_same_as_its_lines_one_by_one(lines, newline):
     """The page views may come in another order; the rejections are in the order of lines."""
     text = block(b"\n".join(lines) + (b"\n" if newline else b""))
-    views, rejections, others = decode_block(text, NOW)
-    expected_views, expected_rejections, expected_others = decode_lines(text, NOW)
+    views, rejections, non_page_messages = decode_block(text, NOW)
+    expected_views, expected_rejections, expected_messages = decode_lines(text, NOW)
     assert sorted(listed(views), key=by_place) == sorted(expected_views, key=by_place)
-    assert (rejections, others) == (expected_rejections, expected_others)
+    assert (rejections, non_page_messages) == (expected_rejections, expected_messages)
 
 
 @given(st.lists(lines.filter(bytes.strip), min_size=1))

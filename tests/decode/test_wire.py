@@ -164,7 +164,7 @@ def test_the_time_is_the_timestamp_or_else_the_original_timestamp(times, instant
 
 
 def test_without_any_time_the_time_of_arrival_counts():
-    """Lines of a file have none, so such a message is rejected there."""
+    """Lines of a file have no time of arrival, so such a message is rejected there."""
     for none in ({}, {"timestamp": None, "originalTimestamp": ""}):
         message = without(PAGE, "timestamp") | none
         assert decoded(message, Arrival(NOW - 7)).instant == NOW - 7
@@ -175,7 +175,7 @@ def test_without_any_time_the_time_of_arrival_counts():
 
 @pytest.mark.parametrize("kind", ["track", "identify", "group", "alias"])
 def test_messages_of_other_kinds_need_no_page_user_or_time(kind):
-    """Libraries may send them without; they are only counted."""
+    """Libraries may leave these out; such messages are only counted."""
     assert decoded({"type": kind, "messageId": "m"}) == Other(kind)
 
 
@@ -193,7 +193,7 @@ def test_an_unknown_type_is_rejected(kind):
 
 
 def test_without_a_type_the_route_or_the_event_tells_the_kind():
-    """`POST /v1/t` takes tracks; in an export of tracks, each has an event."""
+    """`POST /v1/t` accepts tracks; in an export of tracks, each message has an event."""
     bare = without(PAGE, "type")
     assert decoded(bare) == PageView("u", AGO, "Home")
     assert decoded(bare | {"event": "Signed up"}) == Other("track")

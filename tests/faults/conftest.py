@@ -1,4 +1,4 @@
-"""What the fault suite shares: randomness that can be repeated, a folder of a small disk, servers.
+"""Fixtures of the fault suite: repeatable randomness, small disks, servers and commands.
 
 The promise that it holds the program to, whatever happens to its processes and its disk: what was
 acknowledged is there, nothing is there twice, the store opens, and `check` finds nothing.
@@ -19,7 +19,7 @@ from tests.support.ports import free_port
 
 @pytest.fixture
 def chance():
-    """Randomness of a seed, which a test that fails shows; FAULTS_SEED repeats it."""
+    """A random generator; a failing test shows its seed, and FAULTS_SEED repeats it."""
     seed = int(os.environ.get("FAULTS_SEED") or random.SystemRandom().randrange(10**9))
     print(f"FAULTS_SEED={seed}")
     return random.Random(seed)
@@ -62,7 +62,7 @@ def start(db):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """Mount file systems of some bytes in memory; skip the test where that is not allowed."""
+    """Mount small file systems in memory; skip the test where that is not allowed."""
     mounted = []
 
     def mount(size):

@@ -12,13 +12,13 @@ _HEAD = "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n
 
 
 class Crowd:
-    """Clients that post what they have until all of it was acknowledged.
+    """Clients that post their page views until all of these are acknowledged.
 
     A fifth of them are slow. `answers` counts statuses, and requests whose connection was `lost`.
     """
 
     def __init__(self, port, chance, shares):
-        """Each share is what one client has: lists of page views, a request each."""
+        """Each share belongs to one client: lists of page views, one for each request."""
         self.answers = {}
         self._port = port
         self._chance = chance
@@ -53,7 +53,7 @@ class Crowd:
         await asyncio.gather(*map(self._client, self._shares))
 
     async def _client(self, requests):
-        """Post one by one, on a connection that is kept; again what was not acknowledged."""
+        """Post one by one, on a kept connection; repeat requests without acknowledgement."""
         slow = self._chance.random() < 0.2
         waiting, connection = [*requests], None
         while waiting:

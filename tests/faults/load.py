@@ -1,4 +1,4 @@
-"""A load of posts by clients that note each acknowledgement, and give up on nothing they sent."""
+"""A load of posts by clients that note acknowledgements, and repeat what did not succeed."""
 
 import http.client
 import itertools
@@ -14,7 +14,7 @@ from tests.faults.waiting import wait_until
 from tests.support.histories import AS_OF
 
 REFUSED = {429, 503}
-"""Answers that say: not now. Whatever else is no success is a fault."""
+"""Statuses that mean "not now". Every other status that is not a success is a fault."""
 
 USERS = [f"user{number}" for number in range(7)]
 
@@ -56,7 +56,7 @@ class Load:
         self._wait_until_more(lambda: len(self.ledger.acknowledged), count)
 
     def wait_for_refusals(self, count):
-        """Wait until so many requests more heard that they should come again."""
+        """Wait until so many more requests got an answer that means "not now"."""
         self._wait_until_more(lambda: self.statuses.get(503, 0), count)
 
     def _wait_until_more(self, number, more):
@@ -141,7 +141,7 @@ class Load:
             except (OSError, http.client.HTTPException):
                 connection.close()
                 was_asked = True
-                time.sleep(0.01)  # nobody listens: not too fast
+                time.sleep(0.01)  # no server listens: not too fast
                 continue
             self.statuses[answer.status] = self.statuses.get(answer.status, 0) + 1
             # Erased by a request whose answer never came, a user is unknown to the next.

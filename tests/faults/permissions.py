@@ -1,4 +1,4 @@
-"""Commands for whom permissions bind, whoever runs the tests."""
+"""Commands to which file permissions apply, even if root runs the tests."""
 
 import ctypes
 import os

@@ -1,4 +1,4 @@
-"""A pipeline that writes page views to files in a folder, as others do: it appends and rotates."""
+"""A pipeline that writes page views to files in a folder: it appends and rotates."""
 
 import gzip
 import random
@@ -11,7 +11,7 @@ from tests.support.histories import AS_OF, line
 
 
 class Pipeline(threading.Thread):
-    """Writes lines to some files until it is told to end; to be used in `with`.
+    """Writes lines to some files until `with` ends.
 
     Page views and, now and then, a line that is none; in pieces that end anywhere. A file that is
     long enough gets another name, and a new one takes its place; later, it may be compressed.

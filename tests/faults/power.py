@@ -1,6 +1,6 @@
 """What a disk may hold when the power fails: images made from a record of writes and fsyncs.
 
-A disk owes nobody what was written since the last fsync of a file has returned. It may hold all of
+A disk may lose what was written since the last fsync of a file has returned. It may hold all of
 that, nothing of it, or any of its sectors, a later one without an earlier one, and for each the
 version of any of the writes to it. A file may be as long as it was meant to be without having its
 bytes (they are zeros then). A file that was made or removed may not have been, until the folder was
@@ -55,7 +55,7 @@ def recording(library: Path, db: Path, record: Path) -> dict[str, str]:
 
 
 class Acknowledgements:
-    """Notes in a record what a client was told, after it was."""
+    """Notes each acknowledgement that a client received in a record."""
 
     def __init__(self, record: Path) -> None:
         self._file = os.open(record, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -102,7 +102,7 @@ class _File:
             self.syncing = {who: max(0, n - count) for who, n in self.syncing.items()}
 
     def image(self, chance) -> bytes:
-        """Return what may be there: none, all or some of what is pending."""
+        """Return a possible content: with none, all or some of the pending operations."""
         content = bytearray(self.durable)
         share = chance.choice([0, 1, chance.random()])
         known = len(self.pending) if share == 1 else chance.randrange(len(self.pending) + 1)
@@ -141,7 +141,7 @@ def _sectors(operation: Operation) -> Iterator[Operation]:
 
 
 class Disk:
-    """The disk under a store as a record goes on; `acknowledged` are the numbers noted so far."""
+    """The disk under a store, replayed from a record; `acknowledged` holds the noted numbers."""
 
     def __init__(self, db: Path, content: bytes | None = None) -> None:
         """Begin with an empty folder, or with a store of some content."""
@@ -153,7 +153,7 @@ class Disk:
         self.acknowledged: list[int] = []
 
     def do(self, operation: Operation) -> None:
-        """Go on by one operation."""
+        """Replay one operation."""
         if operation.kind == _ACKNOWLEDGED:
             self.acknowledged.append(operation.offset)
         elif operation.file == _FOLDER:
@@ -178,7 +178,7 @@ class Disk:
                 self._syncing = {who: max(0, n - count) for who, n in self._syncing.items()}
 
     def contents(self) -> dict[str, bytes]:
-        """Return what the files hold for who reads them now, by what follows the store's name."""
+        """Return the contents of the files as a reader sees them now, by the suffix of the name."""
         whole = {}
         for kind, file in self._names.items():
             content = bytearray(file.durable)

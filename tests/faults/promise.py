@@ -22,7 +22,7 @@ _HAS_ERASURES = "SELECT 1 FROM sqlite_schema WHERE name = 'erasure'"  # older st
 def stored(db):
     """Return all page views of a store, read with nothing but SQL; none is there twice.
 
-    But for those of users whose erasure was cut off: it goes on when it is asked for again.
+    Leaves out page views of users whose erasure was interrupted and not finished yet.
     """
     with closing(sqlite3.connect(f"{db.absolute().as_uri()}?mode=ro", uri=True)) as connection:
         has_erasures = connection.execute(_HAS_ERASURES).fetchone()
@@ -52,7 +52,7 @@ def keeps_its_promise(db, acknowledged, sent):
 
 
 def agrees_with_the_oracle(db, views, as_ofs):
-    """Compare the profile of each user at some instants with what the oracle makes of the views."""
+    """Compare the profile of each user at some instants with that of the oracle."""
     by_user = {}
     for view in views:
         by_user.setdefault(view.user_id, []).append(view)
@@ -65,7 +65,7 @@ def agrees_with_the_oracle(db, views, as_ofs):
 
 
 class Ledger:
-    """What clients sent, and what they were told of it, over any number of loads."""
+    """The requests that clients sent and the answers they got, over any number of loads."""
 
     def __init__(self) -> None:
         self.sent, self.acknowledged = set(), set()
@@ -77,7 +77,7 @@ class Ledger:
         self.leaving, self.gone = set(), set()
 
     def holds(self, db, others=()):
-        """Check a store against what was sent and told; return all its page views.
+        """Check a store against requests and answers; return all its page views.
 
         `others` are page views that were acknowledged elsewhere.
         """

@@ -33,7 +33,7 @@ def _kill(processes):
 class Server(ServerProcess):
     """A server in a session of its own: a process that supervises, and one that does the work.
 
-    What it says goes to a file: a pipe that nobody empties would hold it up.
+    Its output goes to a file: a pipe that is not emptied would block it.
     """
 
     def __init__(self, db, port, *options, is_ready=True, command=None, **more):
@@ -66,7 +66,7 @@ class Server(ServerProcess):
         return processes_of(self.process.pid)
 
     def kill(self, which):
-        """Kill `all` of its processes, or `supervisor` or `worker`; the other has to end, too."""
+        """Kill `all` processes, or `supervisor` or `worker`; the other one has to end, too."""
         processes = self.processes()
         killed = {"all": processes, "supervisor": processes[:1], "worker": processes[1:]}[which]
         _kill(killed)
@@ -90,5 +90,5 @@ class Server(ServerProcess):
         return self.wait_until_gone()
 
     def said(self):
-        """Return what it wrote to standard error, and those before it on the same store."""
+        """Return the standard error of this server and of earlier ones on the same store."""
         return self.log.read_text()

@@ -1,4 +1,4 @@
-"""Clocks that step backwards and forwards: what is stored stays, and answers are by the clock."""
+"""The clock steps backwards and forwards: stored page views stay, and answers follow the clock."""
 
 import json
 import os
@@ -58,7 +58,7 @@ def post(server, *views):
 
 
 def test_a_page_view_is_taken_up_to_24_hours_ahead_wherever_the_clock_steps(clock, start_by_clock):
-    """To the millisecond, alone and in a batch; what was taken stays when the clock goes back."""
+    """The limit is exact to the ms; stored page views stay when the clock goes back."""
     server = start_by_clock()
     for number, step in enumerate([0, -3 * DAY, 10 * DAY, -1, 1, -DAY, 400 * DAY]):
         now = clock() + step
@@ -75,7 +75,7 @@ def test_a_page_view_is_taken_up_to_24_hours_ahead_wherever_the_clock_steps(cloc
 def test_profiles_are_those_of_the_clock_wherever_it_steps(db, clock, start_by_clock, chance):
     """Backwards, forwards, over a leap day's midnights, and while a server is started again.
 
-    What a step back leaves in the future is not in the window, and is again later.
+    Page views that a step back leaves in the future are not in the window, but are later.
     """
     edges = [MIDNIGHT - DAY, MIDNIGHT, MIDNIGHT + 6 * DAY, MIDNIGHT + 7 * DAY, NOON]
     instants = [edge + off for edge in edges for off in (-1, 0, 1)]
@@ -148,7 +148,7 @@ def test_a_leap_day_is_a_day_where_there_is_one(clock, start_by_clock, day, stat
 def test_an_ingest_goes_by_the_clock_of_each_block_and_the_next_takes_what_was_too_early(
     store, chance, tmp_path
 ):
-    """However the clock steps meanwhile: what is rejected is kept, and can be read again later."""
+    """The clock steps meanwhile; rejected lines are kept, and can be read again later."""
     steps = [-3 * DAY, 2 * DAY, -DAY, 0, DAY]
     clock = iter([NOON + step for step in steps])
     files, expected, everything = [], set(), set()

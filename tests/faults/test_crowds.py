@@ -16,7 +16,7 @@ PAGE_VIEWS = 24  # of each
 
 
 def shares(chance):
-    """What each client has to post: page views of users whom it shares with others, each once."""
+    """Return the page views of each client; clients share users, but no page view."""
     numbers = iter(range(CLIENTS * PAGE_VIEWS))
     for client in range(CLIENTS):
         views = [

@@ -1,4 +1,4 @@
-"""The disk fills up: what was acknowledged is there, nothing by half, and it goes on later."""
+"""The disk fills up: acknowledged data is there, nothing is half done, and work continues later."""
 
 import resource
 import subprocess
@@ -62,7 +62,7 @@ def write_file(path, views):
 def test_a_server_on_a_full_disk_refuses_posts_and_goes_on_when_there_is_room(
     db, start_server, chance
 ):
-    """Posts get 503 with `Retry-After`, reads go on, and so do posts, once there is room again.
+    """Posts get 503 with `Retry-After`, reads work, and so do posts, once there is room again.
 
     Again and again, and also where the server is killed, or stopped, while there is none.
     """
@@ -164,7 +164,7 @@ def test_a_server_at_its_quota_refuses_posts_and_goes_on_when_it_has_more(
 
 
 def is_refused(do):
-    """Do something; return whether there is no room for it."""
+    """Call `do`; return whether there was no room for it."""
     try:
         do()
     except StoreUnavailable as error:
@@ -191,10 +191,10 @@ def test_wherever_the_file_is_full_nothing_is_half_done(tmp_path, more_pages):
         verbs = {
             "add": (lambda: store.add(more[:500], junk), views + more[:500]),
             "load": (lambda: [*store.load(columns(more))], views + more),
-            "settle": (store.refresh_rollups, views + more),
+            "refresh": (store.refresh_rollups, views + more),
             "repair": (store.repair, views + more),
             "forget": (lambda: store.forget("busy"), more),
-            "clear": (store.clear_rejections, more),
+            "clear": (store.rejected.clear, more),
         }
         for verb, (do, after) in verbs.items():
             before = stored(path)

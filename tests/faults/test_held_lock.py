@@ -1,4 +1,4 @@
-"""Another process holds the store's lock for long: who can wait says so, who cannot is told."""
+"""Another process holds the store's lock for long: commands say that they wait, or give up."""
 
 import subprocess
 import sys
@@ -28,7 +28,7 @@ with StoreLock(Path(sys.argv[1]), lock_timeout=10).held():
 
 @pytest.fixture
 def hold(db):
-    """Have another process hold the lock until it is told to let go."""
+    """Have another process hold the lock until it gets a signal to release it."""
     holders = []
 
     def hold():
@@ -82,7 +82,7 @@ def test_a_store_held_for_half_a_minute_is_waited_for(
 
 
 def test_a_watcher_waits_for_its_turn(db, start, hold, tmp_path):
-    """It says so, and then takes what is there."""
+    """The watcher says that it waits, and then ingests the lines that are there."""
     view = PageView("u", AS_OF, "/")
     (tmp_path / "events.jsonl").write_bytes(line(view))
     create_store(db, lock_timeout=5).close()
@@ -96,7 +96,7 @@ def test_a_watcher_waits_for_its_turn(db, start, hold, tmp_path):
 
 
 def test_nobody_waits_for_ever(db, cli, hold):
-    """A server that has no turn to make its store in five seconds says so, and makes none."""
+    """A server that cannot acquire the lock in five seconds says so, and creates no store."""
     hold()
     done = cli("serve", "--port", str(free_port()))
     assert (done.returncode, one_line(done)) == (
@@ -107,7 +107,7 @@ def test_nobody_waits_for_ever(db, cli, hold):
 
 
 def test_a_process_killed_with_the_lock_keeps_nobody_waiting(cli, hold):
-    """The system lets go of it."""
+    """The operating system releases the lock."""
     holder = hold()
     holder.kill()
     assert cli("ingest", "-", stdin=line(PageView("u", AS_OF, "/"))).returncode == 0

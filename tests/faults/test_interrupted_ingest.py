@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGKILL: what is stored is sound, and the next ingest finishes it."""
+"""Ctrl-C, SIGTERM and SIGKILL: the store is sound, and the next ingest finishes the work."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ STOPPING = [signal.SIGINT, signal.SIGTERM]
 
 @pytest.mark.parametrize("number", STOPPING)
 def test_an_interrupt_while_modules_are_imported_is_exit_code_130(number):
-    """However early it comes, once Python runs the program."""
+    """This holds from the moment when Python runs the program."""
     code = "import sys, os, signal; import behavstats.__main__ as m\n"
     code += "sys.modules['behavstats.cli'] = None\n"
     code += "class Finder:\n"
@@ -72,7 +72,7 @@ def test_an_interrupted_ingest_is_finished_by_the_next(cli, db, number):
 
 @pytest.mark.parametrize("number", STOPPING)
 def test_an_ingest_that_waits_for_its_turn_ends_when_it_is_told_to(store, db, number):
-    """At once, with its report, though the other process keeps the store."""
+    """It ends at once, with its report, although the other process keeps the lock."""
     with store.database.lock.held():
         ingest = subprocess.Popen(
             [BEHAVSTATS, "ingest", "-", "--db", str(db)],

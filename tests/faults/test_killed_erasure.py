@@ -1,4 +1,4 @@
-"""SIGKILL of an erasure at random instants, while others post: the next one finishes it."""
+"""SIGKILL of an erasure at random instants, while clients post: the next one finishes it."""
 
 import shutil
 import threading
@@ -69,9 +69,9 @@ def views_of(store, user):
 def test_a_killed_erasure_leaves_nobody_half_erased_and_is_finished_by_the_next(
     db, start, chance, tmp_path, _part
 ):
-    """The user is there wholly or unknown; asked for again, no byte is left of the user.
+    """The user is complete or unknown; after the next erasure, no byte of the user is left.
 
-    What others posted meanwhile is there, and `check` finds nothing, before and after.
+    Page views that clients posted meanwhile are there, and `check` finds nothing, before and after.
     """
     write_store(whole := tmp_path / "whole.db")
     started = time.monotonic()

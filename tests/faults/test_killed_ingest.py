@@ -20,7 +20,7 @@ JUNK = 7
 
 
 def write_files(folder, chance):
-    """Write files that overlap, with some lines that are none; return all their page views.
+    """Write files that overlap, with some invalid lines; return all their page views.
 
     One user is busy enough to have summaries.
     """
@@ -44,7 +44,7 @@ def rejected_lines(db):
 
 
 def wait_until_it_stores(ingest, db):
-    """Wait until the WAL is another than it was, or the ingest has ended."""
+    """Wait until the WAL has changed, or the ingest has ended."""
 
     def size():
         wal = Path(f"{db}-wal")

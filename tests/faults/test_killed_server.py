@@ -38,7 +38,7 @@ def test_a_server_killed_under_load_keeps_its_promise(db, start_server, chance, 
 
 @pytest.mark.parametrize("which", ["all", "supervisor"])
 def test_a_server_killed_while_it_starts_leaves_a_store_that_opens(db, start_server, chance, which):
-    """Or none at all yet; the next one that starts makes it, and serves."""
+    """There may be no store yet; the next server creates it, and serves."""
     for _ in range(10):
         server = start_server(is_ready=False)
         time.sleep(chance.uniform(0, 0.6))
@@ -51,7 +51,7 @@ def test_a_server_killed_while_it_starts_leaves_a_store_that_opens(db, start_ser
 
 
 def test_a_worker_outlives_its_supervisor_at_no_instant(start_server, chance):
-    """Also where it is killed just as it has made the worker, which cannot be told to stop yet."""
+    """It may be killed when it has just started the worker, which cannot receive a signal yet."""
     for _ in range(12):
         server = start_server(is_ready=False)
         wait_until(lambda server=server: len(server.processes()) > 1, "there is a worker")

@@ -1,4 +1,4 @@
-"""SIGKILL of what follows files, at random instants: each line is taken, and taken once."""
+"""SIGKILL of a watcher at random instants: each line is ingested exactly once."""
 
 import itertools
 import signal
@@ -23,9 +23,9 @@ ROUNDS = 10
 
 @pytest.fixture
 def watch(start, folder, tmp_path):
-    """Start to follow the folder; what the watcher says goes to `watcher.log`.
+    """Start to watch the folder; the output of the watcher goes to `watcher.log`.
 
-    A pipe that nobody empties would hold it up.
+    A pipe that is not emptied would block the watcher.
     """
     logs = (tmp_path / f"log{number}" for number in itertools.count())
 
@@ -50,7 +50,7 @@ def rejected_lines(db):
 
 
 def wait_until_more(db):
-    """Wait until more is stored than there is; a store that is being made has nothing yet."""
+    """Wait until more is stored than now; a store that is being created has nothing yet."""
 
     def count():
         with suppress(sqlite3.OperationalError):
@@ -62,7 +62,7 @@ def wait_until_more(db):
 
 
 def drain(start, folder, db):
-    """Take what is there, to the end."""
+    """Ingest all lines that are there."""
     last = start("watch", "--once", folder, "--db", db)
     last.communicate(timeout=120)
     assert last.returncode in {0, 1}
@@ -92,7 +92,7 @@ def test_a_killed_watcher_takes_each_line_once(db, start, watch, chance, folder,
 def test_a_killed_server_that_follows_files_takes_each_line_once(
     db, start_server, start, chance, folder
 ):
-    """While clients post; and what they were told is there, as ever."""
+    """Clients post meanwhile, and their acknowledged page views are there."""
     ledger = Ledger()
     with Pipeline(folder, chance) as pipeline:
         for times in range(1, ROUNDS // 2 + 1):
@@ -114,7 +114,7 @@ def test_a_killed_server_that_follows_files_takes_each_line_once(
 def test_a_watcher_whose_disk_lost_power_takes_each_line_once(
     db, start, watch, chance, folder, recorded, tmp_path
 ):
-    """How far a file was taken is never ahead of what was stored of it, nor behind."""
+    """The offset of a file is neither ahead of the stored lines nor behind them."""
     environment, record = recorded
     with Pipeline(folder, chance) as pipeline:
         watcher = watch(env=environment)

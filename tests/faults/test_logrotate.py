@@ -1,4 +1,4 @@
-"""Real logrotate, in each of its styles, beside a real writer: each line is taken exactly once."""
+"""The real logrotate, in each of its styles, with a real writer: each line is ingested once."""
 
 import fcntl
 import os
@@ -62,7 +62,7 @@ def search_path():
 
 
 class Writer:
-    """The program that writes the log; `count` lines as far as it has told."""
+    """The program that writes the log; `count` is the number of lines that it has reported."""
 
     def __init__(self, log, lock, mode):
         self.count, self._lock = 0, lock
@@ -81,14 +81,14 @@ class Writer:
 
     @contextmanager
     def paused(self):
-        with open(self._lock, "ab") as turn:
-            fcntl.flock(turn, fcntl.LOCK_EX)
+        with open(self._lock, "ab") as lock_file:
+            fcntl.flock(lock_file, fcntl.LOCK_EX)
             yield
 
     def end(self):
         self._process.terminate()
-        told, _ = self._process.communicate(timeout=120)
-        self.count = int(told.split()[-1])
+        output, _ = self._process.communicate(timeout=120)
+        self.count = int(output.split()[-1])
 
     def kill(self):
         self._process.kill()
@@ -96,7 +96,7 @@ class Writer:
 
 
 class Logrotate:
-    """Rotates a log whenever it is told to."""
+    """Rotates a log on demand."""
 
     def __init__(self, folder, log, directives, writer):
         self._command = ["logrotate", "--force", "--state", folder / "state", folder / "rotate"]
@@ -170,7 +170,7 @@ def kill(watcher):
 
 
 def each_line_is_there_once(start, db, paths, count):
-    """All page views and no others, each bad line once, and as many lines as were written."""
+    """There are exactly the written page views, each bad line once, and all lines are counted."""
     last = start("watch", "--once", *paths)
     _, said = last.communicate(timeout=120)
     assert last.returncode in {0, 1}, said
@@ -193,7 +193,7 @@ def test_each_line_of_a_log_that_is_rotated_is_taken_once(
     """Of a file that is followed by its name, watched all the time or not.
 
     In every other round, the watcher is killed before the rotation and started after it; and the
-    first rotation is over before anything was ever taken.
+    first rotation is over before any line was ingested.
     """
     name, directives = STYLES[style]
     log, writer, logrotate = rotated(name, directives)

@@ -1,4 +1,4 @@
-"""Memory under attack: what many clients send at once, all of it to be rejected, is let go."""
+"""Memory under attack: many large requests are rejected, and their memory is released."""
 
 import gzip
 import json

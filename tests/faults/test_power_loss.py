@@ -97,7 +97,7 @@ def test_what_was_acknowledged_under_load_survives(
 
 
 def test_a_store_that_is_being_made_is_made_or_not(db, start, chance, recorded, tmp_path):
-    """At each instant of it: afterwards, the next ingest makes it or goes on with it."""
+    """The power may fail at each instant; the next ingest then creates the store or continues."""
     environment, record = recorded
     views = {PageView("u", AS_OF - n, "/") for n in range(100)}
     Path("events.jsonl").write_bytes(b"".join(map(line, views)))

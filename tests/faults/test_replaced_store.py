@@ -1,4 +1,4 @@
-"""What operators do to a store's files beside a running server: nothing acknowledged is lost.
+"""Operators change a store's files under a running server: nothing acknowledged is lost.
 
 A page view that was acknowledged before the act may be in a file that was removed or replaced; one
 that was acknowledged after it is in the file at the path.
@@ -169,7 +169,7 @@ def test_a_profile_is_not_told_of_a_file_that_is_gone(backup, cli, start_server)
 def test_a_watcher_says_why_and_takes_its_files_into_the_restored_store(
     db, backup, cli, start, folder, tmp_path
 ):
-    """All that the backup does not have: how far a file was taken stands in the store."""
+    """It ingests all lines that the backup does not have, because the offsets are in the store."""
     log = folder / "log.jsonl"
     views = [PageView("u", AS_OF + number, "/") for number in range(3)]
     log.write_bytes(line(views[0]))

@@ -1,4 +1,4 @@
-"""Files that are no store to work on: one clear line, exit code 3, and nothing is touched."""
+"""Files that are not usable stores: one clear line, exit code 3, and nothing is changed."""
 
 import os
 import shutil
@@ -69,7 +69,7 @@ def refused(cli, db):
 
 
 def state_of(folder):
-    """What could be seen to have changed: bytes, and instants of changes, of each file."""
+    """Return the bytes and the times of change of each file, to compare them later."""
     states = {}
     for path in folder.glob("store.db*"):
         status = path.stat()
@@ -100,7 +100,7 @@ def test_a_file_that_is_no_database_is_refused(db, refused, command):
 @commands
 @pytest.mark.parametrize("mode", ["DELETE", "WAL"])
 def test_another_programs_database_is_refused(db, refused, command, mode):
-    """And nothing is put beside it, which that program might stumble over."""
+    """No file that the other program might stumble over is created next to it."""
     with closing(sqlite3.connect(db)) as connection:
         connection.execute(f"PRAGMA journal_mode = {mode}")
         connection.execute("CREATE TABLE theirs (x)")
@@ -110,7 +110,7 @@ def test_another_programs_database_is_refused(db, refused, command, mode):
 
 @commands
 def test_a_store_of_a_newer_version_is_refused(filled, refused, command):
-    """What this program does not know it cannot keep right."""
+    """This program cannot keep tables correct that it does not know."""
     with closing(sqlite3.connect(filled)) as connection:
         connection.execute(f"PRAGMA user_version = {migrations.VERSION + 1}")
     assert "was written by a newer behavstats" in refused(command)
@@ -182,7 +182,7 @@ def test_a_file_that_may_only_be_read_is_read(filled, cli, bound, command):
 
 @commands
 def test_a_store_in_a_folder_that_may_only_be_read_is_refused(filled, refused, bound, command):
-    """Also to read: SQLite needs a file beside it. The line says so."""
+    """Even reading fails, because SQLite needs a file next to the store. The line says so."""
     for beside in filled.parent.glob("store.db-*"):
         beside.unlink()
     filled.parent.chmod(0o555)

@@ -4,7 +4,7 @@ import time
 
 
 def wait_until(is_so, what, seconds=120.0):
-    """Look again and again until it is so, and return what it said; fail if it never is."""
+    """Call a condition again and again until its result is true; return the result, or fail."""
     deadline = time.monotonic() + seconds
     while not (answer := is_so()):
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"

@@ -14,8 +14,8 @@ import time
 from behavstats.model.page_view import PageView
 from tests.support.histories import AS_OF, line
 
-TELLS = 50  # lines
-BAD = 20  # one line in so many is no page view
+REPORTED_EACH = 50  # lines
+BAD = 20  # one line in so many is not a page view
 
 
 def view(number):
@@ -23,26 +23,26 @@ def view(number):
 
 
 def line_of(number):
-    """Return a line that is there once: a page view or, now and then, none."""
+    """Return a unique line: a page view or, now and then, an invalid line."""
     return b'{"junk": %d}\n' % number if number % BAD == 0 else line(view(number))
 
 
 def main(log, lock, mode):
-    told = set()
+    received = set()
     for number in (signal.SIGUSR1, signal.SIGTERM):
-        signal.signal(number, lambda number, _: told.add(number))
+        signal.signal(number, lambda number, _: received.add(number))
     out, count = open(log, mode, buffering=0), 0  # noqa: SIM115
-    with open(lock, "ab") as turn:
-        while signal.SIGTERM not in told:
-            fcntl.flock(turn, fcntl.LOCK_EX)
-            if signal.SIGUSR1 in told:
-                told.discard(signal.SIGUSR1)
+    with open(lock, "ab") as lock_file:
+        while signal.SIGTERM not in received:
+            fcntl.flock(lock_file, fcntl.LOCK_EX)
+            if signal.SIGUSR1 in received:
+                received.discard(signal.SIGUSR1)
                 out.close()
                 out = open(log, mode, buffering=0)  # noqa: SIM115
             count += 1
             out.write(line_of(count))
-            fcntl.flock(turn, fcntl.LOCK_UN)
-            if count % TELLS == 0:
+            fcntl.flock(lock_file, fcntl.LOCK_UN)
+            if count % REPORTED_EACH == 0:
                 print(count, flush=True)
             time.sleep(0.001)
     print(count, flush=True)

@@ -65,7 +65,7 @@ def test_every_line_is_counted_as_added_duplicate_or_rejected(store, tmp_path):
 
 
 def test_rejected_lines_are_kept_once_even_if_a_file_is_ingested_twice(store, tmp_path):
-    """A line whose text has changed is kept as another one."""
+    """A line whose text has changed is kept as another line."""
     path = tmp_path / "events.jsonl"
     path.write_bytes(b"{\n{\n")
     ingest([str(path)] * 2, store, clock)
@@ -148,13 +148,13 @@ def test_the_clock_is_read_for_each_block(store, tmp_path):
 
 
 def test_very_many_rejected_lines_are_stored_in_parts(store, tmp_path, monkeypatch):
-    """So they are not all in memory at the same time."""
+    """So not all of the lines are in memory at the same time."""
     added = []
     load = SqliteStore.load
 
-    def spy(store, views, rejections=(), steps=()):
+    def spy(store, views, rejections=(), updates=()):
         added.append(len(rejections))
-        return load(store, views, rejections, steps)
+        return load(store, views, rejections, updates)
 
     monkeypatch.setattr(SqliteStore, "load", spy)
     monkeypatch.setattr(line_blocks, "_BLOCK_LINES", 5_000)

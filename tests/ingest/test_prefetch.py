@@ -125,7 +125,7 @@ def test_the_decode_process_is_stopped_at_the_end():
 
 
 def test_with_one_core_there_is_no_decode_process(monkeypatch):
-    """It would only take turns with this process."""
+    """Only one of the two processes could run at a time."""
     monkeypatch.setattr(decode_process, "cores", lambda: 1)
     with DecodeProcess() as process:
         decoding = Prefetcher(blocks(5), lambda: CLOCK, process)

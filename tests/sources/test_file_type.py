@@ -69,7 +69,7 @@ UTF_16 = [TEXT.encode("utf-16"), TEXT.encode("utf-16-le"), TEXT.encode("utf-16-b
 def test_a_file_that_is_not_text_is_named_and_not_read_line_by_line(
     store, folder, kind, content, pack
 ):
-    """This holds for plain and compressed files, ingested or followed."""
+    """This holds for plain and compressed files, ingested or watched."""
     path = folder / "events"
     path.write_bytes(pack(content))
     report = ingest([str(path)], store, lambda: AS_OF)

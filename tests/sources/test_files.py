@@ -67,7 +67,7 @@ def test_the_position_counts_the_stored_bytes(path):
 
 @pytest.mark.parametrize("stored", [LINES, gzip.compress(LINES), b"", b"{", b"\n"])
 def test_standard_input_is_read_to_its_end_even_if_it_is_slow(monkeypatch, stored):
-    """Compression is recognised even if the pipe gives single bytes."""
+    """Compression is recognised even if the pipe delivers single bytes."""
     reading, writing = os.pipe()
 
     def feed():
@@ -122,7 +122,7 @@ def test_a_last_line_without_a_newline_is_a_line(path):
 
 
 def test_a_byte_order_mark_is_skipped(path):
-    """Only the one at the beginning of the file; offsets count it."""
+    """Only a mark at the beginning of the file is skipped here; offsets count its bytes."""
     path.write_bytes(b"\xef\xbb\xbfa\n\xef\xbb\xbfb\n")
     (block,) = read(path)
     assert (block.line, block.offset, block.text) == (1, 3, b"a\n\xef\xbb\xbfb\n")
@@ -172,7 +172,7 @@ def test_all_lines_are_read_unchanged_whatever_the_chunks_are(lines, size):
 
 
 def test_a_block_of_many_short_lines_is_bounded(path):
-    """So millions of tiny lines are not millions of objects at the same time."""
+    """So millions of tiny lines do not become millions of objects at the same time."""
     path.write_bytes(b"x\n" * 1_000_000)
     blocks = read(path)
     assert max(block.text.count(b"\n") for block in blocks) <= 100_000
@@ -198,7 +198,7 @@ def test_a_path_that_cannot_be_opened_is_an_error(tmp_path):
 
 
 def test_a_pipe_has_no_size(tmp_path):
-    """Standard input has none either. Neither is opened to find out."""
+    """Standard input has no size either. The file is not opened to find this out."""
     os.mkfifo(tmp_path / "pipe")
     assert size_of(str(tmp_path / "pipe")) is None
     assert size_of("-") is None
@@ -214,7 +214,7 @@ def test_a_closed_standard_input_is_an_error(monkeypatch):
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd.compress])
 @pytest.mark.parametrize("nuls", [1, 1024, 3 * 1024 * 1024 + 5])
 def test_nuls_at_the_beginning_are_skipped_and_counted_in_offsets(path, pack, nuls):
-    """They appear if a log is truncated while a program goes on writing at its old offset."""
+    """They appear if a log is truncated while a program keeps writing at its old offset."""
     path.write_bytes(pack(bytes(nuls) + b"a\n\0b\n"))
     assert [block[1:4] for block in read(path)] == [(1, nuls, b"a\n\0b\n")]
     path.write_bytes(pack(bytes(nuls)))

@@ -13,7 +13,7 @@ from tests.support.stores import VIEW, export
 
 @pytest.mark.parametrize("kind", ["path", "text", "relative", "absolute", "scheme"])
 def test_a_path_and_an_address_open_the_same_store(db, kind):
-    """Relative ones lead from the working directory, which is the store's folder here."""
+    """Relative paths start from the working directory, which is the store's folder here."""
     address = {
         "path": db,
         "text": str(db),
@@ -51,7 +51,7 @@ def test_a_path_may_look_like_an_address():
 
 
 def test_a_backup_is_restored_through_the_door(store, db, tmp_path):
-    """By an address as well."""
+    """The store may be given by an address as well."""
     store.add([VIEW])
     store.back_up(tmp_path / "backup.db", force=False)
     restored = restore_store(tmp_path / "backup.db", f"sqlite:///{tmp_path}/other.db", 1)

@@ -1,4 +1,4 @@
-"""Helpers for tests of followed files: lines, and watchers in this process."""
+"""Helpers for tests of watched files: lines, and watchers in this process."""
 
 import os
 import threading

@@ -18,7 +18,7 @@ from behavstats.server.routes import ROUTES
 
 
 class Recorder:
-    """Keeps what an adapter tells its observer."""
+    """Keeps what an adapter reports to its observer."""
 
     def __init__(self):
         self.payloads, self.answers = [], []

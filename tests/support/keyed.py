@@ -38,7 +38,7 @@ class Edge(ServerProcess):
         return self._log.read_text()
 
     def ask(self, route: Route, user_id: str = "u", **headers: str) -> tuple[int, Any, Any]:
-        """Make a good request for a route; `_` in a header's name stands for a dash."""
+        """Make a valid request for a route; `_` in a header's name stands for a dash."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         path = path_of(route, user_id)
         return self.request(route.method, path, body_of(route, user_id), named)
@@ -91,7 +91,7 @@ def message(kind: str | None, user_id: str, **more: Any) -> dict[str, Any]:
 
 
 def body_of(route: Route, user_id: str = "u", **more: Any) -> bytes | None:
-    """Return a body that a route takes."""
+    """Return a body that a route accepts."""
     if not route.takes:
         return None
     if Batch in route.takes:
@@ -106,7 +106,7 @@ def path_of(route: Route, user_id: str = "u", key: str = WRONG_KEY) -> str:
 
 
 def named(route: Route) -> str:
-    """Return what a test of a route is called by."""
+    """Return the name of the test of a route."""
     return f"{route.method} {route.path}"
 
 

@@ -8,7 +8,7 @@ from behavstats.errors import InvalidInput
 
 
 def peak_of(action, *arguments):
-    """The most memory that a call takes, beside its arguments; it has to raise InvalidInput."""
+    """Return the peak memory of a call, without its arguments; it has to raise InvalidInput."""
     tracemalloc.start()
     try:
         with pytest.raises(InvalidInput):

@@ -1,4 +1,4 @@
-"""Run behavstats with other limits than its own: patched.py MODULE.NAME=NUMBER... -- ARGUMENT...
+"""Run behavstats with changed limits: patched.py MODULE.NAME=NUMBER... -- ARGUMENT...
 
 A test then need not send as much as a limit really allows, nor be as fast.
 """
@@ -10,7 +10,7 @@ from behavstats.__main__ import main
 
 
 def patch(limit: str) -> None:
-    """Give a name of a module another value."""
+    """Set a name of a module to another value."""
     place, _, value = limit.partition("=")
     module, _, name = place.rpartition(".")
     loaded = importlib.import_module(f"behavstats.{module}")

@@ -1,4 +1,4 @@
-"""What the tests of the store share: a page view, ways in, and what is in a store."""
+"""Helpers for tests of the store: a page view, ways to add page views, and the store's content."""
 
 import pytest
 
@@ -44,7 +44,7 @@ def load(store, views):
 
 
 def check_profile(store, views, user_id, as_of, days):
-    """Compare a profile and its detail with what the oracle makes of all page views."""
+    """Compare a profile and its details with those that the oracle computes from all page views."""
     wanted = window(as_of, days)
     expected = oracle.profile(triples(views), user_id, as_of, days)
     if expected is None:

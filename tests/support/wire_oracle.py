@@ -1,4 +1,4 @@
-"""An oracle for the outcome of a message, written from the contract alone.
+"""An oracle for the outcome of a message, written only from the contract.
 
 Like `oracle`, it shares no code with the package under test. It takes a message as a dictionary and
 returns (user_id, instant, name), the kind of a message that is not a page view, or None if the
@@ -13,7 +13,7 @@ from tests.support import oracle
 DAY = 24 * 60 * 60 * 1000
 FIVE_MINUTES = 5 * 60 * 1000
 MARKS = ("userId", "anonymousId", "type", "messageId")
-OTHERS = ("track", "identify", "group", "alias")
+OTHER_KINDS = ("track", "identify", "group", "alias")
 IDS = ("userId", "anonymousId")
 TEXTS = ("name", "timestamp", "originalTimestamp")
 OBJECTS = ("properties", "context")
@@ -31,7 +31,7 @@ def outcome(
     """Return the outcome of a message; `sent_at` is that of the batch, `kind` that of the route."""
     if not isinstance(message, dict):
         return None
-    if kind in OTHERS:
+    if kind in OTHER_KINDS:
         return kind
     try:
         if "user_id" in message or not any(mark in message for mark in MARKS):
@@ -60,7 +60,7 @@ def _theirs(
         return None
     is_track = message.get("event") is not None
     is_a = message.get("type") or kind or ("track" if is_track else "page")
-    if is_a in OTHERS:
+    if is_a in OTHER_KINDS:
         return is_a
     if is_a not in ("page", "screen") or not _is_fitting(message):
         return None
@@ -112,10 +112,10 @@ def _path(url: str | None) -> str | None:
 
 def _instant(message: dict[str, Any], arrival: int | None, sent: tuple[Any, Any]) -> int | None:
     """Return the time by the sender's clock, corrected or replaced by ours if that is wrong."""
-    told = message.get("timestamp") or message.get("originalTimestamp")
-    if told is None or told == "":
+    claimed = message.get("timestamp") or message.get("originalTimestamp")
+    if claimed is None or claimed == "":
         return arrival
-    instant = oracle.instant(told)
+    instant = oracle.instant(claimed)
     if arrival is None:
         return instant
     told_to_be_sent = []

@@ -1,9 +1,9 @@
-"""A page view that comes by two routes, dated by its arrival and by its claimed time: stored once.
+"""Store a page view once, even if its message comes twice and gets two different instants.
 
-A sender's clock that is plainly wrong is corrected by when the message arrived. Sent again, or read
-from a file, where nothing arrives, the same message would be another page view by its instant. So
-`dated_by_arrival` has two digests of each such message: its arrival key, which tells it from other
-messages, and a digest of the page view with its claimed time.
+If a sender's clock is clearly wrong, the time of arrival corrects the instant of a message. The
+same message, sent again or read from a file (where there is no arrival), would get another instant
+and count as another page view. So `dated_by_arrival` has two digests of each such message: its
+arrival key, which identifies the message, and a digest of the page view with its claimed time.
 """
 
 import sqlite3
@@ -25,10 +25,10 @@ _ANY = "SELECT 1 FROM dated_by_arrival LIMIT 1"
 def without_stored_by_arrival(
     connection: sqlite3.Connection, users: Sequence[int], views: Sequence[PageView]
 ) -> tuple[Sequence[int], Sequence[PageView]]:
-    """Leave out page views that are stored already with another instant; return the others.
+    """Return the page views, and their users, without those stored already with another instant.
 
-    `users` are the keys of their users, in the same order. Records the arrival keys of those that
-    are left, within the write transaction that inserts them.
+    `users` are the keys of the users of `views`, in the same order. Records the arrival keys of the
+    returned page views; to be called within the write transaction that inserts them.
     """
     kept = [*range(len(views))]
     if any(view.arrival_key for view in views):
@@ -52,19 +52,19 @@ def without_stored_by_arrival(
 
 
 def has_arrival_keys(connection: sqlite3.Connection) -> bool:
-    """Return whether any page view is dated by its arrival."""
+    """Return whether any page view has an instant that depends on its arrival."""
     return connection.execute(_ANY).fetchone() is not None
 
 
 def is_stored_by_arrival(
     connection: sqlite3.Connection, user: int, claimed_time: int, name: str
 ) -> bool:
-    """Return whether a page view with this claimed time is stored, dated by its arrival."""
+    """Return whether a page view with this claimed time is stored with another instant."""
     return connection.execute(_FIND, (user, _digest(claimed_time, name))).fetchone() is not None
 
 
 def _is_new(connection: sqlite3.Connection, user: int, view: PageView) -> bool:
-    """Return whether the message of a page view did not come before, and record it."""
+    """Record the message of a page view; return whether it is new."""
     claimed = (user, view.claimed_time, view.name)
     if connection.execute(_FIND_CLAIMED, claimed).fetchone() is not None:
         return False

@@ -30,9 +30,9 @@ def back_up(connection: sqlite3.Connection, store: Path, to: Path, *, force: boo
             sync(part)
             _put(part, to, force=force)
         finally:
-            for beside in ("", "-wal", "-journal"):
+            for suffix in ("", "-wal", "-journal"):
                 with suppress(FileNotFoundError):
-                    os.unlink(f"{part}{beside}")
+                    os.unlink(f"{part}{suffix}")
         sync(to.parent)
     except OSError as error:
         raise BackupError(to, error.strerror or error) from None
@@ -41,7 +41,7 @@ def back_up(connection: sqlite3.Connection, store: Path, to: Path, *, force: boo
 def _check(store: Path, to: Path, *, force: bool) -> None:
     if os.path.lexists(to):
         if not force:
-            raise BackupError(to, "it is there already; --force overwrites it")
+            raise BackupError(to, "it exists already; --force overwrites it")
         if to.is_dir():
             raise BackupError(to, "it is a folder")
         if to.exists() and not to.is_file():
@@ -51,7 +51,7 @@ def _check(store: Path, to: Path, *, force: bool) -> None:
     for log in (f"{to}-wal", f"{to}-journal"):
         # A program that opened the copy would take this log for the copy's own.
         if os.path.exists(log) and os.path.getsize(log):
-            raise BackupError(to, f"{log} is there: a store may be in use under that name")
+            raise BackupError(to, f"{log} exists: a store may be in use under that name")
 
 
 def _copy(connection: sqlite3.Connection, part: str, to: Path) -> None:
@@ -91,7 +91,7 @@ def _put(part: str, to: Path, *, force: bool) -> None:
     try:
         os.link(part, to)  # fails if the file exists
     except FileExistsError:
-        raise BackupError(to, "it is there already; --force overwrites it") from None
+        raise BackupError(to, "it exists already; --force overwrites it") from None
     except OSError:  # a file system without links
         os.rename(part, to)
 

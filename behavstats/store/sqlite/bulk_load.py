@@ -1,4 +1,4 @@
-"""Bulk load: a large batch of page views goes into the store part by part, in a good order."""
+"""Bulk load: inserts a large batch of page views part by part, in the order of the file."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ _NO_KEY = 0
 
 
 class _Texts:
-    """The texts of one column of a batch, by their numbers, and the keys that are known of them."""
+    """The texts of one column of a batch, by their numbers, and the keys known so far."""
 
     def __init__(self, cache: KeyCache, texts: Sequence[str]) -> None:
         self._cache, self._texts = cache, texts
@@ -30,11 +30,11 @@ class _Texts:
         self.keys: Integers = np.zeros(len(self._texts), np.int64)
         """The key of each text, 0 if the key is not known."""
         self.hashes: Integers | None = None
-        """The hash of each text that has no key; None once others may have added texts."""
+        """The hash of each text that has no key; None once other writers may have added texts."""
         self._looked_up, self._cached = {}, []
 
     def look_up(self, reader: Connection) -> None:
-        """Look the keys up on a connection that only reads, without the store's lock."""
+        """Look up the keys on a connection that only reads, without the store's lock."""
         # Read once: another thread may write to the cache meanwhile.
         cached = self._cache.cached(self._texts)
         pairs = [*zip(self._texts, cached, strict=True)]
@@ -52,12 +52,12 @@ class _Texts:
         return self._cache.cached(self._texts) == self._cached
 
     def adopt(self) -> None:
-        """Cache the keys that were looked up; within the write transaction, if they still hold."""
+        """Cache the keys that were looked up, if still valid; within the write transaction."""
         looked_up, self._looked_up, self._cached = self._looked_up, {}, []
         self._cache.adopt(looked_up)
 
     def keys_of(self, connection: Connection, numbers: Numbers) -> Integers:
-        """Return the keys of texts by their numbers, giving new keys to texts that have none."""
+        """Return the keys of texts by their numbers; give new keys to texts without a key."""
         used = np.flatnonzero(np.bincount(numbers, minlength=len(self._texts)))
         missing = used[self.keys[used] == _NO_KEY]
         if len(missing):
@@ -71,11 +71,11 @@ class _Texts:
 
 
 class BulkLoad:
-    """Page views on their way into the store, part by part, each in a write transaction.
+    """Page views that are inserted part by part, each part in a write transaction.
 
-    Keys are looked up before, without the store's lock. What was found is used only if nobody else
-    has written since. After the first part, `forget` must be called whenever cached keys are
-    forgotten; before, the connection that looked keys up tells whether the file has changed.
+    `prepare` looks up keys without the store's lock; they are used only if no other connection has
+    written since. Before the first part, the connection that looked them up shows whether the file
+    has changed. After it, `forget` must be called whenever cached keys are dropped.
     """
 
     def __init__(self, views: PageViews, keys: Keys) -> None:
@@ -89,17 +89,17 @@ class BulkLoad:
         self._changes = -1  # on the connection that writes, up to the end of the last part
 
     def forget(self) -> None:
-        """Drop what was looked up."""
+        """Drop the keys that were looked up."""
         self._users.forget()
         self._pages.forget()
 
     def prepare(self, reader: Connection) -> Order:
-        """Look keys up, and return the rows in the order in which they should be inserted.
+        """Look up keys, and return the rows in the order in which they should be inserted.
 
-        That is user by user, as they are stored, so that each page of the file is met once. Users
-        without a key come last, in the order in which they will get one. Within a user, the order
-        in which the page views came is good enough. `reader` must stay open until the first part
-        is inserted.
+        The rows are sorted by user, as in the file, so that each page of the file is visited once.
+        Users without a key come last, in the order in which they will get their keys. Within a
+        user, the original order of the page views is good enough. `reader` must stay open until the
+        first part is inserted.
         """
         self._reader, self._version = reader, _data_version(reader)
         self._pages.look_up(reader)
@@ -112,7 +112,7 @@ class BulkLoad:
         return stable_order(keys[self._views.users])
 
     def insert(self, connection: Connection, rows: Order) -> int:
-        """Insert some of the page views; return how many were not there yet."""
+        """Insert some of the page views; return how many of them are new."""
         self._left -= len(rows)
         self._use_found_keys(connection)
         views = self._views
@@ -133,7 +133,7 @@ class BulkLoad:
             self._keys.trim()
 
     def _use_found_keys(self, connection: Connection) -> None:
-        """Cache the keys that were looked up, unless somebody has written since."""
+        """Cache the keys that were looked up, unless another connection has written since."""
         reader, self._reader = self._reader, None
         if reader is not None:
             is_current = (
@@ -141,7 +141,7 @@ class BulkLoad:
                 and self._users.is_cached_as_before()
                 and self._pages.is_cached_as_before()
             )
-        else:  # other processes are noticed by the store, which calls `forget`
+        else:  # the store notices other processes, and calls `forget`
             is_current = connection.total_changes == self._changes
         if not is_current:
             self.forget()
@@ -149,7 +149,7 @@ class BulkLoad:
         self._pages.adopt()
 
     def _stored_by_arrival(self, connection: Connection, users: Integers, rows: Order) -> list[int]:
-        """Return which of the rows are stored already, dated by when their messages arrived."""
+        """Return the positions of the rows that are stored already with another instant."""
         if not has_arrival_keys(connection):
             return []
         dated = users_with_rows(connection, "dated_by_arrival", np.unique(users).tolist())

@@ -1,4 +1,4 @@
-"""Connections to the SQLite file of a store, and what SQLite's errors mean."""
+"""Connections to the SQLite file of a store, and the translation of SQLite's errors."""
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
@@ -24,7 +24,7 @@ _OLDEST_SQLITE = (3, 38)  # RETURNING, and JSON built in
 
 # Temporary tables and journals stay in memory, so that nothing is copied outside the store's files.
 _PRAGMAS = ("PRAGMA temp_store = MEMORY",)
-# Reads jump about in the file; writes come in the order of the file.
+# Reads are random; writes follow the order of the file.
 _READER_PRAGMAS = ("PRAGMA cache_size = -65536",)
 # A commit is on the disk when it returns, deleted data is overwritten, and SQLite runs no
 # checkpoints by itself.
@@ -82,7 +82,7 @@ def connect_writer(path: Path) -> Connection:
 
 
 def engine(path: Path) -> "Engine":
-    """Return an SQLAlchemy engine that can only read, for queries that are not frequent."""
+    """Return an SQLAlchemy engine that can only read, for infrequent queries."""
     from sqlalchemy.pool import NullPool
     from sqlmodel import create_engine
 
@@ -95,7 +95,7 @@ def json_array(values: Iterable[str] | Iterable[int]) -> str:
 
 
 class Access(Protocol):
-    """How work that takes many short transactions reads and writes the store."""
+    """Access to the store for work that takes many short transactions."""
 
     clock: Callable[[], int]
     """Returns ms since the epoch."""
@@ -119,7 +119,8 @@ def translated(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        # The driver's error gets no name here: its traceback holds this frame, which would hold it.
+        # Do not assign the driver's error to a variable: its traceback refers to this frame, so
+        # that would create a reference cycle.
         if not isinstance(_of_driver(error), sqlite3.Error):
             raise
         raise translation(_of_driver(error), path) from error
@@ -131,7 +132,7 @@ def _of_driver(error: Exception) -> Any:  # noqa: ANN401  SQLAlchemy's wrapper h
 
 
 def translation(error: sqlite3.Error, path: Path) -> StoreError:
-    """Return the StoreError that an error of SQLite means."""
+    """Return the StoreError for an error of SQLite."""
     extended = getattr(error, "sqlite_errorcode", 0)
     code = extended & 0xFF
     if code in BUSY:

@@ -1,8 +1,8 @@
 """The connections of a store: a pool of readers, and one writer.
 
 All of them have the files at the store's path open. If these files are moved, removed or replaced,
-the guard notices, and nothing is read or committed until the files are back, or until others are
-there that may be opened in their place.
+the guard notices, and nothing is read or committed until the files are back, or until there are
+other files that may be opened in their place.
 """
 
 import os
@@ -26,13 +26,13 @@ from behavstats.store.sqlite.schema import VERSION
 from behavstats.store.sqlite.wal import Wal
 
 _NOT_TO_BE_CLOSED = {Loss.OVERWRITTEN, Loss.LOG_REPLACED}
-_LOOK_AGAIN = 0.05  # seconds after which a read checks again whether the files are the same
+_CHECK_AGAIN = 0.05  # seconds after which a read checks again whether the files are the same
 
 
 class Connections:
     """The connections of one store; `writer` must be used under the store's lock only.
 
-    `openings` counts how often files were opened. What was cached of earlier files does not hold
+    `openings` counts how often files were opened. What was cached from earlier files is not valid
     for later ones.
     """
 
@@ -42,15 +42,15 @@ class Connections:
         self.wal = Wal(path)
         self.guard = Guard(path)
         self.openings = 0
-        self.idle: list[Connection] = []  # readers that are not lent
+        self.idle: list[Connection] = []  # readers that are not in use
         self._readers: list[Connection] = []  # all readers
         self._kept: set[Connection | None] = {None}
-        self.look_at = 0.0
+        self.next_check = 0.0
 
-    def look(self) -> None:
-        """Raise StoreError if the files are lost; the next check is due at `look_at`."""
+    def check_files(self) -> None:
+        """Raise StoreError if the files are lost; the next check is due at `next_check`."""
         self.guard.check()
-        self.look_at = time.monotonic() + _LOOK_AGAIN
+        self.next_check = time.monotonic() + _CHECK_AGAIN
 
     def open_reader(self) -> Connection:
         """Return a new connection that can only read; StoreError if the files are lost."""
@@ -65,7 +65,7 @@ class Connections:
     def open_writer(self) -> Connection:
         """Return the writer. Raise StoreError if the files are lost.
 
-        If the files were replaced, the new ones are opened, provided that this is sound.
+        If the files were replaced, the new ones are opened, provided that this is safe.
         """
         if self.guard.is_troubled and (loss := self.guard.loss()):
             self._recover(loss)
@@ -98,7 +98,7 @@ class Connections:
             raise self.guard.error(loss) from error
 
     def close_idle(self) -> None:
-        """Close the readers that are not lent."""
+        """Close the readers that are not in use."""
         while self.idle:
             connection = self.idle.pop()
             self._readers.remove(connection)
@@ -121,7 +121,7 @@ class Connections:
         self.guard.check()
 
     def _recover(self, loss: Loss) -> None:
-        """Open the files that are at the path now. Raise StoreError if that would not be sound."""
+        """Open the files that are at the path now. Raise StoreError if that would not be safe."""
         error = self.guard.error(loss)
         if loss in _NOT_TO_BE_CLOSED:
             self._keep_open()
@@ -138,7 +138,7 @@ class Connections:
     def _rescue(self, error: Exception) -> None:
         """Copy a removed log into the store, as long as it is open here."""
         if len(self.idle) < len(self._readers):
-            raise error  # a lent reader would share its shared memory with new connections
+            raise error  # a reader in use would share its shared memory with new connections
         if self.writer is not None:
             self.guard.compare(self.writer)
             self.wal.checkpoint(self.writer)
@@ -148,8 +148,8 @@ class Connections:
     def _reopen(self, loss: Loss) -> None:
         """Close the files that are open, and open those at the path.
 
-        SQLite runs no checkpoint when it closes a file that is no longer at its path, and does not
-        touch the files beside that path.
+        When SQLite closes a file that is no longer at its path, it runs no checkpoint and does not
+        touch the files next to the path.
         """
         files.check_file(self.path)
         check_log(self.path)
@@ -167,7 +167,7 @@ class Connections:
 
     def _close_all(self) -> None:
         self.close_idle()
-        self.idle, self._readers = [], []  # lent readers are closed when they return
+        self.idle, self._readers = [], []  # readers in use are closed when they return
         self.wal.close_file()
         if self.writer is not None:
             self.writer.close()
@@ -187,7 +187,7 @@ class Connections:
 
 
 class Reading:
-    """Lends an idle reader. A generator would take as long as a query."""
+    """Lends an idle reader. As a generator, this would take as long as a query."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
@@ -195,8 +195,8 @@ class Reading:
 
     def __enter__(self) -> Connection:
         connections = self._connections
-        if time.monotonic() >= connections.look_at:
-            connections.look()
+        if time.monotonic() >= connections.next_check:
+            connections.check_files()
         try:
             self._connection = self._idle.pop()
         except IndexError:

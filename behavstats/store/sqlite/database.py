@@ -1,4 +1,4 @@
-"""The database of a store: transactions, the lock they run under, and what is cached of them."""
+"""The database of a store: transactions, their lock, and caches of what they read."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -12,8 +12,8 @@ from behavstats.store.sqlite.connection import Connection, translated
 from behavstats.store.sqlite.connection_pool import Connections, Reading
 from behavstats.store.sqlite.lock import StoreLock
 
-# A WAL of this many bytes is copied into the database. One checkpoint for more commits costs less,
-# but those who post wait for it.
+# A WAL of this many bytes is copied into the database. A checkpoint for more commits costs less,
+# but requests wait longer for it.
 _LARGE_WAL = 1536 * 1024
 _LARGE_WAL_OF_MANY = 8 * 1024 * 1024
 
@@ -39,7 +39,7 @@ class Database:
         self.connections = Connections(path)
         self.wal = self.connections.wal
         self.caches: list[Cache] = []
-        """What is dropped when another connection has written."""
+        """The caches that are dropped when another connection has written."""
         self._openings = 0
         self._data_version: int | None = None
 
@@ -76,14 +76,15 @@ class Database:
 
     @contextmanager
     def transaction(self, connection: sqlite3.Connection) -> Iterator[None]:
-        """Commit what is done inside, or roll all of it back; to be used while locked."""
+        """Commit all changes made in `with`, or roll all of them back; to be used while locked."""
         guard = self.connections.guard
         connection.execute("BEGIN IMMEDIATE")
         try:
             (data_version,) = connection.execute("PRAGMA data_version").fetchone()
             if data_version != self._data_version:
                 # Another connection has written. A user who was erased there must not keep a key in
-                # a cache here, nor bytes in the WAL if it could not be emptied then.
+                # a cache here. If the WAL could not be emptied then, it may still hold bytes of the
+                # user.
                 self.forget_keys()
                 self.wal.is_due = True
                 migrations.check_still_ours(connection, self.path)
@@ -101,7 +102,7 @@ class Database:
 
     @contextmanager
     def cached(self, cache: Cache) -> Iterator[None]:
-        """Drop a cache, too, when another connection has written; while in `with`."""
+        """Within `with`, drop this cache, too, when another connection has written."""
         self.caches.append(cache)
         try:
             yield

@@ -3,10 +3,10 @@
 First the user's row in `user` is emptied: from then on the user is unknown. A row in `erasure` says
 that there is more to delete. If the process is killed, another process finishes its work.
 
-The pages of deleted page views are candidates (`doomed_page`): their names are erased if nobody
-else viewed them. To find that out, all other page views are read without the store's lock, once
-those of the user are deleted. A transaction that adds a page view meanwhile also takes its page off
-the candidates. If page views are missed because another user is erased at the same time, their
+The pages of deleted page views are candidates (`doomed_page`): their names are erased if no other
+user viewed them. To find that out, all other page views are read without the store's lock, once
+those of the user are deleted. A transaction that adds a page view meanwhile also removes the page
+from the candidates. If page views are missed because another user is erased at the same time, their
 pages become candidates of that other user.
 """
 
@@ -18,7 +18,7 @@ from behavstats.store.sqlite.connection import Access, Connection, json_array
 from behavstats.store.sqlite.erased_users import remember
 from behavstats.store.sqlite.rollup_refresh import drop_derived
 
-# What a transaction deletes or blanks takes a few ms.
+# The limits of one transaction, which takes a few ms.
 _ROWS_AT_ONCE = 1_000
 _NAMES_AT_ONCE = 500
 _LOOKED_AT_ONCE = 50_000  # page views, without the lock
@@ -83,7 +83,7 @@ WHERE (page_view.user, ts, page_view.page) > (?, ?, ?)
 _BLANK_PAGE = "UPDATE page SET name = NULL, hash = NULL WHERE id = ?"
 
 _BEFORE_ALL = (-1, -1, -1)
-_AFTER_ALL = (b"", b"", b"")  # to SQLite, greater than all numbers
+_AFTER_ALL = (b"", b"", b"")  # SQLite sorts blobs after all numbers
 
 _Row = TypeVar("_Row")
 
@@ -99,7 +99,7 @@ def begin(store: Access, user_id: str, lines: int) -> list[int]:
     """Make a user unknown; return the user's keys for which there is more to delete.
 
     `lines` is how many rejected lines were erased for the user. There is no key if no page view is
-    stored, and there are several if an earlier erasure was cut off and the user came back.
+    stored, and there are several if an earlier erasure was interrupted and the user came back.
     """
     with store.writing() as connection:
         now, digest = store.clock(), connection.hasher.digest(user_id)
@@ -116,7 +116,7 @@ def begin(store: Access, user_id: str, lines: int) -> list[int]:
 
 
 def finish(store: Access, user: int) -> None:
-    """Delete all that is left of a user, given by key, who was made unknown before."""
+    """Delete all that is left of a user (by key) whom `begin` has made unknown."""
     while _is_unfinished(store, user):
         while _delete_some(store, user):
             pass
@@ -141,13 +141,13 @@ def counts(store: Access, users: Sequence[int]) -> tuple[int, int, int]:
 
 
 def record_receipt(store: Access, users: Sequence[int]) -> None:
-    """Record that the receipt was given: if asked again, the store does not know the user."""
+    """Record that the receipt was returned: the next request finds the user unknown."""
     with store.writing() as connection:
         connection.executemany(_CLEAR_DIGEST, [(user,) for user in users])
 
 
 def keep_pages(connection: Connection, pages: Callable[[], Sequence[int]]) -> None:
-    """Take pages off the candidates, within the transaction that adds page views of these pages.
+    """Remove pages from the candidates, within the transaction that adds page views of these pages.
 
     `pages` is called only if there are candidates.
     """
@@ -177,7 +177,7 @@ def _delete_some(store: Access, user: int) -> bool:
 
 
 def _erase_names(store: Access, user: int) -> None:
-    """Erase the names of candidates that nobody else viewed, and take the others off the list.
+    """Erase the names of candidates that no other user viewed, and keep the other candidates.
 
     Call it when the user has no page views left, so that there are no new candidates.
     """
@@ -188,7 +188,7 @@ def _erase_names(store: Access, user: int) -> None:
 
 
 def _keep_viewed_pages(store: Access, user: int) -> None:
-    """Take those candidates of a user off the list that other users viewed."""
+    """Remove the pages that other users viewed from the candidates of a user."""
     start: tuple[object, ...] | None = _BEFORE_ALL
     while start is not None:
         with store.reading() as connection:
@@ -204,7 +204,7 @@ def _keep_viewed_pages(store: Access, user: int) -> None:
 
 
 def _erase_some_names(store: Access, user: int, after: int) -> int | None:
-    """Erase the names of some candidates after a page; return the last, if any."""
+    """Erase the names of some candidates after a page; return the last of them, if any."""
     with store.writing() as connection:
         some = connection.execute(_SOME_CANDIDATES, (user, after, _NAMES_AT_ONCE)).fetchall()
         if not some:

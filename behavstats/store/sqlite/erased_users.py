@@ -1,4 +1,4 @@
-"""Users who were erased while files were followed, and must not return when a file is reread."""
+"""Users who were erased while files were watched, and must not return when a file is reread."""
 
 import dataclasses
 import sqlite3
@@ -35,7 +35,7 @@ _SINCE = "SELECT digest, until FROM erased_user WHERE erased >= ?"
 
 
 class Erasures:
-    """Erased users, as of one moment; true if there are any. It sees no later erasure."""
+    """A snapshot of the erased users; true if there are any. It does not see later erasures."""
 
     def __init__(self, until: Mapping[bytes, int], hasher: Hasher) -> None:
         """`until` maps digests to the instant in ms up to which page views must not come back."""
@@ -50,9 +50,9 @@ class Erasures:
         return any(self._hasher.digest(user_id) in self._until for user_id in user_ids)
 
     def without(self, views: "PageViews") -> "tuple[PageViews, int]":
-        """Return page views without those that were erased, and how many these were.
+        """Return the page views without those that were erased, and the number left out.
 
-        Page views from after a user's erasure are returned.
+        Page views made after the erasure of their user stay.
         """
         if not self:
             return views, 0
@@ -74,7 +74,7 @@ class Erasures:
 
 
 def remember(connection: sqlite3.Connection, digest: bytes, user: int, now: int) -> None:
-    """Remember a user, by digest and key, who is erased at `now` (ms), if files are followed.
+    """Remember a user (by digest and key) who is erased at `now` (ms), if files are watched.
 
     Call it within the write transaction, before page views are deleted.
     """

@@ -7,25 +7,25 @@ from behavstats.store.sqlite.deletion import begin, counts, finish, is_known, re
 from behavstats.store.sqlite.retention import RejectedLines
 from behavstats.store.sqlite.user_mentions import MentionFinder
 
-_FOLLOWED = "SELECT id, name FROM source WHERE name IS NOT NULL"
+_WATCHED = "SELECT id, name FROM source WHERE name IS NOT NULL"
 
 
 def erase_user(store: Access, rejected: RejectedLines, user_id: str) -> Receipt:
     """Erase all that the store holds of a user, in short transactions.
 
     Rejected lines go first, because only they need the id; another process can finish the rest.
-    Raises UnknownUser if the store has no page view of the user and no rejected line that gives the
-    id as its user's. Then nothing is erased, since a mistyped id may be any word.
+    Raises UnknownUser if the store has neither a page view of the user nor a rejected line of the
+    user's own. Then nothing is erased, since a mistyped id may be any word.
     """
-    ids, given, after = rejected.find(user_id)
+    ids, is_any_own, after = rejected.find(user_id)
     with store.reading() as connection:
-        if not given and not is_known(connection, user_id):
+        if not is_any_own and not is_known(connection, user_id):
             raise UnknownUser(user_id)
     lines = rejected.erase(ids)
     rejected.erase_sources(user_id)
     _erase_sources(store, user_id)
     users = begin(store, user_id, lines)
-    # Lines that came while the user was still known; later ones belong to a new user.
+    # Erase lines that came while the user was still known; later lines belong to a new user.
     ids, _, _ = rejected.find(user_id, after, rounds=1)
     late = rejected.erase(ids)
     for user in users:
@@ -37,11 +37,11 @@ def erase_user(store: Access, rejected: RejectedLines, user_id: str) -> Receipt:
 
 
 def _erase_sources(store: Access, user_id: str) -> None:
-    """Erase the names of followed files that mention a user; lines from these files stay."""
+    """Erase the names of watched files that mention a user; lines from these files stay."""
     finder = MentionFinder(user_id)
     with store.reading() as connection:
-        followed = connection.execute(_FOLLOWED).fetchall()
-    erased = [(source,) for source, name in followed if finder.is_in(name)]
+        watched = connection.execute(_WATCHED).fetchall()
+    erased = [(source,) for source, name in watched if finder.is_in(name)]
     if erased:
         with store.writing() as connection:
             connection.executemany("UPDATE source SET name = NULL WHERE id = ?", erased)

@@ -1,7 +1,7 @@
 """Evicts rejected lines beyond the bounds, the oldest first, and deletes blank rows.
 
 The sender that holds most loses lines first, and a sender over HTTP may hold at most a quarter of
-the bounds. So one sender cannot push out what others sent.
+the bounds. So one sender cannot push out the lines of other senders.
 
 An evicted line is blanked in place. Blank rows are deleted as well, but only in the middle of a
 long range of them: deleting makes SQLite join a page with its neighbours, and the rows it moves
@@ -17,12 +17,12 @@ from behavstats.model.page_view import FILE_SENDER
 from behavstats.model.retention import Bounds
 from behavstats.store.sqlite.rejected_lines import blank
 
-_SHARE = 4  # of the bounds, each sender over HTTP may have one of so many parts
-# In one step.
+_SHARE = 4  # each sender over HTTP may use one of so many parts of the bounds
+# The limits of one call of `evict`.
 _MOST_LINES = 1_000
 _MOST_BYTES = 512 * 1024
 _SMALLEST_ROW = 14  # bytes that a blank row takes in a page, at least
-_PAGES = 3  # that SQLite joins at most, when a row is deleted
+_PAGES = 3  # the most that SQLite joins when a row is deleted
 _DELETED_AT_ONCE = 1_000
 
 _SENDERS = "SELECT sender, since, lines, bytes FROM reject_sender WHERE lines > 0"
@@ -54,7 +54,7 @@ DELETE FROM rejected_line WHERE text IS NULL AND id IN (
 
 
 class _Sender(NamedTuple):
-    """What is kept of a sender, counted since an instant in ms."""
+    """The number and size of the kept lines of a sender, counted since an instant in ms."""
 
     sender: int
     since: int
@@ -76,24 +76,24 @@ class BlankRange(NamedTuple):
 def evict(connection: sqlite3.Connection, bounds: Bounds) -> int:
     """Blank some lines that are over the bounds in number or bytes; return how many.
 
-    Works within the open write transaction, for a short time; call it again to go on.
+    Works within the open write transaction, for a short time; call it again for more.
     """
     found = _overfull(connection, bounds)
     if found is None:
         return 0
     sender, lines, size = found
     ids: list[int] = []
-    taken = 0
+    selected_bytes = 0
     for line, length in connection.execute(_OLDEST, (sender, _MOST_LINES)).fetchall():
-        if (len(ids) >= lines and taken >= size) or taken >= _MOST_BYTES:
+        if (len(ids) >= lines and selected_bytes >= size) or selected_bytes >= _MOST_BYTES:
             break
         ids.append(line)
-        taken += length
+        selected_bytes += length
     return blank(connection, ids, dropped=True)
 
 
 def expire(connection: sqlite3.Connection, bounds: Bounds, now: int) -> int:
-    """Blank some lines that are older than they may be at an instant in ms; return how many."""
+    """Blank some lines that are too old at an instant in ms; return how many."""
     for sender in _senders(connection):
         ids = _expired(connection, sender, now - bounds.age)
         if ids:

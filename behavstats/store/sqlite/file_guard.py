@@ -1,4 +1,4 @@
-"""Whether the files at a store's path are those that its connections have open.
+"""Checks whether the files at a store's path are those that its connections have open.
 
 A connection keeps using a file that was moved, removed or replaced, so what it commits is lost to
 the file at the path (https://sqlite.org/howtocorrupt.html#unlink).
@@ -33,7 +33,7 @@ class Loss(Enum):
 class Guard:
     """Knows the files that the connections have open: the store, its log, and the shared memory.
 
-    `is_troubled` says that the last check found them lost.
+    `is_troubled` says that the last check found the files lost.
     """
 
     def __init__(self, path: Path) -> None:
@@ -53,7 +53,8 @@ class Guard:
     def note(self) -> None:
         """Note the files at the path as the ones that are open, unless they are known already.
 
-        The files beside a store must be noted only once it is open, since they may go before that.
+        The log and the shared memory must be noted only once the store is open: before that,
+        another process may remove them.
         """
         self._known = [
             known or _file(path) for path, known in zip(self._paths, self._known, strict=True)
@@ -81,7 +82,7 @@ class Guard:
         return None, (store.st_mtime_ns, store.st_size)
 
     def _look_closer(self) -> tuple[Loss | None, _Version | None]:
-        """Return the same for files of which one is missing or has changed."""
+        """Return what `_look` returns, for files of which one is missing or has changed."""
         loss, version = self._look_at_store()
         if loss is not None:
             return loss, version

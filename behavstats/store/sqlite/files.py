@@ -22,7 +22,7 @@ def resolved(path: Path) -> Path:
 
 
 def files_of(path: Path) -> list[Path]:
-    """Return the files of a store: its own, and those that may lie beside it."""
+    """Return the file of a store, and the files that SQLite and the lock may put next to it."""
     return [Path(f"{path}{suffix}") for suffix in ("", *_SUFFIXES)]
 
 
@@ -40,11 +40,11 @@ def is_of(path: Path, other: str | Path) -> bool:
 
 
 def check_log(path: Path, lock: StoreLock) -> None:
-    """Raise StoreUnavailable if the log beside a store belongs to another file."""
+    """Raise StoreUnavailable if the log of a store belongs to another file."""
     try:
         log_chain.check_log(path)
     except StoreUnavailable:
-        with lock.held():  # the first look may have met a checkpoint
+        with lock.held():  # a checkpoint may have run during the first check
             log_chain.check_log(path)
 
 
@@ -72,8 +72,8 @@ _MAGIC = 16  # bytes at the beginning of each SQLite file
 def check_file(path: Path) -> None:
     """Raise NoStore if there is no file, and NotAStore if the file is not a store.
 
-    Reads only the first page, without a lock and without the WAL, so that nothing is created beside
-    another program's database. The page is read through SQLite, because opening and closing the
+    Reads only the first page, without a lock and without the WAL, so that nothing is created next
+    to another program's database. The page is read through SQLite, because opening and closing the
     file here would drop the locks of all connections of this process. An empty file passes, since
     it may be a store whose creation was interrupted; so does a file that SQLite will roll back to
     an empty one.

@@ -1,6 +1,6 @@
 """Keyed hashes of texts, for indexes and for remembering erased users without their ids.
 
-The key is the secret of the store, so a hash tells nothing without the store. The key is hashed
+The key is the secret of the store, so a hash reveals nothing without the store. The key is hashed
 before the text, which is sound with BLAKE2 and takes two thirds of the time of its keyed mode.
 """
 
@@ -19,7 +19,7 @@ class Hasher:
         self._begun_digest = blake2b(secret, digest_size=_DIGEST_BYTES)
 
     def hash(self, text: str) -> int:
-        """Return a 64-bit hash as a signed integer, which another text may have as well."""
+        """Return a 64-bit hash as a signed integer; another text may have the same hash."""
         hasher = self._begun.copy()
         hasher.update(text.encode(errors="surrogatepass"))
         return int.from_bytes(hasher.digest(), "little", signed=True)

@@ -1,4 +1,4 @@
-"""Inserts page views: texts become keys, and rows go in user by user, many in a statement."""
+"""Inserts page views: replaces texts with keys, and inserts many rows per statement."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ _COLUMNS = 3
 
 
 def insert_page_views(connection: Connection, keys: Keys, views: Sequence[PageView]) -> int:
-    """Insert page views within the open write transaction; return how many were not there yet."""
+    """Insert page views within the open write transaction; return how many are new."""
     users: Sequence[int] = keys.users.keys(connection, [view.user_id for view in views])
     users, views = without_stored_by_arrival(connection, users, views)
     pages = keys.pages.keys(connection, [view.name for view in views])
@@ -26,7 +26,7 @@ def insert_page_views(connection: Connection, keys: Keys, views: Sequence[PageVi
 
 
 def insert_rows_of_page_views(connection: Connection, rows: KeyedRows) -> int:
-    """Insert rows within the open write transaction; return how many were not there yet."""
+    """Insert rows within the open write transaction; return how many are new."""
     added = 0
     for values in rows.values():
         added += insert_rows(connection, _INSERT, _COLUMNS, values)

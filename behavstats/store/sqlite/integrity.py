@@ -1,4 +1,4 @@
-"""Verifies a store: the file, references between rows, and what is derived from page views.
+"""Verifies a store: the file, references between rows, hashes, and rollups.
 
 Rows are checked one by one, so that memory does not grow with the store. The parts are checked
 independently, so that damage in one of them does not hide faults in another.
@@ -18,8 +18,8 @@ _NAMES_OF_SPANS = {HOUR: "hour", DAY: "day"}
 
 _DAMAGE = "SELECT integrity_check FROM pragma_integrity_check(?)"
 _TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table'"
-# The row of an erased user or page stays, empty. Nothing may refer to it; to that of a user, once
-# the erasure is finished.
+# The row of an erased user or page stays, but is empty. No row may refer to an erased page, or,
+# once the erasure is finished, to an erased user.
 _OF_ERASED_USERS = """
 SELECT user.id, count(*) FROM user CROSS JOIN {table} ON {table}.user = user.id
 WHERE user.user_id IS NULL
@@ -87,7 +87,7 @@ def _dangling(connection: Connection) -> Iterator[str]:
     rows = connection.execute("PRAGMA foreign_key_check")
     counts = Counter((table, referred) for table, _, referred, _ in rows)
     for (table, referred), count in counts.items():
-        yield f"{table}: rows that refer to a {referred} that is not there: {count:,}"
+        yield f"{table}: rows that refer to a missing {referred}: {count:,}"
 
 
 def _references_to_erased(connection: Connection) -> Iterator[str]:
@@ -104,7 +104,7 @@ def _hashes(connection: Connection) -> Iterator[str]:
         texts = connection.execute(_TEXTS.format(**names))
         wrong = sum(not _is_hash(connection, text, hashed) for text, hashed in texts)
         if wrong:
-            yield f"{table}: rows with the hash of something else: {wrong:,}"
+            yield f"{table}: rows with a wrong hash: {wrong:,}"
         (twice,) = connection.execute(_TWICE.format(**names)).fetchone()
         if twice:
             yield f"{table}: rows with a {column} that another row has: {twice:,}"
@@ -127,24 +127,24 @@ def _rollups(connection: Connection) -> Iterator[str]:
 
 _PARTS = {
     "the file": _damage,
-    "what refers to other rows": _dangling,
-    "what is left of the erased": _references_to_erased,
-    "what users and pages are found by": _hashes,
-    "summaries": _rollups,
+    "references between rows": _dangling,
+    "references to erased users and pages": _references_to_erased,
+    "hashes of users and pages": _hashes,
+    "rollups": _rollups,
 }
 
 
 def _differences(connection: Connection, user: int, span: int, start: int) -> list[str]:
-    """Return how a rollup differs from the page views that it summarizes."""
+    """Return how a rollup differs from the page views that it summarises."""
     if not _is_a_span(span, start):
-        return ["is of no hour or day"]
+        return ["is not of an hour or a day"]
     row = connection.execute(_ROLLUP, (user, span, start)).fetchone()
     if row is None:
         return ["is not found by its key"]
     *kept, pages = row
     partial = _partial(connection, user, span, start)
     if not partial.summary.views:
-        return ["stands for no page view"]
+        return ["has no page views"]
     right = [getattr(partial.summary, field) for field in _FIELDS]
     fields = zip(_FIELDS, kept, right, strict=True)
     differences = [
@@ -154,12 +154,12 @@ def _differences(connection: Connection, user: int, span: int, start: int) -> li
     if not isinstance(pages, bytes) or len(pages) != len(packed):
         differences.append(f"pages is not {len(packed):,} bytes long")
     elif pages != packed:
-        differences.append("pages has other tallies")
+        differences.append("pages has wrong tallies")
     return differences
 
 
 def _partial(connection: Connection, user: int, span: int, start: int) -> PartialSummary:
-    """Summarize the page views of a span hour by hour, which bounds the memory."""
+    """Summarise the page views of a span hour by hour, which bounds the memory."""
     hours = range(start, start + span, HOUR)
     return merge_partials(
         [

@@ -1,7 +1,8 @@
 """The integer keys of user ids and page names, with a cache of the keys that are in use.
 
 A text is found by its keyed hash, and then compared, since two texts may have the same hash. The
-cache remembers only keys that exist, never that a text has none: another writer may add it.
+cache holds only keys that exist. It never remembers that a text has no key, because another writer
+may add the text.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +25,7 @@ _LAST = "SELECT last_insert_rowid()"
 
 
 class LookUp(NamedTuple):
-    """The keys of those texts that have one, and the hashes of those that have none."""
+    """The keys of the texts that are stored, and the hashes of the new texts."""
 
     keys: dict[str, int]
     new: dict[str, int]
@@ -33,9 +34,9 @@ class LookUp(NamedTuple):
 class KeyCache:
     """The keys of the texts in one column of one table.
 
-    A cached key holds until another connection changes the file: a user who was erased by another
-    process gets a new key when they come back. So `forget` must be called then, and whenever a
-    transaction is rolled back.
+    A cached key is valid until another connection changes the file: a user who was erased by
+    another process gets a new key when they come back. So `forget` must be called after such a
+    change, and whenever a transaction is rolled back.
     """
 
     def __init__(self, table: str, column: str) -> None:
@@ -50,7 +51,7 @@ class KeyCache:
         self._size = 0
 
     def trim(self) -> None:
-        """Drop all keys if they take more memory than they may."""
+        """Drop all keys if they take too much memory."""
         if self._size > _MAX_BYTES:
             self.forget()
 
@@ -59,9 +60,9 @@ class KeyCache:
         return list(map(self._keys.get, texts))
 
     def look_up(self, connection: Connection, texts: Sequence[str]) -> LookUp:
-        """Look texts up in the store, without reading the cache or caching anything.
+        """Look up texts in the store; neither read the cache nor cache what is found.
 
-        `connection` may be one that only reads, without the store's lock.
+        The connection may be one that only reads, without the store's lock.
         """
         hashes = _hashes(connection, texts)
         keys = self._stored(connection, hashes)
@@ -69,12 +70,12 @@ class KeyCache:
         return LookUp(keys, new)
 
     def adopt(self, keys: Mapping[str, int]) -> None:
-        """Cache keys that were looked up, within the write transaction, if they still hold."""
+        """Cache keys that were looked up and are still valid, within the write transaction."""
         self._keys.update(keys)
         self._size += sum(map(getsizeof, keys)) + _ENTRY * len(keys)
 
     def keys(self, connection: Connection, texts: Sequence[str]) -> list[int]:
-        """Return the key of each text, giving new keys to texts that have none.
+        """Return the key of each text; give new keys to texts without a key.
 
         To be called within a write transaction.
         """
@@ -86,15 +87,15 @@ class KeyCache:
             if new:
                 self.add(connection, [*new], [*new.values()])
             keys = self.cached(texts)
-        return keys  # type: ignore[return-value]  # each text has one now
+        return keys  # type: ignore[return-value]  # each text has a key now
 
     def add(self, connection: Connection, texts: Sequence[str], hashes: Sequence[int]) -> list[int]:
-        """Give new keys to distinct texts that have none, and return the keys.
+        """Give new keys to distinct texts without a key, and return the keys.
 
         To be called within a write transaction, with the hash of each text.
         """
         rows = [*zip(hashes, texts, strict=True)]
-        # Many by hash, so that each page of the index is met once; few by text.
+        # Sort many texts by hash, so that each page of the index is visited once; sort few by text.
         rows.sort(key=itemgetter(0 if len(rows) > _FEW else 1))
         insert_rows(connection, self._add, 2, [*chain.from_iterable(rows)])
         (last,) = connection.execute(_LAST).fetchone()
@@ -120,7 +121,7 @@ class Keys(NamedTuple):
 
     @classmethod
     def empty(cls) -> "Keys":
-        """Return caches in which there is nothing yet."""
+        """Return empty caches."""
         return cls(KeyCache("user", "user_id"), KeyCache("page", "name"))
 
     def forget(self) -> None:
@@ -129,7 +130,7 @@ class Keys(NamedTuple):
             cache.forget()
 
     def trim(self) -> None:
-        """Drop keys where they take more memory than they may."""
+        """Drop the keys of a cache that takes too much memory."""
         for cache in self:
             cache.trim()
 

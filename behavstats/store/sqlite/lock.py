@@ -4,9 +4,9 @@ SQLite before 3.51.3 can damage a WAL when one connection runs a checkpoint whil
 (https://sqlite.org/wal.html#walresetbug), so both happen only under this lock. A writer that waits
 for this lock never gets "database is locked" from SQLite.
 
-Two empty files beside the store are locked with flock(2). A writer first acquires the turnstile and
-keeps it until it has acquired the lock itself. So a writer that has just released the lock, such as
-an ingest between two batches, queues behind the writers that were waiting, and none of them
+Two empty files next to the store are locked with flock(2). A writer first acquires the turnstile
+and keeps it until it has acquired the lock itself. So a writer that has just released the lock,
+such as an ingest between two batches, queues behind the writers that were waiting, and no writer
 starves. Each acquisition opens the files again, so threads of one process exclude each other as
 processes do.
 """
@@ -72,7 +72,7 @@ class StoreLock:
             raise
 
     def _waiting(self) -> Iterator[None]:
-        """Sleep briefly for each item taken. Raise StoreBusy once the lock timeout has passed."""
+        """Sleep briefly before each item. Raise StoreBusy once the lock timeout has passed."""
         start, is_long = time.monotonic(), False
         while True:
             waited = time.monotonic() - start

@@ -1,12 +1,12 @@
-"""Whether a write-ahead log belongs to the file that it lies beside.
+"""Checks whether a write-ahead log belongs to the store next to it.
 
 SQLite cannot tell: it copies any log with correct checksums into any file of that name. So the only
 row of the table `store` has a random `state`. The first transaction in an emptied log gives the
-store a new state, and keeps the one before it in `follows`. Therefore the state in the store's file
-also occurs in the log that belongs to it, either as a state or as the one before. The state in any
-other file does not occur there; even a backup gets a state of its own.
+store a new state, and keeps the previous state in `follows`. Therefore the state in the store's
+file also occurs in the log that belongs to it, either as the new state or as the previous one. The
+state of any other file does not occur in this log; even a backup gets a state of its own.
 
-The log is read as a plain file here, because SQLite has no locks on it that closing it would drop.
+The log can be read as an ordinary file: SQLite has no locks on it that closing it would drop.
 """
 
 import sqlite3
@@ -16,7 +16,7 @@ from pathlib import Path
 from behavstats.errors import StoreUnavailable
 
 MARK = "bsts-wal-"
-"""The beginning of each state, by which states are found in a log."""
+"""The beginning of each state, used to find states in a log."""
 
 NOTHING = MARK + 24 * "0"
 """The state of an empty file, before the first one."""
@@ -36,7 +36,8 @@ _BUFFER = 1024 * 1024
 def state_of_file(path: Path) -> str | None:
     """Return the state in the store's file, without its log.
 
-    Return None if the store is of an older version, which has no state, or cannot be read that way.
+    Return None if the store is of an older version, which has no state, or cannot be read without
+    the log.
     """
     uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
     try:
@@ -54,9 +55,9 @@ def state_of_file(path: Path) -> str | None:
 
 
 def check_log(path: Path) -> None:
-    """Raise StoreUnavailable if the log beside a file belongs to another file.
+    """Raise StoreUnavailable if the log next to a file belongs to another file.
 
-    Without the store's lock, a checkpoint of another process may look like that.
+    Without the store's lock, a checkpoint of another process may cause this error by mistake.
     """
     log = Path(f"{path}-wal")
     try:
@@ -74,7 +75,7 @@ def check_log(path: Path) -> None:
 
 
 def _may_follow(log: Path, state: str) -> bool:
-    """Return whether a log holds a state, or holds none and was not written by behavstats."""
+    """Return whether a log holds this state, or was written by another program (holds no state)."""
     mark, wanted = MARK.encode(), state.encode()
     has_states = False
     with log.open("rb", buffering=_BUFFER) as file:

@@ -1,4 +1,4 @@
-"""Maintenance of a store in many short steps: missing rollups, and faults."""
+"""Maintenance of a store: refreshes rollups in short transactions, and checks for faults."""
 
 import time
 from collections.abc import Iterator

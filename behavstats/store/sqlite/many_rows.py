@@ -1,4 +1,4 @@
-"""Many rows of `page_view` on their way into the store, as an array."""
+"""Many rows to insert into `page_view`, in an array."""
 
 from collections.abc import Collection, Iterable, Sequence
 
@@ -18,7 +18,7 @@ _DAY_BITS = 22  # up to the year 9999
 
 
 class ManyRows:
-    """Rows as an array."""
+    """Many rows in an array."""
 
     def __init__(self, users: Integers, instants: Instants, pages: Integers) -> None:
         table = np.empty((len(users), 3), np.int64)
@@ -30,7 +30,7 @@ class ManyRows:
         self.users: Sequence[int] = table[self._starts, 0].tolist()
 
     def values(self) -> Iterable[list[int]]:
-        """Yield values, some thousands at a time, which stay in the processor's cache."""
+        """Yield lists of values that are short enough for the processor's cache."""
         for start in range(0, len(self._table), _ROWS_AT_ONCE):
             yield self._table[start : start + _ROWS_AT_ONCE].ravel().tolist()
 
@@ -40,7 +40,7 @@ class ManyRows:
         return pages
 
     def chosen(self, users: Collection[int], divisor: int) -> list[tuple[int, int]]:
-        """Return user and instant of rows of `users`, and of instants that `divisor` divides."""
+        """Return (user, instant) of rows of `users` or with an instant that `divisor` divides."""
         chosen = self._table[:, 1] % divisor == 0
         if users:
             chosen |= np.isin(self._table[:, 0], [*users])
@@ -58,7 +58,7 @@ class ManyRows:
 
 
 def stable_order(keys: Integers) -> Order:
-    """Return the order of keys, equal ones as they come: 16 bits at a time, which takes a tenth."""
+    """Return the stable order of keys; sorting by 16 bits at a time takes a tenth of the time."""
     order = np.argsort(keys.astype(np.uint16), kind="stable")
     shift = 16
     while keys.max(initial=0) >> shift:

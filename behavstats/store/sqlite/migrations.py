@@ -8,10 +8,9 @@ from pathlib import Path
 from behavstats.errors import NotAStore, StoreBusy
 from behavstats.store.sqlite.connection import BUSY, connect
 from behavstats.store.sqlite.hashing import keyed_hash
-from behavstats.store.sqlite.schema import APPLICATION_ID, BUSY_DAYS, STEPS, VERSION
+from behavstats.store.sqlite.schema import APPLICATION_ID, MIGRATIONS, VERSION
 
 __all__ = [
-    "BUSY_DAYS",
     "VERSION",
     "check_still_ours",
     "check_version",
@@ -24,15 +23,15 @@ __all__ = [
 def migrate(connection: sqlite3.Connection, version: int) -> None:
     """Migrate a store from a version to the newest, in the open transaction; 0 is an empty file."""
     connection.create_function("keyed_hash", 2, keyed_hash, deterministic=True)
-    for statements in STEPS[version:]:
+    for statements in MIGRATIONS[version:]:
         for statement in statements:
             connection.execute(statement)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
-# The page size of a new store. Posted page views change almost one page each, which is written
-# whole, twice. Half of SQLite's 4 KiB makes posts 1.2 times as fast and an ingest 3 % slower.
+# The page size of a new store. Each posted page view changes almost one page, and the whole page is
+# written twice. Half of SQLite's 4 KiB makes posts 1.2 times as fast and an ingest 3 % slower.
 _BYTES_OF_A_PAGE = 2048
 
 
@@ -111,4 +110,4 @@ def check_still_ours(connection: sqlite3.Connection, path: Path) -> None:
     """Raise NotAStore if a newer program has migrated the store since it was opened."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version != VERSION:
-        raise NotAStore(f"{path} is of version {version} now, which this program is not")
+        raise NotAStore(f"{path} is of version {version} now, which this program cannot use")

@@ -10,7 +10,7 @@ _ROWS = 100  # in one statement: twice as fast as one row each; more rows gain n
 def insert_rows(
     connection: sqlite3.Connection, insert: str, columns: int, values: Sequence[object]
 ) -> int:
-    """Insert rows whose values stand one row after the other; return how many were inserted.
+    """Insert rows, given the values of one row after the other; return how many were inserted.
 
     `insert` ends with `VALUES `; `columns` is the number of values in a row.
     """

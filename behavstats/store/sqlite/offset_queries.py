@@ -47,8 +47,7 @@ _MOST_ASKED = 10_000  # names that are remembered
 
 _ALL = 1 << 64  # the number of different devices or inodes
 
-# So many contents that no file holds any more are remembered, so that copies of them are
-# recognized.
+# The number of contents without a file that are remembered, so that copies of them are recognised.
 _REMEMBERED = 1_000
 _ATTACH = "UPDATE OR IGNORE progress SET device = ?, inode = ?, modified = NULL WHERE id = ?"
 _DETACH = """
@@ -59,30 +58,30 @@ SELECT id FROM progress WHERE device IS NULL ORDER BY taken DESC, id DESC LIMIT 
 """
 
 
-def advance(connection: sqlite3.Connection, steps: Sequence[OffsetUpdate]) -> None:
+def advance(connection: sqlite3.Connection, updates: Sequence[OffsetUpdate]) -> None:
     """Store new offsets of files, within the transaction that stores the lines before them.
 
     Raises OffsetConflict if another process has stored a newer offset of one of the files.
     """
-    for step in steps:
-        file = _signed(step.device, step.inode)
+    for update in updates:
+        file = _signed(update.device, update.inode)
         values = (
-            _source(connection, step.name, file),
-            *step.checkpoint,
-            step.rejected,
-            step.size,
-            step.modified,
-            step.taken,
+            _source(connection, update.name, file),
+            *update.checkpoint,
+            update.rejected,
+            update.size,
+            update.modified,
+            update.taken,
             *file,
         )
-        if step.expected is None:
+        if update.expected is None:
             done = connection.execute(_INSERT, values)
         else:
-            done = connection.execute(_UPDATE, (*values, step.expected))
+            done = connection.execute(_UPDATE, (*values, update.expected))
         if done.rowcount != 1:
-            raise OffsetConflict(step.name)
-        if step.expected is None and step.is_again:
-            again = (done.lastrowid, step.anew)
+            raise OffsetConflict(update.name)
+        if update.expected is None and update.is_again:
+            again = (done.lastrowid, update.anew)
             connection.execute("INSERT INTO begun_again (progress, anew) VALUES (?, ?)", again)
 
 
@@ -92,10 +91,10 @@ def find(connection: sqlite3.Connection, device: int, inode: int) -> SourceOffse
 
 
 def find_by_beginnings(
-    connection: sqlite3.Connection, heads: Sequence[bytes]
+    connection: sqlite3.Connection, prefixes: Sequence[bytes]
 ) -> list[SourceOffset]:
     """Return the offsets of files with one of these prefix digests, the largest first."""
-    return [*_read(connection, _OF_BEGINNINGS.format(", ".join("?" * len(heads))), heads)]
+    return [*_read(connection, _OF_BEGINNINGS.format(", ".join("?" * len(prefixes))), prefixes)]
 
 
 def read_all(connection: sqlite3.Connection) -> list[SourceOffset]:
@@ -110,7 +109,7 @@ def asked_since(connection: sqlite3.Connection, name: str) -> int | None:
 
 
 def ask(connection: sqlite3.Connection, names: Sequence[str], now: int) -> None:
-    """Store that names are watched since `now` (ms), unless an earlier time is stored.
+    """Record that names are watched since `now` (ms), unless an earlier time is stored.
 
     If files below a new name have been ingested before, the time of the last of them is stored.
     """
@@ -131,7 +130,7 @@ def ask(connection: sqlite3.Connection, names: Sequence[str], now: int) -> None:
 
 
 def mark_rotated(connection: sqlite3.Connection, device: int, inode: int) -> None:
-    """Store that a file was read from its beginning because it had been rotated."""
+    """Record that a file was read from its beginning because it had been rotated."""
     statement = """
 UPDATE begun_again SET anew = NULL
 WHERE progress = (SELECT id FROM progress WHERE device = ? AND inode = ?)
@@ -140,9 +139,9 @@ WHERE progress = (SELECT id FROM progress WHERE device = ? AND inode = ?)
 
 
 def move(connection: sqlite3.Connection, progress: int, file: tuple[int, int] | None) -> None:
-    """Store that another file (device and inode) now holds a content, or that no file does.
+    """Record that a content is now in another file (device and inode), or in no file.
 
-    The latest of the contents without a file are remembered, so that copies are recognized.
+    The latest contents without a file are remembered, so that copies of them are recognised.
     """
     if file is not None:
         if connection.execute(_ATTACH, (*_signed(*file), progress)).rowcount != 1:
@@ -200,7 +199,7 @@ def _source(connection: sqlite3.Connection, name: str, file: tuple[int, int]) ->
 
 
 def _erase_name(connection: sqlite3.Connection, source: int) -> None:
-    """Overwrite a name in place. Deleting its row might leave copies of the rows beside it."""
+    """Overwrite a name in place. Deleting its row might leave copies of neighbouring rows."""
     connection.execute("UPDATE source SET name = NULL WHERE id = ?", (source,))
 
 

@@ -13,7 +13,7 @@ from behavstats.store.sqlite.erased_users import Erasures, erasures_since
 class SourceOffsets:
     """The source offsets of a store. Each method is one short read or one short transaction.
 
-    The offsets are moved on by `SqliteStore.load`, in the transaction that stores the lines.
+    `SqliteStore.load` advances the offsets, in the transaction that stores the lines.
     """
 
     def __init__(
@@ -21,7 +21,7 @@ class SourceOffsets:
         reading: Callable[[], AbstractContextManager[Connection]],
         writing: Callable[[], AbstractContextManager[sqlite3.Connection]],
     ) -> None:
-        """Work on connections that `reading` lends and, within a locked transaction, `writing`."""
+        """Take functions that lend a connection: to read, or within a locked transaction."""
         self._reading = reading
         self._writing = writing
 
@@ -35,10 +35,10 @@ class SourceOffsets:
         with self._reading() as connection:
             return offset_queries.find(connection, device, inode)
 
-    def by_beginnings(self, heads: Sequence[bytes]) -> list[SourceOffset]:
+    def by_beginnings(self, prefixes: Sequence[bytes]) -> list[SourceOffset]:
         """Return the offsets of files with one of these prefix digests, the largest first."""
         with self._reading() as connection:
-            return offset_queries.find_by_beginnings(connection, heads)
+            return offset_queries.find_by_beginnings(connection, prefixes)
 
     def asked_since(self, names: Sequence[str], now: int) -> list[int]:
         """Return since when (ms) each name has been watched; a new name is stored with `now`."""
@@ -54,12 +54,12 @@ class SourceOffsets:
             return [offset_queries.asked_since(connection, name) for name in names]
 
     def move(self, of: SourceOffset, file: tuple[int, int] | None) -> None:
-        """Store that another file (device and inode) now holds a content, or that no file does."""
+        """Record that a content is now in another file (device and inode), or in no file."""
         with self._writing() as connection:
             offset_queries.move(connection, of.id, file)
 
     def mark_rotated(self, device: int, inode: int) -> None:
-        """Store that a file was read from its beginning because it had been rotated."""
+        """Record that a file was read from its beginning because it had been rotated."""
         with self._writing() as connection:
             offset_queries.mark_rotated(connection, device, inode)
 
@@ -69,6 +69,6 @@ class SourceOffsets:
             offset_queries.forget(connection, name)
 
     def erasures_since(self, instant: int) -> Erasures:
-        """Return the users erased since an instant (ms), as far as watched files need them."""
+        """Return the users erased since an instant (ms) whom watched files may mention."""
         with self._reading() as connection:
             return erasures_since(connection, instant)

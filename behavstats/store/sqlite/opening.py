@@ -68,7 +68,7 @@ def create_store(
 def _migrate(database: Database) -> None:
     """Migrate an older store to the newest schema, while no other process has it open.
 
-    A program of the older version would not keep the newer tables right.
+    A program of the older version would not keep the newer tables up to date.
     """
     database.connections.close_idle()
     with database.locked() as connection:

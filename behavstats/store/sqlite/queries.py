@@ -1,4 +1,4 @@
-"""Reads the page views of one user, and counts of all."""
+"""Reads and summarises the page views of one user, and counts all page views."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from behavstats.model.summary import PageTally, Summary, summarise
 from behavstats.store.sqlite.connection import Connection, json_array
 
 # One statement reads one snapshot. It returns one row, because the interpreter's lock is released
-# for each. Page names hold no NUL. For a user with rollups, it returns only that there are some.
+# for each row. Page names hold no NUL. For a user with rollups, it returns no page views.
 _WINDOW = """
 SELECT summarised, CASE WHEN NOT summarised THEN (
     SELECT group_concat(ts || char(0) || name, char(0)) FROM (

@@ -1,6 +1,6 @@
 """The rows of rejected lines: inserts, reads and blanks them, and finds lines that mention a user.
 
-A line that is dropped is blanked: its row is overwritten in place, which moves no neighbour. The
+A line that is dropped is blanked: its row is overwritten in place, which moves no other row. The
 module `eviction` deletes blank rows among blank rows. `reject_sender` counts what is kept of each
 sender.
 """
@@ -75,8 +75,8 @@ _ALL = (1 << 63) - 1
 def insert_rejections(connection: sqlite3.Connection, rejections: Sequence[Rejection]) -> None:
     """Keep rejected lines, each once, within the open write transaction.
 
-    A line that is kept already gets a new number after all others, so that a line exported before
-    can be told from one that was rejected again since. Its time of arrival stays the first one.
+    A line that is kept already gets a new number after all others, so that an exported line can be
+    distinguished from a line that was rejected again since. The time of its first arrival stays.
     """
     rows: dict[bytes, Rejection] = {}
     for rejection in rejections:
@@ -105,7 +105,7 @@ def newest(rejections: Iterable[Rejection]) -> int:
 def blank(connection: sqlite3.Connection, ids: Sequence[int], *, dropped: bool = False) -> int:
     """Overwrite rejected lines within the open write transaction; return how many there were.
 
-    `dropped` counts them as dropped because of the bounds.
+    If `dropped`, the lines count as dropped because of the bounds.
     """
     if not ids:
         return 0
@@ -126,20 +126,20 @@ def lines_mentioning(
 ) -> Iterator[tuple[list[int], bool]]:
     """Yield, some at a time, the numbers of lines in a range that mention a user.
 
-    Each list comes with whether one of its lines gives the id as its user's. Reads each line once.
+    The flag with each list says whether one of the lines is the user's own. Reads each line once.
     """
     finder = MentionFinder(user_id)
     ids: list[int] = []
-    given = False
+    is_any_own = False
     for line, text in connection.execute(_CANDIDATES, (after, up_to, user_id.encode())):
         mention = finder.mention(text)
         if mention is not Mention.NOT:
             ids.append(line)
-            given = given or mention is Mention.AS_USER
+            is_any_own = is_any_own or mention is Mention.AS_USER
             if len(ids) >= _FOUND_AT_ONCE:
-                yield ids, given
-                ids, given = [], False
-    yield ids, given
+                yield ids, is_any_own
+                ids, is_any_own = [], False
+    yield ids, is_any_own
 
 
 def lines_of_sources_mentioning(
@@ -163,7 +163,7 @@ def blank_sources(connection: sqlite3.Connection, ids: Sequence[int]) -> None:
 
 
 def totals(connection: sqlite3.Connection) -> Totals:
-    """Return how much is kept and how much was dropped, of all senders together."""
+    """Return how many lines and bytes are kept and were dropped, of all senders together."""
     row = connection.execute(
         "SELECT coalesce(sum(lines), 0), coalesce(sum(bytes), 0), coalesce(sum(dropped_lines), 0),"
         " coalesce(sum(dropped_bytes), 0), min(since) FILTER (WHERE dropped_lines) "
@@ -173,7 +173,7 @@ def totals(connection: sqlite3.Connection) -> Totals:
 
 
 def groups(connection: sqlite3.Connection, selection: Selection) -> list[Group]:
-    """Return how many lines were rejected of each source for each reason, and when."""
+    """Return how many lines of each source were rejected for each reason, and when."""
     names = selection._asdict() | {"up_to": _ALL}
     return [Group(*row) for row in connection.execute(_GROUPS, names)]
 
@@ -183,7 +183,7 @@ def selected_ids(
 ) -> list[int]:
     """Return the numbers of the lines of a selection, up to `up_to` if that is given.
 
-    Unless `whole`, without the lines of which only the beginning is kept.
+    Unless `whole`, leaves out lines of which only the beginning is kept.
     """
     limits = {"after": 0, "up_to": _ALL if up_to is None else up_to, "whole": whole, "most": -1}
     return [line for (line,) in connection.execute(_SELECTED_IDS, selection._asdict() | limits)]

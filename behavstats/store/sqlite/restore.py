@@ -30,8 +30,8 @@ def restore(backup: Path, path: Path, lock: StoreLock) -> Restored:
 
     The replaced store is kept under another name. Raises BackupError, and changes nothing, if the
     backup is not a sound store or cannot be copied; StoreBusy if the lock cannot be acquired. If
-    the process is killed at any moment, the old store is left, or the new one, or one that is
-    refused until a backup is restored again.
+    the process is killed, it leaves the old store, the new store, or a file that is refused until a
+    backup is restored again.
     """
     try:
         _check_alone(backup, path)
@@ -63,7 +63,7 @@ def _check_alone(backup: Path, path: Path) -> None:
     for log in (f"{backup}-wal", f"{backup}-journal"):
         if os.path.exists(log) and os.path.getsize(log):
             raise _failed(
-                backup, f"{log} is there: a store may be in use under that name; back that up"
+                backup, f"{log} exists: a store may be in use under that name; back that up"
             )
 
 
@@ -88,8 +88,8 @@ def _checked(copy: Path, backup: Path) -> tuple[int, int]:
 def _put(copy: Path, path: Path) -> Path | None:
     """Replace the store by the copy, under the lock; return the new name of the old store.
 
-    The log is moved last. Until then the new file is refused because of it, and the old store is
-    never without its log.
+    The log is moved last. Until then, the new file is refused because of the old log, and the old
+    store is never without its log.
     """
     there = path.exists()
     kept = next(name for name in _names(path) if not os.path.lexists(name))

@@ -1,9 +1,9 @@
-"""Keeps rollups right: what adds page views drops the rollups of their hours and days.
+"""Keeps rollups correct: drops the rollups of the hours and days to which page views are added.
 
-That happens in the same transaction, which also records the day as stale, so that its rollups are
-computed again later. No count is kept of a user's page views, which light users would pay for.
-Instead, the day of one page view in a thousand, chosen by its instant, is recorded as well. So a
-day is found to be a busy one by the time it is.
+A transaction that adds page views drops the rollups and records the day as stale, so that its
+rollups are computed again later. The page views of a user are not counted, because that would slow
+down light users. Instead, the day of one page view in a thousand, chosen by its instant, is
+recorded as well. So a busy day is sure to be recorded soon.
 """
 
 import sqlite3
@@ -13,7 +13,7 @@ from behavstats.store.sqlite.keyed_rows import KeyedRows, users_with_rows
 from behavstats.store.sqlite.rollup_refresh import record_stale_days
 
 SAMPLED = 1021
-"""Of the page views, those whose instant this divides; a prime, for instants in whole seconds."""
+"""Page views are sampled if this divides their instant; a prime, for instants in whole seconds."""
 
 _DROP = "DELETE FROM summary WHERE user = ? AND span = ? AND start = ?"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from behavstats.store.sqlite.connection import Access
-from behavstats.store.sqlite.migrations import BUSY_DAYS
+from behavstats.store.sqlite.schema import BUSY_DAYS
 
 _RECORD = "INSERT OR IGNORE INTO unsettled_day (user, start) VALUES (?, ?)"
 _STALE_DAYS = "SELECT user, start FROM unsettled_day LIMIT 1000"
@@ -14,7 +14,7 @@ _DROP_DAYS = """
 DELETE FROM unsettled_day
 WHERE (user, start) IN (SELECT user, start FROM unsettled_day WHERE {where} LIMIT 2000)
 """
-# A rollup may be long: as many as have 2 MB together, and at least one.
+# Rollups may be long, so this deletes at most about 2 MB of them, but at least one.
 _DROP_ROLLUPS = """
 DELETE FROM summary WHERE rowid IN (
     SELECT number FROM (
@@ -73,7 +73,7 @@ def has_stale_days(connection: sqlite3.Connection) -> bool:
 def refresh_rollups(connection: sqlite3.Connection, seconds: float) -> bool:
     """Compute rollups of stale days until the time is up; return whether days may be left.
 
-    Within a write transaction, which others wait for.
+    Runs within a write transaction, for which other writers wait.
     """
     days = connection.execute(_STALE_DAYS).fetchall()
     if not days:

@@ -1,6 +1,6 @@
 """Rollups: summaries of the hours and days in which a user has many page views.
 
-A rollup that is stored is right: the transaction that adds page views drops the rollups of their
+A stored rollup is always correct: the transaction that adds page views drops the rollups of their
 hours and days, and records the day as stale; `refresh_rollups` computes them again. Where there is
 no rollup, the page views are read. Light users have no rollups, and pay neither space nor time.
 """

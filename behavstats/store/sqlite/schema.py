@@ -292,8 +292,14 @@ CREATE TABLE begun_again (
 """,
 )
 
-STEPS = (_FIRST, _ROLLUPS, _ARRIVALS, _SOURCE_OFFSETS, (*_STORE, *_REJECTS, *_ERASURE, *_WATCH))
+MIGRATIONS = (
+    _FIRST,
+    _ROLLUPS,
+    _ARRIVALS,
+    _SOURCE_OFFSETS,
+    (*_STORE, *_REJECTS, *_ERASURE, *_WATCH),
+)
 """For each version, the statements that lead to it from the one before."""
 
-VERSION = len(STEPS)
+VERSION = len(MIGRATIONS)
 """The schema version of this program."""

@@ -2,7 +2,7 @@
 
 Page views are read in many short reads, in the order of their keys, because one long read would
 keep the write-ahead log from being emptied, and erasures from finishing. Page views that are added
-or deleted meanwhile may or may not be counted; each of the others is counted once.
+or deleted meanwhile may or may not be counted; every other page view is counted once.
 """
 
 import sqlite3

@@ -12,7 +12,7 @@ from behavstats.model.profile import Window
 from behavstats.model.retention import Bounds
 from behavstats.model.summary import Summary
 from behavstats.store import base
-from behavstats.store.base import EVERYTHING, OffsetUpdate, Receipt, Selection
+from behavstats.store.base import OffsetUpdate, Receipt
 from behavstats.store.sqlite import files, maintenance, offset_queries
 from behavstats.store.sqlite.database import Database
 from behavstats.store.sqlite.erasure import erase_user
@@ -32,13 +32,13 @@ _MANY_AT_ONCE = 250  # page views; a request with so many takes longer anyway
 
 
 class SqliteStore:
-    """A `Store` in one SQLite file, with a write-ahead log and two lock files beside it."""
+    """A `Store` in one SQLite file, with a write-ahead log and two lock files next to it."""
 
     def __init__(self, database: Database, bounds: Bounds) -> None:
         self.database = database
         self.path = database.path
         self.address = str(self.path)
-        self.rejected = RejectedLines(self.path, bounds, database.reading, database.writing)
+        self.rejected = RejectedLines(self.path, bounds, database)
         """The rejected lines."""
         self.offsets = SourceOffsets(database.reading, database.writing)
         """The source offsets of watched files."""
@@ -56,15 +56,15 @@ class SqliteStore:
         self.database.close()
 
     def wait_at_most(self, seconds: float) -> None:
-        """From now on, raise StoreBusy after so many seconds, and do not call `on_wait`."""
+        """From now on, wait only so long before raising StoreBusy, and never call `on_wait`."""
         self.database.lock.lock_timeout = seconds
         self.database.lock.on_wait = lambda: None
 
     def add(self, views: Sequence[PageView], rejections: Sequence[Rejection] = ()) -> int:
         """Store page views and rejected lines, durable on return; return how many are new.
 
-        They are stored in one transaction; only if there are many rejected lines, the rest of them
-        follows in further transactions.
+        They are stored in one transaction. If there are many rejected lines, the rest of these
+        lines follows in further transactions.
         """
         first, *more = base.pieces(rejections) or [[]]
         with self.database.locked() as connection:
@@ -96,7 +96,7 @@ class SqliteStore:
         loading, openings = BulkLoad(views, self._keys), max(1, connections.openings)
         with ExitStack() as held:
             order = loading.prepare(held.enter_context(self.database.reading()))
-            end = len(order) or min(1, len(rejections) + len(updates))  # there may be only these
+            end = len(order) or min(1, len(rejections) + len(updates))  # there may be no page views
             *before, last = base.pieces(rejections) or [[]]
             for start in range(0, end, _LOADED_AT_ONCE):
                 rows = order[start : start + _LOADED_AT_ONCE]
@@ -160,18 +160,6 @@ class SqliteStore:
             self.maintain()
             raise
 
-    def clear_rejections(
-        self, selection: Selection = EVERYTHING, up_to: int | None = None, *, whole: bool = True
-    ) -> int:
-        """Erase the selected rejected lines up to a number, and return how many there were.
-
-        Unless `whole`, lines of which only the beginning is kept are not erased.
-        """
-        self.check_writable()
-        count = self.rejected.clear(selection, up_to, whole=whole)
-        self.database.overwrite(f"{count:,} rejected lines")
-        return count
-
     def refresh_rollups(self, seconds: float = math.inf) -> bool:
         """Compute missing rollups for about `seconds`; return whether there may be more to do."""
         return maintenance.refresh(self.database, seconds)
@@ -201,7 +189,7 @@ class SqliteStore:
             back_up(connection, self.path, to, force=force)
 
     def files(self) -> list[Path]:
-        """Return the store's file, and the files that may lie beside it."""
+        """Return the store's file, and the files that SQLite and the lock may put next to it."""
         return files.files_of(self.path)
 
     def sizes(self) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 Texts are interned: `user` and `page` give them integer keys, which are never reused, so a page view
 is three integers. What is erased from `user`, `page`, `rejected_line` and `source` is overwritten
-in place and leaves an empty row. Deleting a row would make SQLite move the rows beside it to other
+in place and leaves an empty row. Deleting a row would make SQLite move its neighbours to other
 pages, and the copies left in unused space would outlive a later erasure (`secure_delete` clears
 deleted data, not moved data). An index moves its entries as it grows, so the indexes of users and
 pages hold keyed hashes and no texts. Only empty rows of `rejected_line` that lie among empty rows
@@ -90,7 +90,7 @@ class RejectedLine(_Base, table=True):
 class RejectSender(_Base, table=True):
     """The rejected lines of a sender that are kept, and the bytes of their texts.
 
-    Also counts those dropped to stay within the bounds since the counts began (`since`, in ms).
+    Also counts the lines dropped to stay within the bounds since the counts began (`since`, in ms).
     Sender 0 stands for all files and standard input, and 1 for all requests to a server without
     keys; each other sender is a key of the server.
     """
@@ -105,11 +105,11 @@ class RejectSender(_Base, table=True):
     dropped_bytes: int
 
 
-class StoredSummary(_Base, table=True):
+class StoredRollup(_Base, table=True):
     """A rollup: the summary of a user's page views in an hour or a day; `start` and `span` in ms.
 
-    It is derived from `page_view` and never stale: what changes page views deletes their rollups.
-    Without a rollup, page views are read. `pages` holds the tallies in the format of
+    It is derived from `page_view` and always correct: changing page views deletes their rollups.
+    Where there is no rollup, page views are read. `pages` holds the tallies in the format of
     `behavstats.model.summary_vectorized`.
     """
 
@@ -126,7 +126,7 @@ class StoredSummary(_Base, table=True):
     pages: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
-class UnsettledDay(_Base, table=True):
+class StaleDay(_Base, table=True):
     """A stale day of a user, by its first ms: rollups of it may be missing."""
 
     __tablename__ = "unsettled_day"
@@ -160,7 +160,7 @@ class Source(_Base, table=True):
     name: str | None = None
 
 
-class Progress(_Base, table=True):
+class StoredOffset(_Base, table=True):
     """A source offset: all lines before `offset` (bytes, decompressed) have been processed.
 
     The file is identified by device and inode, and by `head`, a digest of its prefix; `tail` is a

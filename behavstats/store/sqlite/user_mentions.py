@@ -1,12 +1,14 @@
-"""Finds whether a rejected line mentions a user, and whether it gives the id as its user's.
+"""Finds out whether a rejected line mentions a user, and whether the line is the user's own.
 
-In a line that is JSON, a string that equals the id mentions the user (a value or a key, at any
-depth). So does a number that is written like the id, as the value of a key such as `user_id`. `10`
-is not found in a timestamp or a price, nor `anna` in `anna@example.com`. A line that is not JSON
-may be cut anywhere, so the id is looked for as a word.
+A line is the user's own if it gives the id as that of its user, for example as `user_id`.
+
+In a line that is JSON, the user is mentioned by a string that equals the id (a value or a key, at
+any depth), and by a number that is written like the id, as the value of a key such as `user_id`.
+`10` is not found in a timestamp or a price, nor `anna` in `anna@example.com`. A line that is not
+JSON may be cut anywhere, so the id is looked for as a word.
 
 The time is proportional to the length of the line, even of a hostile one. The interpreter is never
-held for more than some milliseconds.
+blocked for more than some milliseconds.
 """
 
 import re
@@ -19,18 +21,18 @@ import msgspec
 _KEYS = frozenset((b"userid", b"user_id", b"anonymousid", b"anonymous_id"))
 _NUMBER = re.compile(r"-?[0-9][0-9.eE+-]*")
 _PART_OF_NUMBER = frozenset(b"0123456789.eE+-")
-# A user's key and what may stand behind it, up to a value: in what was meant to be JSON.
+# A key such as `user_id`, and the characters between it and its value, in almost-JSON text.
 _KEY = re.compile(r"(?i:(?:user|anonymous)_?id)")
 _BEFORE = re.compile(_KEY.pattern + r"""["']?\s*[:=]\s*(["']?)\Z""")
 _LONGEST_BEFORE = 64  # characters
 _AFTER = re.compile(r"[\s,;&}]|\Z")
-# An e-mail address goes on before or behind a piece of it; its parts have 64 and 255 characters.
+# The rest of an e-mail address, whose two parts have at most 64 and 255 characters.
 _REST_OF_LOCAL_PART = re.compile(r"[\w.+-]{0,64}@\w")
 _REST_OF_DOMAIN = re.compile(r"\w@[\w.-]{0,255}\Z")
 _LONGEST_DOMAIN = 260  # characters
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 _LETTERS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", '"': '"', "/": "/"}
-# Stand in for an escaped backslash or quote while others are searched. JSON text has neither.
+# Placeholders for an escaped backslash or quote during a search. JSON text contains neither.
 _BACKSLASH, _QUOTE = "\x00", "\x01"
 
 _any_decoder = msgspec.json.Decoder(msgspec.Raw)
@@ -77,7 +79,7 @@ class MentionFinder:
                     before = pieces[number - 1].strip() == b":"
                     yield _mention(before and _is_key(pieces[number - 2]))
             elif number and self._is_number and self._bytes in piece:
-                # Only its key tells what a number is: a price is not an id.
+                # Only the key of a number shows what the number is: a price is not an id.
                 at = piece.index(self._bytes)
                 is_value = self._is_number_at(piece, at) and piece[:at].strip() == b":"
                 if is_value and _is_key(pieces[number - 1]):
@@ -94,7 +96,7 @@ class MentionFinder:
     def _as_word(self, text: str) -> Mention:
         """Return how a text that is not JSON mentions the user.
 
-        `joanna` does not mention `anna`. A part of an e-mail address is no word of its own, so
+        `joanna` does not mention `anna`. A part of an e-mail address is not a word of its own, so
         `anna@example.com` mentions neither `anna` nor `example.com`.
         """
         found = Mention.NOT

@@ -26,7 +26,7 @@ Locked = AbstractContextManager[sqlite3.Connection]
 
 
 class Wal:
-    """The WAL; `is_due` says that it must be emptied, however short it is."""
+    """The WAL; `is_due` says that a checkpoint must empty it, however short it is."""
 
     def __init__(self, path: Path) -> None:
         """Work on the WAL of the store at `path`."""
@@ -58,7 +58,7 @@ class Wal:
         if self.is_due:
             self.checkpoint(connection)
         elif self._is_longer(length):
-            # A WAL that has grown far beyond that does not keep its length.
+            # A WAL that has grown far beyond this length is truncated.
             self.checkpoint(connection, truncate=os.path.getsize(self._path) > 2 * length)
 
     def overwrite(self, locked: Callable[[], Locked], deleted: str) -> None:
@@ -78,7 +78,7 @@ class Wal:
                 continue
             message = f"{deleted} were deleted, but the write-ahead log still holds them"
             why = "another program reads it, or the disk is full"
-            raise StoreBusy(f"{message}: {why}; ask again, to have it emptied")
+            raise StoreBusy(f"{message}: {why}; try again to empty it")
 
     def _sync(self) -> None:
         """Write the empty file to the disk, which SQLite leaves to the operating system."""

@@ -20,7 +20,7 @@ class Sqlite:
         return f"sqlite:///{self._folder}/{next(self._numbers)}.db"
 
     def page_names(self, store):
-        """Return all page names that a store holds, also of pages that nobody viewed."""
+        """Return all page names that a store holds, including pages without a viewer."""
         with closing(sqlite3.connect(store.address)) as connection:
             names = connection.execute("SELECT name FROM page WHERE name IS NOT NULL")
             return sorted(name for (name,) in names)

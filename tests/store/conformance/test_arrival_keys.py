@@ -1,4 +1,4 @@
-"""Page views that are dated by when they arrived: sent again, they would be others."""
+"""Page views whose instant depends on their arrival are stored once, even if sent again."""
 
 from contextlib import suppress
 
@@ -36,7 +36,7 @@ def test_a_message_that_arrives_again_adds_nothing(store):
 
 
 def test_a_page_view_stored_by_claimed_time_is_not_stored_again_by_arrival(store):
-    """It came in time first, and then so late that the sender's clock seemed to be wrong."""
+    """The message came in time first, and then so late that the sender's clock seemed wrong."""
     assert store.add([PageView("u", AS_OF, "/")]) == 1
     assert store.add([dated(AS_OF + 600_000, claimed_time=AS_OF)]) == 0
     assert store.add([dated(AS_OF + 600_000, claimed_time=AS_OF, name="/other")]) == 1
@@ -56,7 +56,7 @@ def test_a_page_view_stored_by_arrival_is_not_stored_again_by_claimed_time(store
 
 @pytest.mark.parametrize("first", [0, 1])
 def test_a_page_view_that_a_batch_holds_by_both_times_is_stored_once(store, first):
-    """It is dated by its arrival, whatever the order."""
+    """The page view gets the time of its arrival, in either order."""
     both = [PageView("u", AS_OF, "/"), dated(AS_OF + 600_000, claimed_time=AS_OF)]
     assert store.add([both[first], both[1 - first]]) == 1
     assert places(store) == [(AS_OF + 600_000, "/")]
@@ -70,15 +70,15 @@ def test_arrival_keys_outlive_the_process(address):
 
 
 def add_to_model(views, messages, batch):
-    """Add a batch to a set of page views, in the plainest way; return how many were new."""
+    """Add a batch to a set of page views, in the simplest way; return how many were new."""
     stored = frozenset(views)
     for view in sorted(batch, key=lambda view: not view.arrival_key):
-        told = (view.user_id, view.claimed_time, view.name)
+        claimed = (view.user_id, view.claimed_time, view.name)
         if view.arrival_key:
             message = (view.user_id, view.arrival_key)
-            if told in stored or message in messages:
+            if claimed in stored or message in messages:
                 continue
-            messages |= {message, told}
+            messages |= {message, claimed}
         elif (view.user_id, view.instant, view.name) in messages:
             continue
         views.add((view.user_id, view.instant, view.name))

@@ -34,7 +34,7 @@ def test_a_store_can_be_opened_at_any_moment_of_a_growing_ingest(store, address)
 
 
 def test_a_store_used_again_after_close_has_no_stale_keys(address):
-    """It opens a new connection and drops the cached keys."""
+    """The store opens a new connection and drops the cached keys."""
     store = create_store(address, lock_timeout=1)
     store.add([VIEW])
     store.close()
@@ -47,7 +47,7 @@ def test_a_store_used_again_after_close_has_no_stale_keys(address):
 
 @pytest.mark.parametrize("_round", range(10))
 def test_concurrent_creation_makes_one_store(address, _round):
-    """One of them creates it; the others wait for it and open it."""
+    """One of the programs creates the store; the others wait for it and open the store."""
     stores, errors = [], []
     start = threading.Barrier(8)
 

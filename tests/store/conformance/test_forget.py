@@ -34,7 +34,7 @@ def rejection(text, line=1, source="events.jsonl"):
 
 
 def test_a_receipt_counts_what_was_erased(store):
-    """Page views, names that nobody else viewed, rejected lines that name the user."""
+    """Page views, names of pages that no other user viewed, rejected lines that name the user."""
     store.add(
         [
             PageView(SECRET, AS_OF, "/"),

@@ -12,14 +12,14 @@ from tests.support.stores import VIEW, export
 
 
 def test_a_store_that_was_not_created_cannot_be_opened(address):
-    """And trying to open it does not create it."""
+    """Trying to open the store does not create it."""
     for _ in range(2):
         with pytest.raises(NoStore):
             open_store(address, lock_timeout=1)
 
 
 def test_housekeeping_changes_no_page_view(store):
-    """However often it is done."""
+    """This holds however often the housekeeping is done."""
     store.add([VIEW])
     for _ in range(2):
         store.maintain()
@@ -42,7 +42,7 @@ def test_counts_and_the_newest_page_view_follow_what_is_stored(store):
 
 
 def test_a_store_tells_where_it_is_and_how_large(store):
-    """By its address, another process opens the same store."""
+    """Another process can open the same store by its address."""
     store.add([VIEW])
     assert store.sizes()["store"] > 0
     with open_store(store.address, lock_timeout=10) as other:
@@ -50,7 +50,7 @@ def test_a_store_tells_where_it_is_and_how_large(store):
 
 
 def test_a_stores_own_files_are_known_by_whatever_name(store, tmp_path):
-    """So that none of them is ingested."""
+    """So these files are not ingested."""
     store.add([VIEW])
     there = [file for file in store.files() if file.exists()]
     for number, file in enumerate(there):

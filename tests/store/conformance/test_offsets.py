@@ -11,19 +11,19 @@ from tests.support.stores import VIEW, columns, export, rejections_of
 BAD = Rejection("/a", 2, 80, 1, "invalid_json", "broken", b"{")
 
 
-def step(name="/a", offset=100, expected=None, inode=7, **more):
+def update(name="/a", offset=100, expected=None, inode=7, **more):
     checkpoint = Checkpoint(offset, 3, b"head", b"tail", 4)
     values = {"rejected": 1, "size": 120, "modified": None, "taken": AS_OF}
     return OffsetUpdate(name, 1, inode, expected, checkpoint, **(values | more))
 
 
-def take(store, views, rejections=(), steps=()):
-    return sum(added for _, added in store.load(columns(views), rejections, steps))
+def load(store, views, rejections=(), updates=()):
+    return sum(added for _, added in store.load(columns(views), rejections, updates))
 
 
 def test_a_batch_is_stored_with_the_offset_of_its_file(store):
-    """All that `behavstats sources` shows."""
-    assert take(store, [VIEW], [BAD], [step()]) == 1
+    """The store then has everything that `behavstats sources` shows."""
+    assert load(store, [VIEW], [BAD], [update()]) == 1
     (source,) = store.offsets.all()
     assert (source.name, source.checkpoint.offset, source.checkpoint.lines) == ("/a", 100, 3)
     assert (source.size, source.lag, source.rejected, source.taken) == (120, 20, 1, AS_OF)
@@ -34,25 +34,25 @@ def test_a_batch_is_stored_with_the_offset_of_its_file(store):
 
 def test_an_offset_may_be_stored_without_page_views(store):
     """For example when a file was renamed."""
-    take(store, [], [], [step()])
-    take(store, [], [], [step("/b", expected=100)])
+    load(store, [], [], [update()])
+    load(store, [], [], [update("/b", expected=100)])
     assert [source.name for source in store.offsets.all()] == ["/b"]
 
 
 @pytest.mark.parametrize("expected", [None, 99])
 def test_an_offset_conflict_stores_nothing_of_the_batch(store, expected):
-    """Neither page views nor rejected lines nor the offset; the file is read again."""
-    take(store, [], [], [step()])
+    """It stores neither page views nor rejected lines nor the offset; the file is read again."""
+    load(store, [], [], [update()])
     with pytest.raises(OffsetConflict, match="/a"):
-        take(store, [VIEW], [BAD], [step(offset=200, expected=expected)])
+        load(store, [VIEW], [BAD], [update(offset=200, expected=expected)])
     assert store.rejected.totals().lines == 0
     assert export(store, "u") is None
     assert store.offsets.all()[0].checkpoint.offset == 100
 
 
 def test_files_are_found_by_prefix_with_the_largest_offset_first(store):
-    """So copies are recognized, also of a content that no file holds any more."""
-    take(store, [], [], [step(), step("/b", 300, inode=8), step("/c", 200, inode=9)])
+    """So copies are recognised, even of a content that no file holds any more."""
+    load(store, [], [], [update(), update("/b", 300, inode=8), update("/c", 200, inode=9)])
     names = [source.name for source in store.offsets.by_beginnings([b"x", b"head"])]
     assert names == ["/b", "/c", "/a"]
     store.offsets.move(store.offsets.of(1, 7), None)
@@ -65,7 +65,7 @@ def test_files_are_found_by_prefix_with_the_largest_offset_first(store):
 
 def test_a_source_is_forgotten_by_its_name(store):
     """An unknown name is an error."""
-    take(store, [], [], [step(), step("/b", inode=8)])
+    load(store, [], [], [update(), update("/b", inode=8)])
     store.offsets.forget("/a")
     assert [source.name for source in store.offsets.all()] == ["/b"]
     with pytest.raises(UnknownSource, match="/a"):

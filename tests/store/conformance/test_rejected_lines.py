@@ -24,7 +24,7 @@ def test_a_line_that_is_rejected_again_is_kept_once_behind_the_others(store):
     *_, (exported, _) = store.rejected.read(Selection())
     store.add([], [first._replace(arrived=AS_OF + 5)])
     assert list(rejections_of(store)) == [other, first]
-    assert store.clear_rejections(up_to=exported) == 1
+    assert store.rejected.clear(up_to=exported) == 1
     assert list(rejections_of(store)) == [first]
     assert store.rejected.totals()[:4] == (1, 3, 0, 0)
 
@@ -37,21 +37,21 @@ def test_many_rejected_lines_are_read_in_chunks(store):
 
 
 def test_only_what_was_exported_is_cleared(store):
-    """Lines that came later stay, and those of which only the beginning is kept, unless asked."""
+    """Later lines stay; so do lines of which only the beginning is kept, unless `whole` is set."""
     long = REJECTION._replace(line=8, length=2_000_000)
     store.add([], [REJECTION, long])
     *_, (exported, _) = store.rejected.read(Selection())
     later = REJECTION._replace(line=9)
     store.add([], [later])
-    assert store.clear_rejections(up_to=exported, whole=False) == 1
+    assert store.rejected.clear(up_to=exported, whole=False) == 1
     assert list(rejections_of(store)) == [long, later]
-    assert store.clear_rejections(whole=False) == 1
-    assert store.clear_rejections() == 1
+    assert store.rejected.clear(whole=False) == 1
+    assert store.rejected.clear() == 1
     assert list(rejections_of(store)) == []
 
 
 def test_lines_are_selected_by_source_and_reason(store):
-    """To be read, counted and cleared."""
+    """The selected lines can be read, counted and cleared."""
     lines = [
         REJECTION._replace(line=number, source=source, reason=reason, arrived=AS_OF + number)
         for number, (source, reason) in enumerate([("a", "x"), ("a", "y"), ("b", "x"), ("a", "x")])
@@ -61,5 +61,5 @@ def test_lines_are_selected_by_source_and_reason(store):
     assert [line for _, line in store.rejected.read(chosen)] == [lines[0], lines[3]]
     assert store.rejected.groups(chosen) == [Group("a", "x", 2, AS_OF, AS_OF + 3)]
     assert len(store.rejected.groups(Selection())) == 3
-    assert store.clear_rejections(chosen) == 2
+    assert store.rejected.clear(chosen) == 2
     assert list(rejections_of(store)) == lines[1:3]

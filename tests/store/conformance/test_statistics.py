@@ -35,7 +35,7 @@ def test_everything_is_counted(filled):
 
 
 def test_pages_with_as_many_views_are_sorted_by_name(store):
-    """Also where more pages are tied than the list holds."""
+    """This holds even if more pages are tied than the list has room for."""
     check_ties(store)
 
 
@@ -55,7 +55,7 @@ def test_an_empty_store_has_statistics(store):
 
 
 def test_forgotten_users_are_not_counted(filled):
-    """Nor are pages that nobody else viewed."""
+    """Pages that no other user viewed are not counted either."""
     filled.add([PageView("gone", AS_OF + n, "/only") for n in range(900)])
     assert filled.statistics().top_pages[0] == ("/only", 900)
     filled.forget("gone")

@@ -1,4 +1,4 @@
-"""Erasing in short steps: what others do in between, what is cut off, and how much a step holds."""
+"""Erasing in short steps: writes in between, interrupted erasures, and the size of a step."""
 
 import sqlite3
 import threading
@@ -26,7 +26,7 @@ ROWS = 3
 
 
 class Cut(BaseException):
-    """In place of a signal that ends the process."""
+    """Stands for a signal that ends the process."""
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def small_steps(monkeypatch):
 
 
 def between_steps(monkeypatch, act):
-    """Have something done after each transaction of an erasure, when the lock is free."""
+    """Call `act` after each transaction of an erasure, when the lock is free."""
     writing = Database.writing
     step = 0
 
@@ -54,7 +54,7 @@ def between_steps(monkeypatch, act):
 
 
 def cut_after(monkeypatch, steps):
-    """End an erasure after so many transactions."""
+    """End an erasure after a number of transactions."""
 
     def act(step):
         if step == steps:
@@ -78,7 +78,7 @@ def is_in_a_file(db, text):
 
 
 def test_no_transaction_of_an_erasure_holds_more_than_so_many_rows(store, db, monkeypatch):
-    """However many page views and names there are, others can take the lock in between."""
+    """However many rows there are, other writers can acquire the lock in between."""
     views = 2_500
     a_heavy_user(store, views)
     store.refresh_rollups()
@@ -101,7 +101,7 @@ def test_no_transaction_of_an_erasure_holds_more_than_so_many_rows(store, db, mo
 
 @pytest.mark.usefixtures("small_steps")
 def test_others_post_between_the_steps_of_an_erasure(store, db, monkeypatch):
-    """Also page views of pages that the user viewed, whose names stay; the user stays unknown."""
+    """Names of pages that the user viewed, and others view now, stay; the user stays unknown."""
     a_heavy_user(store)
     posted = []
 
@@ -142,7 +142,7 @@ def test_a_user_who_comes_back_during_the_erasure_is_a_new_one(store, monkeypatc
 def test_two_users_who_are_erased_at_once_leave_no_name_that_only_they_viewed(
     store, db, monkeypatch
 ):
-    """Each sees page views of the other one, which are deleted then."""
+    """Each erasure sees page views of the other user, which are deleted later."""
     shared = [PageView(user, AS_OF + n, f"/{n}") for user in ("a", "b") for n in range(8)]
     store.add([*shared, PageView("c", AS_OF, "/0")])
     receipts = []
@@ -165,7 +165,7 @@ def test_two_users_who_are_erased_at_once_leave_no_name_that_only_they_viewed(
 def test_an_erasure_that_was_cut_off_is_finished_when_it_is_asked_for_again(
     store, db, monkeypatch, steps
 ):
-    """By another process; the receipt counts all of it. Meanwhile `check` finds no damage."""
+    """Another process may finish it; the receipt counts everything. `check` finds no damage."""
     a_heavy_user(store)
     store.add([PageView("other", AS_OF, f"/{SECRET}/3")])
     with monkeypatch.context() as cutting:
@@ -206,7 +206,7 @@ def test_an_erasure_that_was_cut_off_is_finished_by_a_refresh_or_a_check(
 
 
 def test_the_lock_is_free_while_an_erasure_waits_for_a_reader(store, db, monkeypatch):
-    """Others post meanwhile, until the reader has gone."""
+    """Other clients post meanwhile, until the reader has gone."""
     a_heavy_user(store)
     monkeypatch.setattr("behavstats.store.sqlite.wal.READERS_TIMEOUT", 60)
     receipts = []
@@ -225,7 +225,7 @@ def test_the_lock_is_free_while_an_erasure_waits_for_a_reader(store, db, monkeyp
 
 
 def test_a_receipt_that_could_not_be_given_is_given_when_asked_again(store, db, monkeypatch):
-    """A reader was in the way, so bytes were left in the WAL."""
+    """A reader blocked the checkpoint, so bytes were left in the WAL."""
     a_heavy_user(store)
     monkeypatch.setattr("behavstats.store.sqlite.wal.READERS_TIMEOUT", 0.05)
     with closing(sqlite3.connect(db, isolation_level=None)) as reader:
@@ -261,7 +261,7 @@ steps = st.lists(
 def test_names_are_erased_with_their_last_viewer_whatever_happens_between_the_steps(
     tmp_path_factory, steps
 ):
-    """Posts and loads in between, and erasures that are cut off and go on later."""
+    """There are posts and loads in between, and erasures that are finished later."""
     path = tmp_path_factory.mktemp("s") / "store.db"
     with create_store(path, lock_timeout=10) as store, create_store(path, lock_timeout=10) as other:
         for what, views, user, at in steps:

@@ -1,4 +1,4 @@
-"""Users who were erased while files were followed, and what keeps them from coming back."""
+"""Users who were erased while files were watched do not come back when a file is read again."""
 
 import sqlite3
 from contextlib import closing
@@ -26,11 +26,11 @@ def store(db, clock):
         yield store
 
 
-def follow(store, inode=1, name="/logs/a.jsonl"):
-    """Note that some lines of a file were taken."""
+def watch(store, inode=1, name="/logs/a.jsonl"):
+    """Store that some lines of a file were ingested."""
     place = Checkpoint(10, 1, b"head%d" % inode, b"tail", 4)
-    step = OffsetUpdate(name, 1, inode, None, place, 0, 10, None, AS_OF)
-    assert list(store.load(columns([]), (), [step])) == [(0, 0)]
+    update = OffsetUpdate(name, 1, inode, None, place, 0, 10, None, AS_OF)
+    assert list(store.load(columns([]), (), [update])) == [(0, 0)]
 
 
 def at(instant, user="u"):
@@ -44,7 +44,7 @@ def remembered(db):
 
 def test_page_views_from_before_an_erasure_are_left_out_and_those_after_it_stay(store):
     """Only the user's page views are left out, and they are counted."""
-    follow(store)
+    watch(store)
     store.add([at(AS_OF), at(AS_OF, "v")])
     store.forget("u")
     erasures = store.offsets.erasures_since(0)
@@ -57,7 +57,7 @@ def test_page_views_from_before_an_erasure_are_left_out_and_those_after_it_stay(
 
 def test_a_page_view_whose_clock_was_ahead_does_not_come_back_either(store):
     """The newest page view of the user counts, if it is later than the erasure."""
-    follow(store)
+    watch(store)
     ahead = NOW + 5_000
     store.add([at(ahead)])
     store.forget("u")
@@ -69,7 +69,7 @@ def test_a_page_view_whose_clock_was_ahead_does_not_come_back_either(store):
 
 def test_erasures_before_an_instant_are_not_returned(store):
     """A user who was erased before a file was first read may be in that file."""
-    follow(store)
+    watch(store)
     store.add([at(AS_OF)])
     store.forget("u")
     assert store.offsets.erasures_since(NOW)
@@ -88,11 +88,11 @@ def test_a_store_without_followed_files_remembers_no_erased_user(store, db):
 
 def test_an_erased_user_is_remembered_as_long_as_a_file_from_before(store, db):
     """Files that were first read after the erasure do not count."""
-    follow(store, 1, "/logs/a.jsonl")
-    follow(store, 2, "/logs/b.jsonl")
+    watch(store, 1, "/logs/a.jsonl")
+    watch(store, 2, "/logs/b.jsonl")
     store.add([at(AS_OF)])
     store.forget("u")
-    follow(store, 3, "/logs/c.jsonl")
+    watch(store, 3, "/logs/c.jsonl")
     store.offsets.forget("/logs/a.jsonl")
     assert remembered(db) == 1
     store.offsets.forget("/logs/b.jsonl")
@@ -101,7 +101,7 @@ def test_an_erased_user_is_remembered_as_long_as_a_file_from_before(store, db):
 
 def test_a_user_who_is_erased_again_is_remembered_by_the_later_erasure(store, db, clock):
     """There is one row for the user."""
-    follow(store)
+    watch(store)
     for later in (0, 1_000):
         clock.append(NOW + later)
         store.add([at(AS_OF)])
@@ -114,9 +114,9 @@ def test_a_user_who_is_erased_again_is_remembered_by_the_later_erasure(store, db
 
 
 def test_no_more_than_so_many_erased_users_are_remembered(store, db, clock, monkeypatch):
-    """The oldest go first."""
+    """The oldest ones are dropped first."""
     monkeypatch.setattr(erased_users, "_MOST", 2)
-    follow(store)
+    watch(store)
     users = ["a", "b", "c", "d"]
     for number, user in enumerate(users):
         clock.append(NOW + number)

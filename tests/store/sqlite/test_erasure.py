@@ -1,4 +1,4 @@
-"""Erasure: what is forgotten is in no byte of any file of the store."""
+"""Erasure: no byte of a forgotten user is left in any file of the store."""
 
 import json
 import random
@@ -114,19 +114,19 @@ def test_a_name_that_others_viewed_stays(store, db):
 
 @pytest.mark.parametrize("by_asking", [True, False])
 def test_a_reader_in_the_way_is_reported(store, db, monkeypatch, by_asking):
-    """The user is gone at once; the bytes in the WAL, with the next write without the reader."""
+    """The user is gone at once, the bytes in the WAL after the next write without the reader."""
     store.add([PageView(SECRET, AS_OF, "/"), PageView("other", AS_OF, "/")])
     with closing(sqlite3.connect(db, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM page_view").fetchone()
         monkeypatch.setattr("behavstats.store.sqlite.wal.READERS_TIMEOUT", 0.05)
-        with pytest.raises(StoreBusy, match=r"1 page views were deleted.*ask again") as busy:
+        with pytest.raises(StoreBusy, match=r"1 page views were deleted.*try again") as busy:
             store.forget(SECRET)
         assert SECRET not in str(busy.value)  # which the server logs
         with pytest.raises(UnknownUser):
             store.summary(SECRET, window(AS_OF))
         assert found_in(db, SECRET) != []
-        with pytest.raises(UnknownUser):  # is what it says, whoever reads
+        with pytest.raises(UnknownUser):  # not StoreBusy, although a reader is in the way
             store.forget("nobody")
     if by_asking:
         assert store.forget(SECRET) == Receipt(SECRET, 1, 0, 0)

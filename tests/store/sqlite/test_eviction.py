@@ -1,4 +1,4 @@
-"""Rejected lines beyond the bounds: who loses which, what is counted, and that no byte is left."""
+"""Rejected lines beyond the bounds are dropped and counted, and no byte of them is left."""
 
 import random
 import sqlite3
@@ -59,7 +59,7 @@ def test_the_oldest_lines_are_dropped_if_there_are_too_many(db):
 
 
 def test_the_oldest_lines_are_dropped_if_they_hold_too_many_bytes(db):
-    """However few they are."""
+    """This holds however few lines there are."""
     with opened(db, bytes=1_000_000) as store:
         store.add([], lines(30, size=100_000))
         store.add([], lines(1, size=950_000, start=30))
@@ -67,7 +67,7 @@ def test_the_oldest_lines_are_dropped_if_they_hold_too_many_bytes(db):
 
 
 def test_lines_are_dropped_when_they_are_too_old(db):
-    """Whether or not other lines come; lines without a time of arrival are dropped as well."""
+    """This does not need new lines to come; lines without a time of arrival are dropped as well."""
     with opened(db, age=1_000) as store:
         store.add(
             [], lines(3) + lines(1, start=3, arrived=None) + lines(2, start=4, arrived=AS_OF + 1)
@@ -112,7 +112,7 @@ def test_one_line_that_is_over_the_bounds_is_not_kept(db):
 
 
 def test_of_many_rejected_lines_page_views_are_stored_first_and_all_is_kept(db, monkeypatch):
-    """In several transactions, since others wait meanwhile."""
+    """This takes several transactions, since other writers wait meanwhile."""
     monkeypatch.setattr("behavstats.store.base._MOST_LINES", 7)
     monkeypatch.setattr("behavstats.store.base._MOST_BYTES", 500)
     held = []
@@ -130,7 +130,7 @@ def test_of_many_rejected_lines_page_views_are_stored_first_and_all_is_kept(db, 
 
 
 def test_a_store_that_holds_far_too_much_comes_within_its_bounds_in_short_steps(db):
-    """A store of an older version may, or one whose bounds were lowered."""
+    """A store of an older version may hold too much, or a store whose bounds were lowered."""
     with opened(db) as store:
         for start in range(0, 6_000, 1_000):
             store.add([], lines(1_000, start=start, size=300))
@@ -138,7 +138,7 @@ def test_a_store_that_holds_far_too_much_comes_within_its_bounds_in_short_steps(
         before = store.rejected.totals().lines
         store.add([], lines(10, start=6_000))
         after = store.rejected.totals().lines
-        assert before - 3_000 <= after < before  # no step is long, and each leads on
+        assert before - 3_000 <= after < before  # each step is short, and makes progress
         while store.rejected.trim(AS_OF, seconds=0):
             assert store.rejected.totals().lines < after or after == 100
             after = store.rejected.totals().lines
@@ -147,7 +147,7 @@ def test_a_store_that_holds_far_too_much_comes_within_its_bounds_in_short_steps(
 
 
 def test_lines_that_an_older_version_kept_are_counted(db):
-    """So they can be evicted like others."""
+    """So they can be evicted like other lines."""
     with opened(db) as store:
         store.add([], lines(7, arrived=None))
     with closing(sqlite3.connect(db, isolation_level=None)) as connection:
@@ -173,7 +173,7 @@ def test_rows_are_not_deleted_so_near_to_a_line_that_a_copy_of_it_is_left(db):
         assert len(kept(store)[BOB]) == 60
         assert rows(db) < 60 * 900
         store.rejected.erase([line for line, of in store.rejected.read(Selection(source="of 13"))])
-        store.clear_rejections(up_to=0)  # with the log
+        store.rejected.clear(up_to=0)  # with the log
         everything = b"".join(files_of(db).values())
         assert not any(is_in(everything, line) for line in range(60))
 
@@ -193,7 +193,7 @@ def batch_of(rng, number):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_no_byte_is_left_of_what_went_or_was_forgotten_however_the_store_grew(db, seed):
-    """Lines of many sizes come from several senders, go, and are forgotten, in any order.
+    """Lines of many sizes come from several senders, are evicted, and are erased, in any order.
 
     Rows among blank ones are deleted meanwhile, beside lines that are forgotten later: nothing of a
     line may be left elsewhere by that.
@@ -212,7 +212,7 @@ def test_no_byte_is_left_of_what_went_or_was_forgotten_however_the_store_grew(db
                         store.rejected.erase(store.rejected.find(f"{line}-name")[0])
                         assert line not in kept(store).get(sender, ())
         trim(store)
-        store.clear_rejections(up_to=0)  # with the log
+        store.rejected.clear(up_to=0)  # with the log
         there = {line for of in kept(store).values() for line in of}
         everything = b"".join(files_of(db).values())
         assert [line for line in range(number) if is_in(everything, line)] == sorted(there)

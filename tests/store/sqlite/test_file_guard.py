@@ -1,4 +1,4 @@
-"""Files of a store in use that others move, remove, replace or overwrite; and foreign logs."""
+"""Files of a store are moved, removed, replaced or overwritten while in use; and foreign logs."""
 
 import os
 import shutil
@@ -154,7 +154,7 @@ def test_an_open_store_continues_on_the_restored_one(store, backup):
     store.add([PageView("new", AS_OF, "/new")])
     answer = restored(backup, store)
     assert (answer.users, answer.page_views) == (1, 1)
-    store.database.connections.look_at = 0
+    store.database.connections.next_check = 0
     with pytest.raises(StoreUnavailable, match="was replaced"):
         store.check_readable()
     store.ensure_available()
@@ -171,7 +171,7 @@ def test_an_open_store_continues_on_the_restored_one(store, backup):
 def test_a_commit_to_a_file_that_is_replaced_meanwhile_is_not_acknowledged(
     store, backup, monkeypatch
 ):
-    """It is in the old file, which is lost."""
+    """The commit is in the old file, which is lost."""
     seal = store.database.connections.guard.seal
 
     def and_then_replace(connection):
@@ -192,7 +192,7 @@ def test_a_removed_store_accepts_nothing(store, backup, suffixes):
     for _ in range(2):
         with pytest.raises(StoreUnavailable, match="moved or removed"):
             store.add([VIEW])
-    store.database.connections.look_at = 0
+    store.database.connections.next_check = 0
     with pytest.raises(StoreUnavailable, match="moved or removed"):
         store.summary("u", window(AS_OF))
     restored(backup, store)
@@ -252,7 +252,7 @@ def test_a_backup_copied_over_a_store_in_use_stops_it(store, backup):
             store.add([LATER])
     with pytest.raises(StoreUnavailable, match="was overwritten"):
         store.check_writable()
-    store.database.connections.look_at = 0
+    store.database.connections.next_check = 0
     with pytest.raises(StoreUnavailable, match="was overwritten"):
         store.summary("u", window(AS_OF))
     assert store.path.read_bytes() == before

@@ -62,7 +62,7 @@ def _newer_store(path):
 )
 @pytest.mark.parametrize("opening", [open_store, create_store])
 def test_a_file_that_is_not_a_store_is_refused_and_left_as_it_is(db, make, message, opening):
-    """Its bytes do not change, and nothing is created beside it."""
+    """Its bytes do not change, and no file is created next to it."""
     make(db)
     before = {path: path.is_file() and path.read_bytes() for path in db.parent.iterdir()}
     with pytest.raises(NotAStore, match=message):
@@ -99,7 +99,7 @@ def test_a_store_is_not_created_in_a_missing_folder(tmp_path):
 
 @pytest.mark.parametrize("name", ["a b", "50%", "what?", "#1", "ü☕", "a'b", 'a"b', "x;y&z=1"])
 def test_a_store_may_have_any_name(tmp_path, name):
-    """Although SQLite gets the name as a URI."""
+    """This holds although SQLite gets the name as a URI."""
     with create_store(tmp_path / name, lock_timeout=1) as store:
         store.add([VIEW])
         assert store.path.exists()

@@ -31,7 +31,7 @@ def _few_are_many(monkeypatch):
 
 
 @pytest.fixture
-def settled(store):
+def sound(store):
     """A store in which a day and two hours of a user have rollups."""
     store.add(VIEWS)
     store.refresh_rollups()
@@ -45,17 +45,17 @@ def tamper(store, *statements):
             connection.execute(statement)
 
 
-def summaries(store):
+def rollups_of(store):
     with closing(sqlite3.connect(store.path)) as connection:
         return connection.execute("SELECT * FROM summary ORDER BY user, span, start").fetchall()
 
 
-def test_a_new_store_is_sound(settled):
+def test_a_new_store_is_sound(sound):
     """So is an empty one, and one with stale days."""
-    assert list(settled.check()) == []
-    settled.add([PageView("busy", TODAY + 7, "/"), *VIEWS])
-    assert list(settled.check()) == []
-    with create_store(settled.path.with_name("empty.db"), lock_timeout=1) as empty:
+    assert list(sound.check()) == []
+    sound.add([PageView("busy", TODAY + 7, "/"), *VIEWS])
+    assert list(sound.check()) == []
+    with create_store(sound.path.with_name("empty.db"), lock_timeout=1) as empty:
         assert list(empty.check()) == []
 
 
@@ -73,16 +73,16 @@ HOUR_SHOWN = "summary of user 1, hour of 2024-03-01T00:00:00.000Z: "
         ("visits = 2", "visits is 2, not 1"),
         (f"first = {TODAY + 1}", f"first is {TODAY + 1}, not {TODAY}"),
         ("last = 0", f"last is 0, not {TODAY + 4 * MINUTE}"),
-        ("pages = zeroblob(48)", "pages has other tallies"),
+        ("pages = zeroblob(48)", "pages has wrong tallies"),
         ("pages = zeroblob(47)", "pages is not 48 bytes long"),
         ("pages = 'text'", "pages is not 48 bytes long"),
         ("views = 6, visits = 2", "views is 6, not 5; visits is 2, not 1"),
     ],
 )
-def test_a_rollup_that_differs_from_its_page_views_is_found(settled, change, said):
-    """Whichever column it is; the fault is one line."""
-    tamper(settled, f"UPDATE summary SET {change} {OF_THE_HOUR}")
-    assert list(settled.check()) == [HOUR_SHOWN + said]
+def test_a_rollup_that_differs_from_its_page_views_is_found(sound, change, said):
+    """This holds for each column; the fault is one line."""
+    tamper(sound, f"UPDATE summary SET {change} {OF_THE_HOUR}")
+    assert list(sound.check()) == [HOUR_SHOWN + said]
 
 
 @pytest.mark.parametrize(
@@ -95,10 +95,10 @@ def test_a_rollup_that_differs_from_its_page_views_is_found(settled, change, sai
         ("DELETE FROM page_view WHERE user = 1", 3),
     ],
 )
-def test_page_views_changed_behind_their_rollups_are_found(settled, statement, found):
-    """In the hour and in the day."""
-    tamper(settled, statement)
-    assert len(list(settled.check())) == found
+def test_page_views_changed_behind_their_rollups_are_found(sound, statement, found):
+    """They are found in the hour and in the day."""
+    tamper(sound, statement)
+    assert len(list(sound.check())) == found
 
 
 @pytest.mark.parametrize(
@@ -111,23 +111,23 @@ def test_page_views_changed_behind_their_rollups_are_found(settled, statement, f
         f"UPDATE summary SET span = {MINUTE} {OF_THE_HOUR}",
     ],
 )
-def test_a_rollup_of_neither_an_hour_nor_a_day_is_found(settled, statement):
-    """Whatever its start and its length are."""
-    tamper(settled, statement)
-    (difference,) = settled.check()
-    assert difference.endswith("is of no hour or day")
+def test_a_rollup_of_neither_an_hour_nor_a_day_is_found(sound, statement):
+    """This holds for any start and length."""
+    tamper(sound, statement)
+    (difference,) = sound.check()
+    assert difference.endswith("is not of an hour or a day")
 
 
-def test_a_rollup_without_page_views_is_found(settled):
-    """Of another day, or of a user without page views in it."""
+def test_a_rollup_without_page_views_is_found(sound):
+    """It may be of another day, or of a user without page views in it."""
     tamper(
-        settled,
+        sound,
         f"UPDATE summary SET start = start + {DAY} {OF_THE_HOUR}",
         f"UPDATE summary SET user = 2, start = start - {DAY} WHERE span = {DAY}",
     )
-    assert list(settled.check()) == [
-        "summary of user 1, hour of 2024-03-02T00:00:00.000Z: stands for no page view",
-        "summary of user 2, day of 2024-02-29T00:00:00.000Z: stands for no page view",
+    assert list(sound.check()) == [
+        "summary of user 1, hour of 2024-03-02T00:00:00.000Z: has no page views",
+        "summary of user 2, day of 2024-02-29T00:00:00.000Z: has no page views",
     ]
 
 
@@ -136,15 +136,15 @@ def test_a_rollup_without_page_views_is_found(settled):
     [
         (
             "INSERT INTO page_view VALUES (77, 0, 1)",
-            "page_view: rows that refer to a user that is not there: 1",
+            "page_view: rows that refer to a missing user: 1",
         ),
         (
             f"INSERT INTO page_view VALUES (2, {TODAY + 1}, 77), (2, {TODAY + 2}, 77)",
-            "page_view: rows that refer to a page that is not there: 2",
+            "page_view: rows that refer to a missing page: 2",
         ),
         (
             "INSERT INTO unsettled_day VALUES (77, 0)",
-            "unsettled_day: rows that refer to a user that is not there: 1",
+            "unsettled_day: rows that refer to a missing user: 1",
         ),
         (
             "UPDATE user SET user_id = NULL, hash = NULL WHERE id = 2",
@@ -156,10 +156,10 @@ def test_a_rollup_without_page_views_is_found(settled):
         ),
     ],
 )
-def test_dangling_references_are_found(settled, statement, found):
-    """To a missing or erased user or page; they are counted."""
-    tamper(settled, statement)
-    assert list(settled.check()) == [found]
+def test_dangling_references_are_found(sound, statement, found):
+    """References to a missing or erased user or page are counted."""
+    tamper(sound, statement)
+    assert list(sound.check()) == [found]
 
 
 @pytest.mark.parametrize(
@@ -167,15 +167,15 @@ def test_dangling_references_are_found(settled, statement, found):
     [
         (
             "UPDATE user SET hash = hash + 1 WHERE user_id = 'light'",
-            ["user: rows with the hash of something else: 1"],
+            ["user: rows with a wrong hash: 1"],
         ),
         (
             "UPDATE page SET hash = NULL WHERE name = '/light'",
-            ["page: rows with the hash of something else: 1"],
+            ["page: rows with a wrong hash: 1"],
         ),
         (
             "UPDATE page SET name = x'00' WHERE name = '/light'",
-            ["page: rows with the hash of something else: 1"],
+            ["page: rows with a wrong hash: 1"],
         ),
         (
             "INSERT INTO user (user_id, hash) SELECT user_id, hash FROM user",
@@ -184,23 +184,23 @@ def test_dangling_references_are_found(settled, statement, found):
         (
             "UPDATE store SET secret = zeroblob(32)",
             [
-                "user: rows with the hash of something else: 2",
-                "page: rows with the hash of something else: 5",
+                "user: rows with a wrong hash: 2",
+                "page: rows with a wrong hash: 5",
             ],
         ),
     ],
 )
-def test_a_text_with_a_wrong_hash_or_a_second_key_is_found(settled, statement, found):
-    """Its page views would be missed, or have two keys."""
-    tamper(settled, statement)
-    with open_store(settled.path, lock_timeout=1) as tampered:
+def test_a_text_with_a_wrong_hash_or_a_second_key_is_found(sound, statement, found):
+    """Page views of the text would be missed, or would have two keys."""
+    tamper(sound, statement)
+    with open_store(sound.path, lock_timeout=1) as tampered:
         assert list(tampered.check()) == found
 
 
-def test_page_views_that_are_not_integers_are_found(settled):
+def test_page_views_that_are_not_integers_are_found(sound):
     """SQLite keeps a fraction where a whole number is expected."""
-    tamper(settled, f"INSERT INTO page_view VALUES (1, {TODAY}.5, 1)")
-    assert [found.partition(": ")[2] for found in settled.check()] == [
+    tamper(sound, f"INSERT INTO page_view VALUES (1, {TODAY}.5, 1)")
+    assert [found.partition(": ")[2] for found in sound.check()] == [
         "cannot be compared: page views hold something other than numbers"
     ] * 2
 
@@ -220,46 +220,46 @@ def flip_a_byte(store, table):
 
 
 @pytest.mark.parametrize("table", ["page_view", "user", "page", "summary", "rejected_line"])
-def test_damage_to_the_file_is_found_and_hides_nothing_else(settled, table):
+def test_damage_to_the_file_is_found_and_hides_nothing_else(sound, table):
     """SQLite's errors become lines as well."""
-    tamper(settled, f"UPDATE summary SET views = 6 {OF_THE_HOUR}")
-    flip_a_byte(settled, table)
-    with open_store(settled.path, lock_timeout=1) as damaged:
+    tamper(sound, f"UPDATE summary SET views = 6 {OF_THE_HOUR}")
+    flip_a_byte(sound, table)
+    with open_store(sound.path, lock_timeout=1) as damaged:
         found = list(damaged.check())
     assert f"damage to the file: table {table}: database disk image is malformed" in found
     assert any(difference.startswith(HOUR_SHOWN) for difference in found)
 
 
-def test_faults_found_by_sqlite_are_shown_in_its_words(settled):
+def test_faults_found_by_sqlite_are_shown_in_its_words(sound):
     """Here, NULL for an erased user in a column that was changed to NOT NULL."""
     tamper(
-        settled,
+        sound,
         "PRAGMA writable_schema = ON",
         "UPDATE sqlite_schema SET sql = replace(sql, 'user_id TEXT', 'user_id TEXT NOT NULL') "
         "WHERE name = 'user'",
     )
-    settled.forget("light")
-    with open_store(settled.path, lock_timeout=1) as damaged:
+    sound.forget("light")
+    with open_store(sound.path, lock_timeout=1) as damaged:
         assert list(damaged.check()) == ["damage to the file: NULL value in user.user_id"]
 
 
-def test_a_check_reads_one_snapshot(settled):
+def test_a_check_reads_one_snapshot(sound):
     """Whatever is written meanwhile."""
-    tamper(settled, "INSERT INTO page_view VALUES (77, 0, 1)")
-    differences = settled.check()
+    tamper(sound, "INSERT INTO page_view VALUES (77, 0, 1)")
+    differences = sound.check()
     assert next(differences).startswith("page_view")
-    tamper(settled, "UPDATE summary SET views = 0")
+    tamper(sound, "UPDATE summary SET views = 0")
     assert list(differences) == []
-    assert len(list(settled.check())) == 4
+    assert len(list(sound.check())) == 4
 
 
-def test_an_unfinished_check_releases_the_store(settled):
+def test_an_unfinished_check_releases_the_store(sound):
     """So the WAL can be emptied."""
-    tamper(settled, "INSERT INTO page_view VALUES (77, 0, 1)")
-    differences = settled.check()
+    tamper(sound, "INSERT INTO page_view VALUES (77, 0, 1)")
+    differences = sound.check()
     next(differences)
     differences.close()
-    settled.forget("light")
+    sound.forget("light")
 
 
 @pytest.mark.parametrize(
@@ -273,38 +273,38 @@ def test_an_unfinished_check_releases_the_store(settled):
         "DELETE FROM summary",
     ],
 )
-def test_repair_computes_derived_data_again(settled, statement):
+def test_repair_computes_derived_data_again(sound, statement):
     """Then the store is sound, and each busy hour and day has its rollup."""
-    tamper(settled, statement)
-    settled.repair()
-    assert list(settled.check()) == []
-    repaired = summaries(settled)
-    settled.add([PageView(v.user_id, v.instant + DAY, v.name) for v in VIEWS])
-    settled.refresh_rollups()
-    views = [view for user in ("busy", "light") for view in export(settled, user)]
-    with create_store(settled.path.with_name("fresh.db"), lock_timeout=1) as fresh:
+    tamper(sound, statement)
+    sound.repair()
+    assert list(sound.check()) == []
+    repaired = rollups_of(sound)
+    sound.add([PageView(v.user_id, v.instant + DAY, v.name) for v in VIEWS])
+    sound.refresh_rollups()
+    views = [view for user in ("busy", "light") for view in export(sound, user)]
+    with create_store(sound.path.with_name("fresh.db"), lock_timeout=1) as fresh:
         fresh.add([view for view in views if view.instant < TODAY + DAY])
         fresh.refresh_rollups()
-        assert [row[:-1] for row in summaries(fresh)] == [row[:-1] for row in repaired]
+        assert [row[:-1] for row in rollups_of(fresh)] == [row[:-1] for row in repaired]
 
 
-def test_repair_leaves_page_views_as_they_are(settled):
+def test_repair_leaves_page_views_as_they_are(sound):
     """A page view with a dangling reference stays, so that a person can look at it."""
-    tamper(settled, f"INSERT INTO page_view VALUES (77, {TODAY}, 1)")
-    before = list(settled.check())
-    settled.repair()
-    assert list(settled.check()) == before
+    tamper(sound, f"INSERT INTO page_view VALUES (77, {TODAY}, 1)")
+    before = list(sound.check())
+    sound.repair()
+    assert list(sound.check()) == before
 
 
-def test_profiles_are_the_same_while_rollups_are_missing(settled, monkeypatch):
+def test_profiles_are_the_same_while_rollups_are_missing(sound, monkeypatch):
     """After an interrupted repair, they are computed from page views."""
     wanted = window(AS_OF)
-    before = settled.summary("busy", wanted)
+    before = sound.summary("busy", wanted)
     monkeypatch.setattr(SqliteStore, "refresh_rollups", lambda _: None)
-    settled.repair()
-    assert settled.counts() == (10, 0)
-    assert list(settled.check()) == []
-    assert settled.summary("busy", wanted) == before
+    sound.repair()
+    assert sound.counts() == (10, 0)
+    assert list(sound.check()) == []
+    assert sound.summary("busy", wanted) == before
 
 
 def forget(store, user):
@@ -331,9 +331,9 @@ def test_a_store_is_sound_after_any_history(tmp_path_factory, steps, repaired):
                 step(store, argument)
             assert list(store.check()) == []
             store.refresh_rollups()
-            settled = summaries(store)
+            refreshed = rollups_of(store)
             assert list(store.check()) == []
             if repaired:
                 store.repair()
-                assert summaries(store) == settled
+                assert rollups_of(store) == refreshed
                 assert list(store.check()) == []

@@ -19,7 +19,7 @@ rows = st.lists(
 
 @given(rows, st.integers(1, 10))
 def test_an_array_of_rows_behaves_like_a_list_of_rows(rows, divisor):
-    """In the order of users, in values, pages, and in what it chooses."""
+    """They agree in the order of users, in values, pages, and in the rows they choose."""
     few = FewRows(rows)
     many = ManyRows(*np.array(rows, np.int64).T)
     assert list(many.users) == list(few.users) == sorted({user for user, _, _ in rows})

@@ -39,12 +39,12 @@ def test_processes_and_threads_take_turns(db, tmp_path):
 
 def test_waiting_writers_acquire_the_lock_in_order(db):
     """A writer that releases the lock and asks again at once queues behind the others."""
-    turns, ended = [], []
+    holders, ended = [], []
 
     def take(name):
         for _ in range(20):
             with StoreLock(db, lock_timeout=60).held():
-                turns.append(name)
+                holders.append(name)
                 wait_until(lambda: is_waited_for(db) or len(ended) == 2)
         ended.append(name)
 
@@ -53,8 +53,8 @@ def test_waiting_writers_acquire_the_lock_in_order(db):
         thread.start()
     for thread in threads:
         thread.join()
-    while_others_wait = turns[:40]  # of sixty: by then, two may have had all of theirs
-    assert all(one != following for one, following in pairwise(while_others_wait)), turns
+    while_others_wait = holders[:40]  # of sixty: after that, two writers may have finished
+    assert all(one != following for one, following in pairwise(while_others_wait)), holders
 
 
 def test_the_lock_timeout_raises_store_busy(db):
@@ -72,18 +72,18 @@ def test_the_lock_timeout_raises_store_busy(db):
 
 def test_a_long_wait_is_reported_once(db):
     """A short wait is not reported."""
-    told = []
+    notices = []
 
     def on_wait():
-        told.append(1)
-        threading.Timer(0.2, other.close).start()  # many looks at the lock later
+        notices.append(1)
+        threading.Timer(0.2, other.close).start()  # after many attempts to acquire the lock
 
     with ExitStack() as other:
         other.enter_context(StoreLock(db, lock_timeout=1).held())
         with StoreLock(db, lock_timeout=60, on_wait=on_wait).held():
-            assert told == [1]
+            assert notices == [1]
     with StoreLock(db, lock_timeout=60, on_wait=on_wait).held():
-        assert told == [1]
+        assert notices == [1]
 
 
 def test_an_error_releases_the_lock(db):
@@ -95,7 +95,7 @@ def test_an_error_releases_the_lock(db):
 
 
 def test_a_lock_file_that_cannot_be_created_is_an_error(tmp_path):
-    """For example in a missing folder."""
+    """For example, its folder may be missing."""
     nowhere = StoreLock(tmp_path / "missing" / "store.db", lock_timeout=0).held()
     with pytest.raises(StoreUnavailable, match="No such file"), nowhere:
         pass

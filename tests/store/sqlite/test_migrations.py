@@ -34,7 +34,7 @@ def test_the_tables_are_those_that_sqlmodel_defines(store):
         made = {name: words(sql) for name, sql in connection.execute(query)}
     defined = {
         table.name: words(str(CreateTable(table).compile(dialect=sqlite.dialect())))
-        for table in tables.StoredSummary.metadata.sorted_tables
+        for table in tables.StoredRollup.metadata.sorted_tables
     }
     assert made == defined
 

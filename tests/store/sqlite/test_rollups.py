@@ -107,7 +107,7 @@ def test_a_late_page_view_drops_the_rollups_of_its_hour_and_its_day_alone(busy):
 
 
 def test_a_repeated_page_view_drops_no_rollup(busy):
-    """It adds nothing, so rollups stay right."""
+    """It adds nothing, so rollups stay correct."""
     before = kept(busy)
     again = busy_hours("busy", 3)
     assert busy.add(again[:10]) == 0
@@ -125,7 +125,7 @@ def test_a_user_who_becomes_busy_post_by_post_is_noticed(store):
 
 
 def test_reading_a_busy_user_touches_few_page_views(busy, monkeypatch):
-    """Only page views of hours that the window cuts are read, as the others have rollups."""
+    """Only page views of hours that the window cuts are read, as the other hours have rollups."""
     read = []
     summarise = rollups._summarise_page_views
 
@@ -158,7 +158,7 @@ def test_a_light_user_is_read_with_one_statement(busy):
 
 
 def test_a_busy_user_is_read_with_few_statements(busy):
-    """Days, the hours at both ends, the page views at theirs, and the names of the top pages."""
+    """They read days, hours at both ends, page views at the outer ends, and names of top pages."""
     assert len(statements(busy, "busy", window(AS_OF - HOUR // 2, 7))) <= 16
 
 

@@ -16,7 +16,7 @@ def filled(store):
 
 @pytest.mark.parametrize(("at_once", "counters"), [(1, 7), (499, 1), (500, 23), (501, 24)])
 def test_chunks_and_rounds_change_nothing(filled, monkeypatch, at_once, counters):
-    """However few page views are read, and pages counted, at once."""
+    """This holds however few page views are read, and pages counted, at once."""
     monkeypatch.setattr(statistics, "_AT_ONCE", at_once)
     monkeypatch.setattr(statistics, "_COUNTERS", counters)
     check(filled.statistics(), VIEWS)

@@ -1,4 +1,4 @@
-"""Which rejected lines name a user: by a string of JSON, by a word where there is no JSON."""
+"""Which rejected lines mention a user: by a string in JSON, or by a word in other text."""
 
 import json
 import random
@@ -78,7 +78,7 @@ def test_a_line_names_the_user_by_a_string_of_its_own_or_a_word(user_id, line):
     ],
 )
 def test_a_line_may_give_the_id_as_that_of_its_user(user_id, line):
-    """Behind a key for it: that makes a user known of whom there is no page view."""
+    """The id follows a key such as `user_id`; a user without page views is known by such a line."""
     assert MentionFinder(user_id).mention(line.encode()) is Mention.AS_USER
 
 
@@ -95,7 +95,7 @@ def some_json(rng, depth):
 
 
 def texts_in(data):
-    """The strings in what JSON holds; numbers are none."""
+    """Return the strings in a JSON value; numbers are not strings."""
     if isinstance(data, dict):
         data = [*data, *data.values()]
     if isinstance(data, list):
@@ -118,7 +118,7 @@ def test_every_string_of_any_json_is_found_and_nothing_else():
     "piece", [b"\\", b"\\u0061", b'\\"', b"a", b"a@", b".a", b"userid ", b"[0,"]
 )
 def test_a_long_hostile_line_is_read_to_its_end(piece):
-    """It takes no time that grows faster than the line: else this would not end."""
+    """The time does not grow faster than the line, or else this test would not end."""
     line = piece * (1024 * 1024 // len(piece))
     assert MentionFinder("anna").mention(line) is Mention.NOT
     assert MentionFinder("anna").mention(line + b" anna") is Mention.NAMED

@@ -1,4 +1,4 @@
-"""The write-ahead log: what durability rests on, and checkpoints."""
+"""The write-ahead log: the settings that make writes durable, and checkpoints."""
 
 import sqlite3
 from contextlib import closing
@@ -15,7 +15,7 @@ from tests.support.stores import VIEW, export
 
 
 def test_a_closed_store_is_one_file_without_a_wal(db):
-    """Only the two empty lock files lie beside it."""
+    """Only the two empty lock files are next to it."""
     with create_store(db, lock_timeout=10) as store:
         store.add([VIEW])
     assert sorted(path.name for path in db.parent.glob("store.db*")) == [
@@ -51,7 +51,7 @@ def test_a_wal_that_grew_for_a_batch_is_truncated(store, db, monkeypatch):
     """The next small commit truncates it."""
     monkeypatch.setattr("behavstats.store.sqlite.database._LARGE_WAL", 100_000)
     wal = Path(f"{db}-wal")
-    store.add([VIEW])  # the first commit of a connection empties what others may have left
+    store.add([VIEW])  # the first commit of a connection empties a log left by other processes
     store.add([PageView(f"u{number}", AS_OF, "/") for number in range(20_000)])
     assert wal.stat().st_size > 200_000
     store.add([PageView("v", AS_OF, "/")])
