@@ -95,7 +95,7 @@ def test_watch_waits_for_a_file_in_an_existing_folder(db, folder, watch):
     """The file is stored once it exists, also if it is rotated at once."""
     process = watch(str(folder / "new.jsonl"))
     assert process.poll() is None
-    wait_until(lambda: b"is waited for" in process.log.read_bytes())
+    wait_until(lambda: b"waiting for it" in process.log.read_bytes())
     (folder / "first").write_bytes(lines(0, 3))
     (folder / "first").rename(folder / "new.1.jsonl")
     (folder / "new.jsonl").write_bytes(lines(3, 6))
@@ -213,7 +213,7 @@ def test_sources_as_json(cli, folder):
     assert now["taken_anew"] <= now["last_taken"]
     assert (before["is_gone"], before["rejected"], before["taken_anew"]) == (True, 1, None)
     listed = cli("sources").stdout.decode()
-    assert f"{log} (TAKEN ANEW {now['taken_anew'][:19]}Z)" in listed
+    assert f"{log} (READ AGAIN {now['taken_anew'][:19]}Z)" in listed
     assert "that had not been read are lost" in listed
 
 
@@ -244,7 +244,7 @@ def test_at_a_terminal_each_file_has_a_row(cli, db, folder):
         process.wait()
         reader.join(timeout=60)
         os.close(ours)
-    assert b"stops: 8 lines taken: 7 page views added" in seen
+    assert b"stops: 8 lines ingested: 7 page views added" in seen
     assert seen.rindex(b"\x1b[?25h") > seen.rindex(b"\x1b[?25l")
     assert page_views(db) == 7
 
