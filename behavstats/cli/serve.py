@@ -146,9 +146,8 @@ def _all_keys(
         found, is_exposed = read_keys(file, variable) if file is not None else ([], False)
         if file is not None and is_exposed and file not in exposed:
             exposed.append(file)
-            print_error(
-                f"{file}: other users can read these keys; protect them: chmod o-r {quote(str(file))}"
-            )
+            command = f"chmod o-r {quote(str(file))}"
+            print_error(f"{file}: other users can read these keys; protect them: {command}")
         all_keys.append([*given, *found])
     return Keys(*all_keys)
 
