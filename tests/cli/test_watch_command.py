@@ -74,12 +74,12 @@ def test_once_stores_what_is_there_and_stops(cli, db, folder):
 
 
 def test_the_hint_to_list_rejected_lines_names_the_store(cli, folder):
-    """Unless it is the default store."""
+    """The default store needs no option."""
     (folder / "a.jsonl").write_bytes(BAD)
     done = cli("watch", "in", "--once")
-    assert b"1 rejected (behavstats rejects lists them)" in done.stderr
+    assert b"1 rejected (listed by: behavstats rejects)" in done.stderr
     done = cli("watch", "in", "--once", "--db", "other.db")
-    assert b"1 rejected (behavstats rejects --db other.db lists them)" in done.stderr
+    assert b"1 rejected (listed by: behavstats rejects --db other.db)" in done.stderr
 
 
 def test_watch_fails_if_there_is_nothing_to_watch(cli):
