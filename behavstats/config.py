@@ -1,4 +1,4 @@
-"""The options of a store, which are parsed once: from the command line and the environment."""
+"""The options of a store, parsed once from the command line and the environment."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +9,7 @@ from behavstats.model.retention import MIB, Bounds
 from behavstats.model.timestamps import DAY
 
 
-# A dataclass would make the start of each command a millisecond longer.
+# A dataclass would make each command start a millisecond later.
 class StoreOptions(NamedTuple):
     """Where a store is, and how it is opened.
 

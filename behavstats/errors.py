@@ -1,21 +1,23 @@
-"""The tree of errors. Each has a stable code; only the edges turn it into a status or exit code.
+"""The tree of errors. Each error has a stable code.
+
+Only the HTTP server turns an error into a status, and only the command line into an exit code.
 
 BehavstatsError
 ├── InvalidInput            an input is wrong; the error names the field, if there is one
-│   └── TooLarge            a request, or a part of it, is over the limit
+│   └── TooLarge            a request, or a part of it, is longer than the limit
 ├── AccessDenied            the key is of the wrong kind, or a web page must not send this request
 │   └── NotAuthenticated    there is no key, or an unknown one
 ├── SlowClient              a client does not send its whole request in time
 ├── NothingThere            nothing is served at this path
 ├── UnknownUser             the store holds no page views of this user
-├── UnknownSource           no file of this name was ever followed
-├── SourceError             an input file cannot be opened, or not be read to its end
+├── UnknownSource           no file with this name was ever followed
+├── SourceError             an input file cannot be opened, or cannot be read to its end
 ├── BackupError             a backup cannot be made, or a store cannot be restored from it
 ├── AddressError            the server cannot listen on this address
 └── StoreError
     ├── NoStore             there is no store at this path
     ├── NotAStore           the file is something else, or a store of a newer version
-    ├── OffsetConflict      another process follows the same file, and has read more of it
+    ├── OffsetConflict      another process follows the same file and has read more of it
     ├── StoreBusy           another process holds the store; trying again later helps
     │   └── Overloaded      too many requests are waiting for the store
     ├── StoreAbandoned      the store's files were replaced; only a new process can open them
@@ -26,7 +28,7 @@ from typing import TypeVar
 
 
 class BehavstatsError(Exception):
-    """A failure that behavstats expects. Its text is one line, written for a person."""
+    """An expected failure. Its text is one line, written for a person."""
 
     code = "error"
 
@@ -65,13 +67,13 @@ class TooLarge(InvalidInput):
 
 
 class AccessDenied(BehavstatsError):
-    """The request is not allowed: because of its key, or because of where it comes from."""
+    """The request is not allowed, because of its key or because of its origin."""
 
     code = "forbidden"
 
 
 class NotAuthenticated(AccessDenied):
-    """The request needs a key, and has no key or an unknown one."""
+    """The request needs a key, but has no key or an unknown one."""
 
     code = "unauthorized"
 
@@ -82,7 +84,7 @@ class SlowClient(BehavstatsError):
     code = "request_timeout"
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"the request was not sent to its end within {seconds:g} s")
+        super().__init__(f"the request was not complete within {seconds:g} s")
 
 
 class NothingThere(BehavstatsError):
@@ -104,7 +106,7 @@ class UnknownUser(BehavstatsError):
 
 
 class UnknownSource(BehavstatsError):
-    """No file of this name was ever followed into the store."""
+    """No file with this name was ever followed into the store."""
 
     code = "unknown_source"
 
@@ -155,16 +157,16 @@ class NotAStore(StoreError):
 
 
 class OffsetConflict(StoreError):
-    """Another process follows the same file, and has stored more of it: read the offset again."""
+    """Another process follows the same file and has stored more of it: read the offset again."""
 
     code = "overtaken"
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"{name}: another process follows this file, too")
+        super().__init__(f"{name}: another process is following this file as well")
 
 
 class StoreBusy(StoreError):
-    """Another process holds the store for longer than the lock timeout."""
+    """Another process has held the store's lock for longer than the lock timeout."""
 
     code = "store_busy"
 
@@ -176,7 +178,7 @@ class Overloaded(StoreBusy):
 
 
 class StoreUnavailable(StoreError):
-    """The operating system or SQLite refuses: permissions, a full disk, a damaged file."""
+    """The operating system or SQLite failed: permissions, a full disk, a damaged file."""
 
     code = "store_unavailable"
 

@@ -1,7 +1,8 @@
-"""Logs: one JSON object a line or, at a terminal, readable text.
+"""Logs: one JSON object per line or, at a terminal, readable text.
 
-No line holds a page view, a user's id or a key. A request is logged by its route. An unexpected
-error is logged by its type and where it was raised, without its text, which may hold anything.
+No line contains a page view, a user's id or a key. A request is logged with its route instead of
+its path. An unexpected error is logged with its type and the place where it was raised, but without
+its text, which may contain anything.
 """
 
 import logging
@@ -20,6 +21,7 @@ from typing import IO, NamedTuple
 import msgspec
 
 from behavstats.model.timestamps import SECOND, format_instant
+from behavstats.text import counted
 
 _MOST_WAITING = 10_000  # lines
 _INTERVAL = 0.05  # seconds between two writes
@@ -27,7 +29,7 @@ _LAST_WRITE = 1.0  # seconds for the last write, when the process ends
 
 
 class Answered(NamedTuple):
-    """A request that was answered; `route` names values without showing them: `/user/{user_id}`."""
+    """A request that was answered; `route` has names in place of values: `/v1/user/{user_id}`."""
 
     request_id: str
     method: str
@@ -95,7 +97,7 @@ class Log(logging.Handler):
     def _write_waiting(self) -> None:
         if self._dropped:
             dropped, self._dropped = self._dropped, 0
-            what = "1 log line was" if dropped == 1 else f"{dropped:,} log lines were"
+            what = counted(dropped, "log line")
             message = f"{what} dropped, because the log was not read fast enough"
             self._waiting.append((time.time_ns() // 1_000_000, "warning", {"message": message}))
         lines = [self._line(*self._waiting.popleft()) for _ in range(len(self._waiting))]
@@ -111,7 +113,7 @@ class Log(logging.Handler):
 
 def _as_json(instant: int, level: str, content: _Content) -> str:
     time = _time(instant)
-    if isinstance(content, Answered):  # nearly all lines; and nothing in them has to be escaped
+    if isinstance(content, Answered):  # nearly all lines, in which nothing has to be escaped
         return (
             f'{{"time":"{time}","level":"{level}","request_id":"{content.request_id}",'
             f'"method":"{content.method}","route":"{content.route}","status":{content.status},'

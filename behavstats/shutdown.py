@@ -7,7 +7,7 @@ from types import FrameType
 
 
 class Stop:
-    """A flag that asks the program to stop; a signal handler may set it."""
+    """A flag that asks the program to stop. A signal handler may set it."""
 
     def __init__(self) -> None:
         """Create a flag that is not set."""
@@ -18,7 +18,7 @@ class Stop:
         self._is_set = True
 
     def is_set(self) -> bool:
-        """Return whether the program shall stop."""
+        """Return whether the program should stop."""
         return self._is_set
 
     def wait(self, seconds: float) -> None:
@@ -38,7 +38,7 @@ _SECONDS_TO_FINISH = 10.0  # after the parent process is gone
 
 
 def end_with_parent() -> None:
-    """Stop this process when its parent is gone, which could not ask for it if it was killed."""
+    """Stop this process when its parent is gone: a parent that was killed cannot stop it."""
     from multiprocessing import parent_process  # slow to import, and only needed here
 
     parent = parent_process()

@@ -1,6 +1,6 @@
-"""The command line. A command parses its options, makes one call, and shows the value.
+"""The command line. A command parses its options, makes one call, and prints the result.
 
-Commands import heavy modules themselves, so that `--help` and reading start quickly.
+Commands import heavy modules themselves, so that `--help` and `profile` start quickly.
 """
 
 import os
@@ -15,12 +15,12 @@ __all__ = ["app", "main"]
 
 
 def main() -> None:
-    """Run the command line; an expected failure is one line on standard error and an exit code."""
-    # They are None if the parent process closed them.
+    """Run the command line; print an expected failure as one line, and exit with its code."""
+    # The streams are None if the parent process closed them.
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # what the locale cannot show
+        sys.stdout.reconfigure(errors="backslashreplace")  # for characters that the locale lacks
     try:
         try:
             app()
@@ -34,7 +34,7 @@ def main() -> None:
         sys.exit(UNUSABLE)
     except OSError as error:
         discard_output(sys.stdout)
-        if isinstance(error, BrokenPipeError):  # `| head` closes the pipe: that is no failure
+        if isinstance(error, BrokenPipeError):  # `| head` closes the pipe, which is not a failure
             sys.exit(PARTLY)
         print_error(error.strerror or error)
         sys.exit(UNUSABLE)

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import join
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
@@ -54,7 +55,7 @@ def _program(
 
 
 def _given_db(context: typer.Context, parameter: typer.CallbackParam, path: Path) -> Path:
-    """Return the path of the store: an option after the command wins over one before it."""
+    """Return the path of the store: an option after the command overrides one before it."""
     source = context.get_parameter_source(str(parameter.name))
     if source is not None and source.name == "COMMANDLINE":
         return path
@@ -105,8 +106,13 @@ def db_option(db: Path) -> list[str]:
     return [] if str(db) == default else ["--db", str(db)]
 
 
+def rejects_command(db: Path) -> str:
+    """Return the command that lists the rejected lines of a store."""
+    return join(["behavstats", "rejects", *db_option(db)])
+
+
 def print_waiting() -> None:
-    """Tell the user why nothing seems to happen."""
+    """Tell the user that the command waits for another process."""
     print_error("waiting for another process that is writing to the store")
 
 
@@ -142,12 +148,12 @@ def print_json(value: object) -> None:
 def outcome_kept(outcome: str) -> Iterator[None]:
     """Print the outcome to standard error if printing inside `with` fails, and raise typer.Exit.
 
-    Otherwise, a user could believe that nothing was done.
+    Without this message, a user could believe that nothing was done.
     """
     try:
         yield
         sys.stdout.flush()
-    except BrokenPipeError:  # `| head` closes the pipe: that is no failure
+    except BrokenPipeError:  # `| head` closes the pipe, which is not a failure
         raise
     except OSError as error:
         discard_output(sys.stdout)
@@ -160,8 +166,8 @@ def print_error(*messages: object) -> None:
     """Print each message to standard error, on a line of its own."""
     try:
         for message in messages:
-            # A file's name may hold line breaks. Each line is written by one call, because the log
-            # is written to standard error as well.
+            # A file's name may contain line breaks. Each line is written by one call, because the
+            # log is written to standard error as well.
             line = " ".join(str(message).splitlines())
             print(f"behavstats: {line}\n", end="", file=sys.stderr)
     except OSError:

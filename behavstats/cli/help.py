@@ -1,4 +1,4 @@
-"""How the command line shows its help: daily commands first, arguments as a user types them."""
+"""The help of the command line: daily commands first, arguments as a user types them."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -49,7 +49,7 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """The whole program. It lists its commands in sections, each with its whole first sentence."""
+    """The whole program. It lists its commands in sections, each with the start of its help."""
 
     def format_commands(self, ctx: "Context", formatter: "HelpFormatter") -> None:
         """Write a section for each group of commands, with one sentence for each command."""

@@ -5,7 +5,6 @@ import math
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from shlex import join
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,11 +15,11 @@ from behavstats.cli.common import (
     Json,
     app,
     created_store,
-    db_option,
     exit_code,
     outcome_kept,
     print_error,
     print_json,
+    rejects_command,
     store_options,
 )
 from behavstats.clock import system_clock
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from behavstats.ingest.pipeline import Options
     from behavstats.ingest.report import Report
 
-_LARGE = 16 * 1024 * 1024  # bytes to ingest, from which a second process saves time
+_LARGE = 16 * 1024 * 1024  # bytes to ingest; from this size on, a decode process saves time
 
 _Files = Annotated[
     list[str],
@@ -48,7 +47,7 @@ _MaxRejects = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="Stop after N rejected lines.")
 ]
 _DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Report what the files hold, but store nothing.")
+    bool, typer.Option("--dry-run", help="Report what the files contain, but store nothing.")
 ]
 
 
@@ -111,11 +110,12 @@ def _print_report(report: "Report", db: Path, *, dry_run: bool, as_json: bool) -
             console(sys.stdout).print(table)
     print_error(*map(reports.rejection_line, report.examples))
     if report.rejected and not dry_run:
-        command = join(["behavstats", "rejects", *db_option(db)])
-        print_error(f"rejected lines are kept; list them with: {command}")
+        print_error(f"rejected lines are kept; list them with: {rejects_command(db)}")
     print_error(*report.failures)
     if report.interrupted:
-        print_error("interrupted: what is counted above is stored; run the command again to go on")
+        print_error(
+            "interrupted: the lines counted above are stored; run the command again for the rest"
+        )
     if dry_run:
         print_error("this was a dry run: nothing was stored")
 

@@ -11,8 +11,8 @@ from rich.live import Live
 from rich.table import Table
 
 from behavstats.cli.render.console import console
-from behavstats.cli.text import counted
 from behavstats.logs import printable
+from behavstats.text import counted
 from behavstats.watch.tracked_file import TrackedFile
 
 _MOST_FILES = 1_000  # remembered: those that were read most recently
@@ -39,21 +39,21 @@ class _Row:
 
 
 class LiveFiles:
-    """The followed files, as a table."""
+    """The table of followed files."""
 
     def __init__(self, shown: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """`shown` is the number of files that there is room for; `clock` returns seconds."""
+        """`shown` is the number of rows for which there is room; `clock` returns seconds."""
         self._rows: dict[str, _Row] = {}
         self._shown = shown
         self._clock = clock
         self._count = 0
 
-    def found(self, count: int) -> None:
-        """Note how many files are followed."""
+    def set_count(self, count: int) -> None:
+        """Set the number of files that are followed."""
         self._count = count
 
-    def took(self, file: TrackedFile, lines: int) -> None:
-        """Note that lines of a file were read."""
+    def add_lines(self, file: TrackedFile, lines: int) -> None:
+        """Add the number of lines that were read from a file."""
         row = self._rows.pop(file.name, None) or _Row()
         self._rows[file.name] = row  # at the end, as the one read most recently
         if len(self._rows) > _MOST_FILES:
@@ -88,7 +88,7 @@ def _end_of(name: str, most: int = 40) -> str:
 
 @contextmanager
 def live(stream: IO[str]) -> Iterator[LiveFiles | None]:
-    """Show the followed files on a terminal while inside `with`; yield None if it is no terminal.
+    """Show the followed files on a terminal while inside `with`; yield None if there is none.
 
     Lines that are written to standard error in the meantime appear above the table.
     """

@@ -20,9 +20,9 @@ from behavstats.cli.common import (
     print_json,
     print_waiting,
 )
-from behavstats.cli.text import counted
 from behavstats.config import StoreOptions
 from behavstats.errors import StoreUnavailable
+from behavstats.text import counted
 
 if TYPE_CHECKING:
     from behavstats.store import Store
@@ -44,9 +44,9 @@ _Force = Annotated[bool, typer.Option("--force", help="Overwrite the file if it 
 def restore(backup: _Backup, db: Database = DEFAULT_DB) -> None:
     """Replace the store with a backup, even if the store is damaged.
 
-    The backup is checked first. The replaced store is kept beside the new one, and a running server
-    switches to the new one by itself. Users who were erased after the backup was made are back:
-    erase them again.
+    The backup is checked first. The replaced store is kept next to the new one, and a running
+    server switches to the new one by itself. Users who were erased after the backup was made are
+    back: erase them again.
     """
     from behavstats.store import restore_store
 
@@ -73,7 +73,7 @@ def check(repair: _Repair = False, json: Json = False, db: Database = DEFAULT_DB
             repaired = _repair(store, quiet=json)
             count, listed = _listed(store.check(), quiet=json)
             restore_command = _command(db, "restore", "BACKUP")
-            advice = f"a repair cannot mend these; to replace the store: {restore_command}"
+            advice = f"a repair cannot fix these; to replace the store: {restore_command}"
         page_views, rollups = (None, None) if count else store.counts()
     if json:
         print_json(

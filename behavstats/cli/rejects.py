@@ -20,8 +20,8 @@ from behavstats.cli.common import (
     store_options,
     write,
 )
-from behavstats.cli.text import counted
 from behavstats.errors import InvalidInput
+from behavstats.text import counted
 
 if TYPE_CHECKING:
     from behavstats.model.retention import Bounds
@@ -45,7 +45,7 @@ _UpTo = Annotated[
 ]
 _All = Annotated[
     bool,
-    typer.Option("--all", help="With --clear: delete every line, even one never printed."),
+    typer.Option("--all", help="With --clear: delete all lines, even those never printed."),
 ]
 _Source = Annotated[str | None, typer.Option(metavar="NAME", help="Only lines from this source.")]
 _Reason = Annotated[

@@ -13,8 +13,9 @@ _NO_TIME = (b"", b"null", b'""')
 def exported(rejection: Rejection) -> bytes | None:
     """Return a rejected line unchanged, or None if only its beginning is kept.
 
-    A message without a time that was sent over HTTP counts from when it arrived. The export adds
-    this time under Segment's name for it (`receivedAt`), because a file has no time of arrival.
+    A message without a timestamp that was sent over HTTP has the time of its arrival. The export
+    adds this time as `receivedAt`, which is Segment's name for it, because a line of a file has no
+    time of arrival.
     """
     text = rejection.text
     if rejection.length > len(text):

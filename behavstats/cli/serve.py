@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from behavstats.cli.common import DEFAULT_DB, Database, app, print_error, store_options
+from behavstats.cli.common import (
+    DEFAULT_DB,
+    Database,
+    app,
+    print_error,
+    rejects_command,
+    store_options,
+)
 from behavstats.cli.help import Application
 
 if TYPE_CHECKING:
@@ -19,7 +26,7 @@ _WRITE_KEYS, _SECRET_KEYS = "BEHAVSTATS_WRITE_KEYS", "BEHAVSTATS_SECRET_KEYS"
 def _given_keys(
     context: typer.Context, parameter: typer.CallbackParam, keys: list[str] | None
 ) -> list[str]:
-    """Return the keys; in an environment variable, commas separate them as well as blanks."""
+    """Return the keys; in an environment variable, they are separated by commas or blanks."""
     keys = keys or []
     source = context.get_parameter_source(str(parameter.name))
     if source is not None and source.name == "ENVIRONMENT":
@@ -79,7 +86,7 @@ _SecretKeyFile = Annotated[
         envvar="BEHAVSTATS_SECRET_KEYS_FILE",
         metavar="PATH",
         readable=False,
-        help="The same for secret keys; the output of `keys new` can serve for both.",
+        help="The same for secret keys; the output of `keys new` can be used for both.",
     ),
 ]
 _CorsOrigin = Annotated[
@@ -116,13 +123,14 @@ def serve(
     from behavstats.daemon.options import ServerOptions
     from behavstats.daemon.supervisor import serve
 
-    serve(options, ServerOptions(host, port, keys, origins, tuple(watch or ())))
+    watched = tuple(watch or ())
+    serve(options, ServerOptions(host, port, keys, origins, watched, rejects_command(db)))
 
 
 def _all_keys(
     write: list[str], secret: list[str], write_file: Path | None, secret_file: Path | None
 ) -> "Keys":
-    """Return the keys of all options; warn of each file of keys that other users can read.
+    """Return the keys of all options; warn about each file of keys that other users can read.
 
     Raises InvalidInput for a bad key, and SourceError for a file that cannot be read.
     """
@@ -138,9 +146,8 @@ def _all_keys(
         found, is_exposed = read_keys(file, variable) if file is not None else ([], False)
         if file is not None and is_exposed and file not in exposed:
             exposed.append(file)
-            print_error(
-                f"{file}: others can read these keys; protect them: chmod o-r {quote(str(file))}"
-            )
+            command = f"chmod o-r {quote(str(file))}"
+            print_error(f"{file}: other users can read these keys; protect them: {command}")
         all_keys.append([*given, *found])
     return Keys(*all_keys)
 

@@ -1,7 +1,6 @@
 """Commands that follow files, and show how far each file has been read."""
 
 import sys
-from shlex import join
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,10 +12,10 @@ from behavstats.cli.common import (
     Json,
     app,
     created_store,
-    db_option,
     existing_store,
     exit_code,
     print_json,
+    rejects_command,
     store_options,
 )
 from behavstats.clock import system_clock
@@ -58,15 +57,15 @@ def watch(
 ) -> None:
     """Follow files and folders; store each line exactly once.
 
-    It stops on Ctrl-C or SIGTERM. A file that does not exist yet is waited for if its folder
-    exists. Rotated files are followed under their new names.
+    It stops on Ctrl-C or SIGTERM. A file may be created later if its folder exists. Rotated files
+    are followed under their new names.
     """
     stop = Stop()
     stop.on_signals()  # before imports that take a while
     from behavstats.watch.watcher import LOCK_TIMEOUT, Watcher
 
     with created_store(store_options(db)) as store:
-        if not once:  # the watcher tries again by itself, and says so in the log
+        if not once:  # the watcher tries again by itself, and logs that
             store.wait_at_most(LOCK_TIMEOUT)
         try:
             store.check_writable()  # the watcher would wait forever for a store it may not write to
@@ -74,7 +73,7 @@ def watch(
             if once:
                 raise
         watcher = Watcher(paths, store, system_clock, stop, include or ())
-        watcher.rejects_command = join(["behavstats", "rejects", *db_option(db)])
+        watcher.rejects_command = rejects_command(db)
         report = _run(watcher, once=once)
     raise typer.Exit(exit_code(report) if once else DONE)
 
@@ -87,7 +86,7 @@ def _run(watcher: "Watcher", *, once: bool) -> "Report":
     with live(sys.stderr) as files:
         log_to_standard_error()  # not earlier: the live view redirects standard error
         if files is not None:
-            watcher.on_lines, watcher.on_found = files.took, files.found
+            watcher.on_lines, watcher.on_found = files.add_lines, files.set_count
         return watcher.run(once=once)
 
 

@@ -1,4 +1,4 @@
-"""The daemon: the processes that serve a store, and the jobs that they run besides.
+"""The daemon: the processes that serve a store, and their background jobs.
 
 The `supervisor` starts granian with one `worker` process, which answers requests, and the
 `watch_process`, which ingests watched files.

@@ -1,4 +1,4 @@
-"""The jobs that the server runs each second, besides answering requests."""
+"""Background jobs that the server runs each second."""
 
 import logging
 import time
@@ -14,10 +14,10 @@ _TRIM_SECONDS = 0.1  # for the rejected lines, in each round
 
 
 def maintain(store: Store, clock: Callable[[], int]) -> None:
-    """Maintain the store forever: each second, check its files, refresh rollups, trim rejects.
+    """Each second, check the store's files, refresh rollups and trim rejected lines; never return.
 
-    Rejected lines may pass their age limit without any request. `clock` returns ms since the
-    epoch. An error is logged once, until it changes or ends.
+    Rejected lines can exceed their age limit even if no request arrives. `clock` returns ms since
+    the epoch. An error is logged once, until it changes or ends.
     """
     import behavstats.model.summary_vectorized  # noqa: F401  imports NumPy before a request waits
 

@@ -1,4 +1,4 @@
-"""The options of the server, parsed and validated."""
+"""The options of the server, after parsing and validation."""
 
 from typing import NamedTuple
 
@@ -9,8 +9,9 @@ from behavstats.server.origins import Origins
 class ServerOptions(NamedTuple):
     """Where the server listens, which keys and web pages it accepts, and what it watches.
 
-    By default, it listens on this machine alone, and asks for no keys. `watched` holds the paths of
-    files and folders to follow.
+    By default, it listens on the loopback address and needs no keys. `watched` has the paths of
+    files and folders to follow, and the log names `rejects_command` as the command that lists
+    rejected lines.
     """
 
     host: str = "127.0.0.1"
@@ -18,3 +19,4 @@ class ServerOptions(NamedTuple):
     keys: Keys = Keys()
     origins: Origins = Origins(None, Keys())
     watched: tuple[str, ...] = ()
+    rejects_command: str = "behavstats rejects"

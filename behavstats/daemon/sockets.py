@@ -15,7 +15,7 @@ _MOST_FILES = MOST_CONNECTIONS + 256
 
 
 def time_out_readers() -> None:
-    """Set a time-out, after which connections end whose clients do not read their answers.
+    """Set the time-out that ends a connection if the client does not read its answers.
 
     Connections inherit the time-out from the listening socket. Granian opens that socket a little
     later and does not hand it out, so this function waits until it finds the socket among the
@@ -36,7 +36,7 @@ def time_out_readers() -> None:
 
 
 def allow_connections() -> None:
-    """Raise the limit of open files to what the connections need, as far as the system allows."""
+    """Raise the limit of open files for all connections, as far as the system allows."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most == resource.RLIM_INFINITY or most > _MOST_FILES:
         most = _MOST_FILES

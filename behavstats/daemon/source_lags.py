@@ -1,4 +1,4 @@
-"""How far watched files are ingested, for the metrics of the server."""
+"""The lags of watched files, for the metrics of the server."""
 
 from collections import Counter
 

@@ -25,18 +25,19 @@ from behavstats.store import create_store, open_store
 _HANDLERS = {name: {"()": "behavstats.logs.Log"} for name in ("console", "access")}
 
 _KEYS_NEEDED = (
-    "without keys, only this machine may ask: make keys with `behavstats keys new`, and give them "
-    "with --write-key and --secret-key, or in BEHAVSTATS_WRITE_KEYS and BEHAVSTATS_SECRET_KEYS"
+    "without keys, the server may only listen on a loopback address: make keys with "
+    "`behavstats keys new`, and give them with --write-key and --secret-key, or in "
+    "BEHAVSTATS_WRITE_KEYS and BEHAVSTATS_SECRET_KEYS"
 )
 _MS_FOR_HEADERS = 15_000
 _SECONDS_TO_FINISH = 10
-"""For requests under way when the server is told to stop: a client may never send its last byte."""
+"""For requests in progress when the server is stopped: a client may never send its last byte."""
 
 
 def serve(
     store_options: StoreOptions, options: ServerOptions, clock: Callable[[], int] = system_clock
 ) -> None:
-    """Serve the store over HTTP until SIGINT or SIGTERM; then finish the requests under way.
+    """Serve the store over HTTP until SIGINT or SIGTERM; then finish the requests in progress.
 
     Granian supervises one worker process, which answers requests. A watch process follows the
     watched files and folders. `clock` returns ms since the epoch. Raises StoreError, AddressError
@@ -47,7 +48,7 @@ def serve(
     if not options.keys and not is_loopback(address):
         raise InvalidInput("keys_needed", _KEYS_NEEDED)
     path, lock_timeout, bounds = store_options
-    # A busy store can be written to: another process is writing to it.
+    # A busy store is writable, since another process is writing to it.
     with create_store(path, lock_timeout, bounds=bounds) as store, suppress(StoreBusy):
         store_files = store.files()
         store.check_writable()
@@ -55,7 +56,7 @@ def serve(
     try:
         counts = SharedCounts()
         load_worker = partial(load, store_options, options, clock, counts)
-        with watching(store_options, options.watched, store_files, clock, counts):
+        with watching(store_options, options, store_files, clock, counts):
             server.serve(target_loader=load_worker, wrap_loader=False)
     except SystemExit:
         raise BehavstatsError("the server's process ended unexpectedly") from None

@@ -1,6 +1,7 @@
-"""The watch process: ingests watched files beside the server, and ends with the server.
+"""The watch process: ingests watched files while the server runs, and ends with the server.
 
-A thread of the worker process would compete with the event loop for the interpreter.
+It is a process of its own, because a thread of the worker process would compete with the event loop
+for the interpreter.
 """
 
 import logging
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from behavstats.config import StoreOptions
+from behavstats.daemon.options import ServerOptions
 from behavstats.errors import BehavstatsError
 from behavstats.shutdown import Stop, end_with_parent
 
@@ -28,22 +30,24 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def watching(
-    options: StoreOptions,
-    paths: Sequence[str],
+    store_options: StoreOptions,
+    options: ServerOptions,
     store_files: Sequence[Path],
     clock: Callable[[], int],
     counts: "SharedCounts",
 ) -> Iterator[None]:
-    """Ingest files and folders as they grow, while in `with`, and count what is ingested.
+    """Inside `with`, ingest the watched files and folders as they grow, and count what is ingested.
 
-    Does nothing without paths. The store's own files are not followed. `clock` returns ms since the
-    epoch. Raises SourceError if no path exists or may appear later.
+    Does nothing if no paths are watched. The store's own files are not followed. `clock` returns ms
+    since the epoch. Raises SourceError if no path exists or may appear later.
     """
-    if not paths:
+    if not options.watched:
         yield
         return
-    _check(paths, store_files)
-    process = _WatchProcess(options, paths, clock, counts)
+    _check(options.watched, store_files)
+    process = _WatchProcess(
+        (store_options, options.watched, options.rejects_command, clock, counts)
+    )
     try:
         yield
     finally:
@@ -51,16 +55,11 @@ def watching(
 
 
 class _WatchProcess:
-    """A process that watches files. It is restarted if it ends before it is told to."""
+    """A process that watches files. It is restarted if it ends by itself."""
 
-    def __init__(
-        self,
-        options: StoreOptions,
-        paths: Sequence[str],
-        clock: Callable[[], int],
-        counts: "SharedCounts",
-    ) -> None:
-        self._arguments = (options, [*paths], clock, counts)
+    def __init__(self, arguments: tuple[object, ...]) -> None:
+        """Start the process; `arguments` are those of `_watch`."""
+        self._arguments = arguments
         self._is_stopped = threading.Event()
         self._process = self._start()
         self._restarter = threading.Thread(target=self._restart, name="watch", daemon=True)
@@ -96,7 +95,11 @@ def _check(paths: Sequence[str], store_files: Sequence[Path]) -> None:
 
 
 def _watch(
-    options: StoreOptions, paths: Sequence[str], clock: Callable[[], int], counts: "SharedCounts"
+    options: StoreOptions,
+    paths: Sequence[str],
+    rejects_command: str,
+    clock: Callable[[], int],
+    counts: "SharedCounts",
 ) -> None:
     """Watch files; runs in the watch process."""
     os.setpgrp()  # Ctrl-C at a terminal reaches the server, which stops this process
@@ -112,6 +115,7 @@ def _watch(
     try:
         with open_store(options.path, LOCK_TIMEOUT, bounds=options.bounds) as store:
             watcher = Watcher(paths, store, clock, stop)
+            watcher.rejects_command = rejects_command
             watcher.on_stored = ReportCounter(counts).update
             watcher.run(once=False)
     except BehavstatsError as error:

@@ -64,12 +64,12 @@ def load(
 
 
 def _prepare_process() -> None:
-    """Leave signals, limits and time-outs of the worker process as the server needs them."""
-    # Ctrl-C at a terminal reaches the supervisor, which stops this process; stopped twice, it may
-    # hang.
+    """Set up the signals, limits and time-outs of the worker process."""
+    # Ctrl-C at a terminal reaches the supervisor, which stops this process. A second signal could
+    # make it hang.
     os.setpgrp()
-    # Until granian handles signals here: the handler that is inherited from the supervisor would
-    # swallow them.
+    # Until granian handles signals in this process, the handler that is inherited from the
+    # supervisor would swallow them.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     allow_connections()
     threading.Thread(target=end_with_parent, name="end-with-parent", daemon=True).start()
@@ -80,7 +80,7 @@ def _prepare_process() -> None:
 def _adapter(
     store: Store, keys: Keys, origins: Origins, observer: "_Observer", clock: Callable[[], int]
 ) -> AsgiAdapter:
-    """Return the ASGI application on a store."""
+    """Return the ASGI application for a store."""
     slots = RequestSlots()
     group = GroupCommit(store.add, observer.metrics.committed)
 
@@ -104,7 +104,7 @@ def _reachable(host: str) -> str:
 
 
 class _Observer:
-    """Counts what happens, and writes each request that was answered to the log."""
+    """Counts payloads and requests, and writes each request that was answered to the log."""
 
     def __init__(self, metrics: Metrics, log: Log) -> None:
         self.metrics = metrics

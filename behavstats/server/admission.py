@@ -1,4 +1,4 @@
-"""Admission: whether a request may have what it asks for, decided before its body is read."""
+"""Admission: decides whether a request is allowed, before its body is read."""
 
 from behavstats.server.auth import Keys, Scope
 from behavstats.server.origins import Origins
@@ -7,27 +7,27 @@ from behavstats.server.routes import Route
 
 
 class Admission:
-    """The one place that compares what a request shows with what its route asks for."""
+    """The one place that compares the key and origin of a request with the scope of its route."""
 
     def __init__(self, keys: Keys, origins: Origins) -> None:
-        """Decide by keys; if there are no keys, by origins."""
+        """Check keys or, if the server has no keys, origins."""
         self._keys = keys
         self._has_keys = bool(keys)
         self._origins = origins
 
     def check(self, route: Route, request: Request) -> None:
-        """Raise an error unless the request may have the answer, as far as its head tells.
+        """Raise an error unless the request is allowed, as far as its headers and query show.
 
-        Raises AccessDenied for a wrong or missing key, or a wrong origin; InvalidInput for a query
-        that the route does not know. If only the body can show the key, the request is marked as
-        unauthenticated instead.
+        Raises AccessDenied for a wrong or missing key or a wrong origin, and InvalidInput for a
+        parameter that the route does not have. If the key can only be in the body, the request is
+        marked as unauthenticated instead.
         """
         if route.is_public:
             return
         self._origins.check(route.scope, request.headers)
         if self._has_keys and route.scope:
             self._check_key(route, request)
-        if route.scope is not Scope.SENDING:  # clients and browsers may add parameters of theirs
+        if route.scope is not Scope.SENDING:  # clients may add parameters of their own
             request.query.check(route.in_query)
 
     def _check_key(self, route: Route, request: Request) -> None:

@@ -1,4 +1,4 @@
-"""The HTTP application: Bottle's routes, and what happens to a request that fits one of them."""
+"""The HTTP application: Bottle finds the route of a request; everything else happens here."""
 
 from collections.abc import Iterable
 
@@ -12,15 +12,15 @@ from behavstats.server.render import MethodNotAllowed, NotFound, Rendered, Rende
 from behavstats.server.request import Pending, Request, Response
 from behavstats.server.routes import ROUTES, UNDOCUMENTED, Route
 
-# Any character may stand in a user id: a slash, and even a newline, which `.` leaves out.
+# A user id may contain any character, even a slash, or a newline, which `.` does not match.
 _PATTERNS = {"{user_id}": "<user_id:re:(?s:.*)>", "{key}": "<key:re:.+>", "{file}": "<file>"}
 
 
 class Application:
     """Answers requests in four steps, each of which is called once for a request.
 
-    `match` routes it, `admit` checks its head, `handle` does what it asks for, and `render` makes
-    the bytes of its answer. Bottle is entered in `match` only.
+    `match` finds the route, `admit` checks the headers and the query, `handle` calls the handler,
+    and `render` encodes the answer. Only `match` uses Bottle.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Application:
         origins: Origins,
         routes: Iterable[Route] = (*ROUTES, *UNDOCUMENTED),
     ) -> None:
-        """Answer by `routes`, whose handlers are methods of `handlers`."""
+        """Serve `routes`, whose handlers are methods of `handlers`."""
         self._bottle = bottle.Bottle()
         for route in routes:
             rule = route.path
@@ -58,11 +58,11 @@ class Application:
         return route
 
     def handle(self, route: Route, request: Request) -> Response | Pending:
-        """Call the handler of a request. Raises the error that the handler raises."""
+        """Call the handler of a route. Raises the error that the handler raises."""
         return route.handler(self._handlers, request)
 
     def render(
         self, request: Request, route: Route | None, result: Response | Exception
     ) -> Rendered:
-        """Return the answer to a request, from its response or the error that it met."""
+        """Encode the answer to a request: its response, or the error that ended it."""
         return self._render(request, route, result)

@@ -1,10 +1,10 @@
 """The ASGI adapter: runs the application on the server's event loop.
 
-Requests run one at a time in the thread of the loop. Threads could not read side by side anyway,
-since most of a read holds the interpreter's lock; but SQLite gives it up at each step, and threads
-that compete for it lose half of their time. Waiting takes no thread: neither for the rest of a
-body, nor for the commit that makes page views durable. Only slow work (erasure, large bodies) uses
-a thread, so that other requests are answered meanwhile.
+Requests run one at a time in the thread of the loop. More threads would not read faster, since most
+of a read holds the interpreter's lock. SQLite releases that lock at each step, and threads that
+compete for it lose half of their time. A request that waits for the rest of its body, or for its
+commit, does not occupy a thread. Only slow work (erasure, large bodies) uses one, so that other
+requests are answered meanwhile.
 """
 
 import asyncio
@@ -25,27 +25,28 @@ from behavstats.server.request_slots import RequestSlots
 from behavstats.server.routes import Route
 
 _LARGE = 256 * 1024  # bytes of a body
-_LARGE_GZIP = 4 * 1024  # bytes of a compressed body, which may become a thousand times as many
+_LARGE_GZIP = 4 * 1024  # bytes of a compressed body, which may grow a thousandfold
 _MOST_LARGE = 2  # large bodies at a time: each may take 16 MiB, and four times as much as text
 
 _Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class Observer(Protocol):
-    """Is told what the server has done."""
+    """Counts or logs the work of the server."""
 
     def accepted(self, payload: Payload) -> None:
-        """Take note of a payload that is durable now."""
+        """Note that a payload is durable."""
 
     def answered(self, answered: Answered) -> None:
-        """Take note of a request that was answered."""
+        """Note that a request was answered."""
 
 
 class AsgiAdapter:
-    """Adapts ASGI to the application, whose routes are Bottle's.
+    """Adapts ASGI to the application.
 
-    A request goes one way: it is routed, admitted, its body is read, it is handled, its payload is
-    committed, and its answer is rendered, once. Where it fails, it goes on with the last step.
+    A request goes one way: it is routed and admitted, its body is read, its handler is called, its
+    payload is committed, and its answer is rendered. If a step fails, the error is rendered instead
+    of a response. So each step happens at most once, and rendering exactly once.
     """
 
     def __init__(
@@ -55,9 +56,9 @@ class AsgiAdapter:
         observer: Observer,
         slots: RequestSlots,
     ) -> None:
-        """Answer with `app`.
+        """Answer requests with `app`.
 
-        `commit` returns an awaitable that is done once all of a payload is durable; it may raise
+        `commit` returns an awaitable that is done once the whole payload is durable; it may raise
         Overloaded.
         """
         self._app = app
@@ -67,7 +68,7 @@ class AsgiAdapter:
         self._bodies = BodyReader(slots)
         self._threads = ThreadPoolExecutor(_MOST_LARGE, thread_name_prefix="large-body")
         self._large = asyncio.Semaphore(_MOST_LARGE)
-        # A request id is a number, after a prefix that no other process has.
+        # A request id is a prefix that no other process has, and a number.
         self._prefix, self._numbers = os.urandom(6).hex(), count()
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: _Send) -> None:
@@ -88,7 +89,7 @@ class AsgiAdapter:
         status, headers, content = self._app.render(request, route, result)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": content})
-        # Of a request without a route, the method may be anything.
+        # Without a route, the method may be any text, which must not become a label of the metrics.
         method, name = (request.method, route.path) if route else ("other", "none")
         seconds = time.perf_counter() - begin
         self._observer.answered(Answered(request.id, method, name, status, seconds))
@@ -96,7 +97,7 @@ class AsgiAdapter:
             await drain(receive)
 
     async def _respond(self, route: Route, request: Request, receive: Receive) -> Response:
-        """Return the response to a request, once it holds. Raises the error that it meets."""
+        """Return the response, once the payload is durable. Raises the error of a failed step."""
         self._app.admit(route, request)
         if route.takes and request.more_body:
             await self._bodies.read(request, receive)
@@ -113,9 +114,9 @@ class AsgiAdapter:
     async def _handle(
         self, route: Route, request: Request
     ) -> tuple[Response | Pending, Awaitable[None] | None]:
-        """Return what the handler returns, and the commit that has begun, if there is one."""
+        """Return the result of the handler, and the commit of its payload, if it has one."""
         if _is_large(request.body):
-            # Until its payload counts among those that wait for a commit.
+            # Until the payload is counted among those that wait for a commit.
             async with self._large:
                 return self._begin_commit(
                     request, await self._in_thread(self._threads, route, request)

@@ -17,7 +17,7 @@ KEY_IN_QUERY = "writeKey"
 
 
 class Scope(IntEnum):
-    """What a key may do, and what a route asks for: nothing, sending page views, or everything."""
+    """What a key allows, and what a route requires: nothing, sending page views, or everything."""
 
     NOTHING = 0
     SENDING = 1
@@ -25,10 +25,10 @@ class Scope(IntEnum):
 
 
 class Keys:
-    """The keys that the server knows. They are kept as digests, which all have the same length."""
+    """The keys that the server accepts. They are kept as digests of the same length."""
 
     def __init__(self, write: Iterable[str] = (), secret: Iterable[str] = ()) -> None:
-        """Take the keys; `write` keys may only send, `secret` keys may do everything.
+        """Accept some keys; `write` keys may only send, `secret` keys may do everything.
 
         Raises InvalidInput for a key that is too short or is of both kinds.
         """
@@ -36,7 +36,7 @@ class Keys:
         for keys, right in ((write, Scope.SENDING), (secret, Scope.EVERYTHING)):
             for key in keys:
                 if len(key) < SHORTEST_KEY:
-                    message = f"a key has to have {SHORTEST_KEY} characters or more"
+                    message = f"a key must have at least {SHORTEST_KEY} characters"
                     raise InvalidInput("invalid_key", message)
                 self._rights.append((_digest(key), right))
         rights = dict(self._rights)
@@ -52,9 +52,9 @@ class Keys:
         return any(right is Scope.EVERYTHING for _, right in self._rights)
 
     def check(self, scope: Scope, key: str | None) -> None:
-        """Raise AccessDenied unless a key may do what `scope` says. Without keys, anyone may.
+        """Raise AccessDenied unless a key has a scope. If the server has no keys, anyone may.
 
-        The time that this takes does not tell how much of a wrong key is right.
+        The check takes the same time for each wrong key, however much of it is right.
         """
         if not self._rights or scope is Scope.NOTHING:
             return
@@ -64,12 +64,12 @@ class Keys:
         if right is Scope.NOTHING:
             raise NotAuthenticated("the key is not known")
         if right < scope:
-            raise AccessDenied("a write key may only send; this takes a secret key")
+            raise AccessDenied("a write key may only send; this needs a secret key")
 
     def sender(self, key: str | None) -> int:
-        """Return the number that marks what was sent with a key; the same for all without keys.
+        """Return the number that identifies the sender with a key, or all senders without keys.
 
-        The number is a digest that is too short to find the key by, even a key that can be guessed.
+        The number is a digest that is too short to reveal the key, even a key that can be guessed.
         """
         if not self._rights or key is None:
             return KEYLESS_SENDER
@@ -77,7 +77,7 @@ class Keys:
         return KEYLESS_SENDER + 1 + int.from_bytes(digest, "big")
 
     def _right(self, digest: bytes) -> Scope:
-        # The key is compared with each known key, also after one has matched.
+        # The key is compared with all known keys, even after a match, to take the same time.
         matches = [(compare_digest(known, digest), right) for known, right in self._rights]
         return max((right for is_match, right in matches if is_match), default=Scope.NOTHING)
 
@@ -88,10 +88,10 @@ def new_key() -> str:
 
 
 def credential(headers: Mapping[str, str], query: Mapping[str, str]) -> str | None:
-    """Return the key that a request shows in its headers or its query, or None.
+    """Return the key in the headers or the query of a request, or None.
 
-    The first of: the user name of Basic, Bearer, `X-Write-Key`, `?writeKey=`. The names of
-    `headers` are in small letters.
+    These are tried in turn: the user name of Basic, Bearer, `X-Write-Key`, `?writeKey=`. The names
+    of `headers` are in lower case.
     """
     scheme, _, credentials = _text(headers.get("authorization", "")).strip().partition(" ")
     shown = ""
@@ -103,7 +103,7 @@ def credential(headers: Mapping[str, str], query: Mapping[str, str]) -> str | No
 
 
 def _text(header: str) -> str:
-    """Return the text of a header, which was decoded as Latin-1: as UTF-8, if it is that."""
+    """Return a header that was decoded as Latin-1, decoded as UTF-8 if possible."""
     if header.isascii():
         return header
     try:
@@ -117,11 +117,11 @@ def _user_name(credentials: str) -> str:
         text = b64decode(credentials, validate=True).decode()
     except ValueError:  # not base64, or not UTF-8
         return ""
-    # Clients send a key without a password. Then the key itself may contain colons.
+    # Clients send a key without a password, so the key itself may contain colons.
     return text.removesuffix(":") if text.endswith(":") else text.partition(":")[0]
 
 
 def _digest(key: str) -> bytes:
-    # In a query, some clients mean a plus sign by `+`, and others a blank. Both are the same here.
+    # In a query, `+` is a plus sign to some clients and a blank to others: both count as equal.
     text = key.replace("+", " ")
     return blake2b(text.encode(errors="surrogatepass"), digest_size=32).digest()

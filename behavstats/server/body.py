@@ -18,7 +18,7 @@ _PIECE = 16 * 1024  # bytes
 def body_text(body: bytes) -> bytes:
     """Return the text of a body: decompressed, and without a byte-order mark.
 
-    Raises what `decompress` raises.
+    Raises the errors of `decompress`.
     """
     return decompress(body).removeprefix(BYTE_ORDER_MARK)
 
@@ -33,10 +33,10 @@ def decompress(body: bytes) -> bytes:
         return body
     parts, length, at = [], 0, 0
     try:
-        while at < len(body):  # several gzip files, one after the other, are one
+        while at < len(body):  # gzip data may consist of several members
             member = zlib.decompressobj(_GZIP_FORMAT)
             while not member.eof:
-                # In pieces, since zlib copies what follows a file, and the files may be tiny.
+                # In pieces, since zlib copies all data after a member, and members may be tiny.
                 piece = body[at : at + _PIECE]
                 if not piece:
                     raise InvalidInput("invalid_gzip", "the gzip data is cut off")

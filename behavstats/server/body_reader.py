@@ -12,15 +12,15 @@ from behavstats.server.request_slots import RequestSlots
 
 _MOST_HELD = 64 * 1024 * 1024  # bytes of all bodies
 _MOST_HELD_UNAUTHENTICATED = 32 * 1024 * 1024
-_SMALL = 16 * 1024  # bytes of a body that may be held beyond that: small ones do no harm
-_MOST_DRAINED = 16 * 1024 * 1024  # bytes that are read, and dropped, of an answered request
+_SMALL = 16 * 1024  # bytes; a body that is not longer may exceed these limits
+_MOST_DRAINED = 16 * 1024 * 1024  # bytes of an answered request that are read and dropped
 _SECONDS_TO_DRAIN = 60.0
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
 
 class BodyReader:
-    """Reads bodies, and counts the bytes that are held of them."""
+    """Reads bodies, and counts the bytes of them that are in memory."""
 
     def __init__(self, slots: RequestSlots) -> None:
         self._slots = slots
@@ -38,13 +38,13 @@ class BodyReader:
             async with slot:
                 await self._receive(request, receive)
         except TimeoutError:
-            request.more_body = False  # what still comes is too late
+            request.more_body = False  # the rest is not read any more
             raise self._slots.expiry_error(slot) from None
         finally:
             self._slots.give_back(slot)
 
     def drop(self, request: Request) -> None:
-        """Let go of the body of a request."""
+        """Drop the body of a request, and stop counting its bytes."""
         if request.body:
             self._count(request, -len(request.body))
             request.body = b""
@@ -54,7 +54,7 @@ class BodyReader:
             message = await receive()
             if message["type"] != "http.request":  # the client may still read an answer
                 request.more_body = False
-                raise InvalidInput("incomplete_body", "the request was not sent to its end")
+                raise InvalidInput("incomplete_body", "the request was not complete")
             request.more_body = message.get("more_body", False)
             part = message.get("body", b"")[: MAX_BODY_BYTES + 1 - len(request.body)]
             self._hold(request, part)
@@ -65,7 +65,7 @@ class BodyReader:
     def _hold(self, request: Request, part: bytes) -> None:
         size = len(part)
         if len(request.body) + size > _SMALL and not self._has_room(request, size):
-            raise Overloaded("too many bytes are under way")
+            raise Overloaded("the requests in progress have too many bytes")
         if not request.body:
             request.body = part
         elif isinstance(request.body, bytes):
@@ -88,9 +88,9 @@ class BodyReader:
 
 
 async def drain(receive: Receive) -> None:
-    """Read and drop what a client still sends of an answered request, up to a limit.
+    """Read and drop the rest of an answered request, up to a limit.
 
-    Many clients read the answer only when they have sent everything. Beyond the limit, the
+    Many clients read the answer only after they have sent everything. Beyond the limit, the
     connection is closed.
     """
     with suppress(TimeoutError):

@@ -26,7 +26,7 @@ _OVERHEAD = 200  # bytes of memory that any payload takes
 class _Waiting(NamedTuple):
     """A payload that waits, or a part of one; `size` is the memory that it takes, in bytes.
 
-    `durable` is done with the last part of a payload. Only that part has a size.
+    `durable` is done when the last part of a payload is committed. Only that part has a size.
     """
 
     views: Sequence[PageView]
@@ -36,14 +36,14 @@ class _Waiting(NamedTuple):
 
 
 class Commit(Protocol):
-    """Commits page views and rejected lines, all or none; returns how many page views are new."""
+    """Commits page views and rejected lines atomically."""
 
     def __call__(self, views: Sequence[PageView], rejections: Sequence[Rejection]) -> int:
-        """Commit one transaction. Raises StoreError."""
+        """Commit one transaction; return how many page views are new. Raises StoreError."""
 
 
 OnCommit = Callable[[Sequence[PageView], int, float], object]
-"""Called after each commit, with its page views, how many of them are new, and its seconds."""
+"""Called after each commit with its page views, the number of new ones, and its seconds."""
 
 
 class GroupCommit:
@@ -59,7 +59,7 @@ class GroupCommit:
     def __init__(
         self, commit: Commit, on_commit: OnCommit = lambda _views, _added, _seconds: None
     ) -> None:
-        """Commit with `commit`, which one thread calls."""
+        """Commit with `commit`, which is called in one thread only."""
         self._commit = commit
         self._on_commit = on_commit
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="group-commit")
@@ -69,7 +69,7 @@ class GroupCommit:
         self.waiting_bytes = 0
 
     def add(self, payload: Payload) -> "asyncio.Future[None]":
-        """Return a future that is done once all of a payload is durable.
+        """Return a future that is done once the whole payload is durable.
 
         The future fails with the error of `commit`. Raises Overloaded if too much is waiting.
         """
@@ -102,7 +102,7 @@ class GroupCommit:
         rejections = [bad for waiting in group + long for bad in waiting.rejections]
         committed = loop.run_in_executor(self._thread, self._timed, views, rejections)
         committed.add_done_callback(partial(self._finish, loop, group + long))
-        # Only now that the commit has begun: if it could not begin, the next payload tries again.
+        # Not earlier: if the commit could not begin, the next payload tries again.
         self._is_committing = True
         for _ in group:
             self._waiting.popleft()
@@ -152,9 +152,10 @@ class GroupCommit:
             self._begin(loop)
 
     def _abandoned(self, group: list[_Waiting], error: BaseException) -> list[_Waiting]:
-        """Remove and return what is not worth a try: the further parts of a payload that failed.
+        """Remove and return the payloads that are not tried: further parts of a failed payload.
 
-        If the store is busy, that is everything: the payloads would wait as long once more.
+        If the store is busy, no waiting payload is tried: each would wait for the whole lock
+        timeout again.
         """
         failed = {id(waiting.durable) for waiting in group}
         all_fail = isinstance(error, StoreBusy)

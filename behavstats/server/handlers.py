@@ -32,12 +32,12 @@ from behavstats.store import Store
 _NDJSON = ("ndjson", "jsonl", "json-lines", "jsonlines")  # in a content type
 _DAYS = re.compile(r"[0-9]{1,9}")
 _HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,1000}")
-_PREFLIGHT_SECONDS = 7200  # for which a browser may remember one; none remembers it for longer
+_PREFLIGHT_SECONDS = 7200  # for which a browser may cache a preflight; no browser does for longer
 
 
 @dataclass(frozen=True)
 class Handlers:
-    """What the routes do with a store.
+    """The handlers of all routes, for one store.
 
     `check_room` raises StoreError if no page views can be taken now. `document` returns the
     OpenAPI document as JSON, with an instant (RFC 3339) in its examples. `clock` returns ms since
@@ -53,8 +53,8 @@ class Handlers:
     clock: Callable[[], int]
 
     def post_message(self, request: Request, kind: str) -> Pending:
-        """Store one message of a kind, as `Arrival` has it."""
-        text, sender = self._sent(request)
+        """Store one message; `kind` is that of the route, as in `Arrival`."""
+        text, sender = self._text_and_sender(request)
         if not text.strip():
             raise InvalidInput("invalid_json", "the body is empty")
         payload = _parsed(request, [text], Arrival(self.clock(), kind=kind, sender=sender))
@@ -62,7 +62,7 @@ class Handlers:
 
     def post_batch(self, request: Request) -> Pending:
         """Store the messages of a batch, or of newline-delimited JSON."""
-        text, sender = self._sent(request)
+        text, sender = self._text_and_sender(request)
         now = self.clock()
         try:
             batch = parse_batch(text)
@@ -94,7 +94,7 @@ class Handlers:
         return Response(Erased(**self.store.forget(_user_id(request))._asdict()))
 
     def get_project(self, request: Request) -> Response:
-        """Tell Segment's client for browsers to send to the address that it asked."""
+        """Tell Segment's browser client to send to the address that it sent this request to."""
         forwarded, _, _ = request.headers.get("x-forwarded-proto", "").partition(",")
         is_secure = "https" in (request.scheme, forwarded)
         here = SegmentIntegration(
@@ -105,58 +105,58 @@ class Handlers:
         return Response(Project(Integrations(here)))
 
     def get_health(self, _: Request) -> Response:
-        """Say that the store can be read."""
+        """Confirm that the store can be read."""
         self.store.check_readable()
         return Response(Done())
 
     def get_readiness(self, _: Request) -> Response:
-        """Say that the server can store page views now, too."""
+        """Confirm that the server can store page views now."""
         self.check_room()
         self.store.check_writable()  # opens the store again if it was replaced
         self.store.check_readable()
         return Response(Done())
 
     def get_metrics(self, _: Request) -> Response:
-        """Show what was counted."""
+        """Return the metrics."""
         return Response(self.metrics.text(), CONTENT_TYPE)
 
     def get_openapi(self, _: Request) -> Response:
-        """Show the OpenAPI document to a program."""
+        """Return the OpenAPI document as JSON."""
         return Response(self.document(format_instant(self.clock())))
 
     def get_docs(self, _: Request) -> Response:
-        """Show the page that presents the OpenAPI document to a person."""
+        """Return the page that presents the OpenAPI document to a person."""
         return Response(swagger_ui.PAGE, "text/html; charset=utf-8", headers=swagger_ui.HEADERS)
 
     def get_docs_file(self, request: Request) -> Response:
-        """Show a file that this page needs."""
+        """Return a file that the documentation page needs."""
         content_type, packed = swagger_ui.file(request.parameters["file"])
         headers = {**swagger_ui.HEADERS, "Content-Encoding": "gzip"}
         return Response(packed, content_type, headers=headers)
 
     def redirect_to_docs(self, _: Request) -> Response:
-        """Lead a person who opens the root to the documentation; behind a proxy's prefix, too."""
+        """Redirect to the documentation, by a relative address that also works behind a proxy."""
         return Response(b"see docs\n", "text/plain", 303, {"Location": "docs"})
 
     def preflight(self, request: Request) -> Response:
         """Tell a browser whether a page of another origin may send, and with which headers."""
         self.origins.check(Scope.SENDING, request.headers)
         if self.origins.allowed(Scope.SENDING, request.headers.get("origin")) is None:
-            raise AccessDenied("pages of this origin may not send")
+            raise AccessDenied("pages of this origin are not allowed to send")
         headers = {
             "Access-Control-Allow-Methods": "POST",
             "Access-Control-Max-Age": str(_PREFLIGHT_SECONDS),
         }
-        # A client may send any header along: only the one with the key gives a right.
+        # A page may send any header, because only the key grants access.
         asked = request.headers.get("access-control-request-headers")
         if asked is not None and _HEADER_NAMES.fullmatch(asked):
             headers["Access-Control-Allow-Headers"] = asked
         return Response(b"", status=204, headers=headers)
 
-    def _sent(self, request: Request) -> tuple[bytes, int]:
+    def _text_and_sender(self, request: Request) -> tuple[bytes, int]:
         """Return the decompressed body of a request and the number of its sender.
 
-        Raises AccessDenied if the key that the body shows may not send.
+        Raises AccessDenied if the key in the body may not send.
         """
         text = body_text(bytes(request.body))
         if not self.keys:
@@ -172,7 +172,7 @@ class Handlers:
         if not _DAYS.fullmatch(days):
             message = f"days must be a whole number from 1 to {MAX_DAYS}"
             raise InvalidInput("invalid_days", message, "days")
-        # A blank can only come from the plus sign of an offset that was not percent-encoded.
+        # A blank must be the plus sign of an offset, which the client did not percent-encode.
         now = self.clock()
         instant = now if as_of is None else parse_instant(as_of.replace(" ", "+"), "as_of")
         return window(instant, int(days))
@@ -212,5 +212,5 @@ def _user_id(request: Request) -> str:
 def _flag(query: Mapping[str, str], name: str) -> bool:
     text = query.get(name, "false")
     if text not in ("true", "false"):
-        raise InvalidInput(f"invalid_{name}", f"{name} is neither true nor false", name)
+        raise InvalidInput(f"invalid_{name}", f"{name} must be true or false", name)
     return text == "true"

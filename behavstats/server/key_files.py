@@ -13,10 +13,10 @@ _MOST_BYTES = 1024 * 1024
 def read_keys(path: Path, variable: str) -> tuple[list[str], bool]:
     """Return the keys in a file, and whether other users of the machine can read it.
 
-    Each key has a line of its own. Blank lines and lines that begin with `#` are ignored. Of lines
-    as `behavstats keys new` prints them (`NAME=key`), only those with the name `variable` count.
-    Raises SourceError if the file cannot be read, and InvalidInput if a line is not a key or there
-    are no keys.
+    Each key has a line of its own. Blank lines and lines that begin with `#` are ignored. A line
+    such as `behavstats keys new` prints (`NAME=key`) counts only if the name is `variable`. Raises
+    SourceError if the file cannot be read, and InvalidInput if a line is not a key or there are no
+    keys.
     """
     text, is_open_to_others = _read(path)
     keys: list[str] = []
@@ -30,7 +30,7 @@ def read_keys(path: Path, variable: str) -> tuple[list[str], bool]:
             _check(key, f"{path}, line {number}")
         keys += found
     if not keys:
-        raise InvalidInput("invalid_key", f"{path}: there is no key in it")
+        raise InvalidInput("invalid_key", f"{path}: the file contains no key")
     return keys, is_open_to_others
 
 
@@ -43,17 +43,19 @@ def _read(path: Path) -> tuple[str, bool]:
         reason = getattr(error, "strerror", None) or error
         raise SourceError(f"the keys cannot be read: {path}: {reason}") from None
     if len(text) > _MOST_BYTES:
-        raise InvalidInput("invalid_key", f"{path}: over {_MOST_BYTES:,} bytes are no file of keys")
+        message = f"{path}: a file of keys must not be longer than {_MOST_BYTES:,} bytes"
+        raise InvalidInput("invalid_key", message)
     try:
         is_open = stat.S_ISREG(status.st_mode) and bool(status.st_mode & stat.S_IROTH)
         return text.decode("utf-8-sig"), is_open
     except UnicodeDecodeError:
-        raise InvalidInput("invalid_key", f"{path}: it is not UTF-8") from None
+        raise InvalidInput("invalid_key", f"{path}: the file is not UTF-8") from None
 
 
 def _check(key: str, where: str) -> None:
     if len(key.split()) > 1:
-        raise InvalidInput("invalid_key", f"{where}: a key has no blanks; each has its own line")
+        message = f"{where}: a key contains no blanks; each key needs a line of its own"
+        raise InvalidInput("invalid_key", message)
     if len(key) < SHORTEST_KEY:
-        message = f"{where}: a key has to have {SHORTEST_KEY} characters or more"
+        message = f"{where}: a key must have at least {SHORTEST_KEY} characters"
         raise InvalidInput("invalid_key", message)

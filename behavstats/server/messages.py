@@ -13,9 +13,9 @@ from behavstats.errors import InvalidInput, TooLarge
 
 MAX_MESSAGES = 2_500
 MANY_COMMAS = 250_000
-"""A text with fewer commas is decoded into so few objects that their number can be checked."""
+"""A text with fewer commas decodes into few enough objects that their number can be checked."""
 
-_LONGEST_TEXT = 8 * 1024  # bytes of a value that stands beside the messages
+_LONGEST_TEXT = 8 * 1024  # bytes of a value of the envelope
 _LINE = re.compile(rb"[^ \t\r\n][^\n]*")  # one that is not blank
 _LINES = "lines: send it in parts (split -l 2500), or use `behavstats ingest`"
 
@@ -25,7 +25,7 @@ _absent: Any = msgspec.field(default_factory=Raw)
 class Envelope(msgspec.Struct, gc=False, rename="camel"):
     """The values of a body that belong to the request, and not to one of its messages."""
 
-    write_key: Annotated[Raw, Meta(description="The key, where no header has it.")] = _absent
+    write_key: Annotated[Raw, Meta(description="The key, if no header has it.")] = _absent
     sent_at: Annotated[Raw, Meta(description="When it was sent, by the sender's clock.")] = _absent
 
     @property
@@ -41,7 +41,7 @@ class Envelope(msgspec.Struct, gc=False, rename="camel"):
 
 _VALID = [{"$ref": f"#/components/schemas/{name}"} for name in ("WireEvent", "MessageInBatch")]
 _MESSAGES = Meta(
-    description="The messages, in either format. If none is good, the answer is 400.",
+    description="The messages, in either format. If no message is valid, the answer is 400.",
     extra_json_schema={"minItems": 1, "maxItems": MAX_MESSAGES, "contains": {"anyOf": _VALID}},
 )
 
@@ -89,7 +89,7 @@ def parse_batch(text: bytes) -> Batch:
     except InvalidInput as error:
         if error.code == "invalid_batch":
             raise
-        return _split(text)  # a single message may be malformed, which rejects no other
+        return _split(text)  # if one message is malformed, the others are still accepted
     if len(batch.batch) > MAX_MESSAGES:
         raise TooLarge("batch", MAX_MESSAGES, "messages")
     return batch
@@ -119,11 +119,11 @@ def _split(text: bytes) -> Batch:
 
 
 def parse_lines(text: bytes, *, is_declared: bool = False) -> Lines | None:
-    """Return the messages of newline-delimited JSON, one a line; None if the text is not that.
+    """Return the messages of newline-delimited JSON, one per line; None for any other text.
 
-    It is if one of its first two lines is a message by itself, or if the content type declares it
-    (`is_declared`); then any line may be malformed. Raises TooLarge if there are more than 2,500
-    lines that are not blank.
+    A text is newline-delimited JSON if one of its first two lines is a message by itself, or if the
+    content type says so (`is_declared`); lines may be malformed. Raises TooLarge if there are more
+    than 2,500 lines that are not blank.
     """
     found = islice(_LINE.finditer(text), MAX_MESSAGES + 1)
     first = [*islice(found, 2)]

@@ -34,7 +34,7 @@ _REFRESH_SECONDS = 60.0
 _PAGE_VIEWS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
 
 
-# Otherwise, each series has a second one that says when it began.
+# Otherwise, each series gets another one with the time at which it was created.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
@@ -50,9 +50,9 @@ class Metrics:
     ) -> None:
         """Count for a store; `clock` returns ms since the epoch.
 
-        `watched` returns what was ingested from watched files since the start, as SharedCounts
-        has it. `lags` returns the bytes of each watched file that are not ingested yet, by its
-        path; it may raise StoreError.
+        `watched` returns counts of the lines ingested from watched files since the start, in the
+        form of `SharedCounts.read`. `lags` returns how many bytes of each watched file are not
+        ingested yet, by the file's path; it may raise StoreError.
         """
         registry = self._registry = CollectorRegistry()
         self._added, self._duplicates, self._others, self._rejected = _counters(registry)
@@ -77,7 +77,7 @@ class Metrics:
         self._timed(answered.method, answered.route, answered.status)(answered.seconds)
 
     def accepted(self, payload: Payload) -> None:
-        """Count what a payload brought beside page views."""
+        """Count the messages of a payload that are not page views, or were rejected."""
         for kind, count in payload.non_page_messages.items():
             self._others.labels(kind).inc(count)
         for rejection in payload.rejections:
@@ -92,12 +92,12 @@ class Metrics:
         self._newest.update(max((view.instant for view in views), default=0))
 
     def text(self) -> bytes:
-        """Return all of it, as Prometheus reads it."""
+        """Return all metrics, in the format of Prometheus."""
         self._count_watched()
         return generate_latest(self._registry)
 
     def _count_watched(self) -> None:
-        """Count what was ingested from watched files since the last call."""
+        """Add the counts of watched files since the last call."""
         for name, label, count in self._watched():
             more = count - self._counted[name, label]
             self._counted[name, label] = count
@@ -137,9 +137,9 @@ def _commit_histograms(registry: CollectorRegistry) -> Iterator[Histogram]:
 class _Newest:
     """Knows the instant of the newest page view, with up to a minute's delay.
 
-    The store has no index for it, which would make each page view more expensive. What this process
-    stores is known at once; what other processes store or erase, by a scan of the store, at most
-    once a minute.
+    The store has no index by instant, because an index would slow each insert. Page views that this
+    process stores count at once. Changes by other processes are found by scanning the store, at
+    most once a minute.
     """
 
     def __init__(self, store: Store) -> None:
@@ -159,7 +159,7 @@ class _Newest:
 
 
 class _StoreCollector(Collector):
-    """Measures the store, and the watched files, when metrics are asked for."""
+    """Measures the store and the watched files when metrics are requested."""
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ from behavstats.server.schemas import Failure
 
 _DESCRIPTION = """\
 Send a page view under *Sending*, then read its user's profile under *Profiles*. Segment's and \
-RudderStack's clients can send here as they are.
+RudderStack's clients can send here without changes.
 
 An answer of 200 means that everything you sent is durable and visible. The server accepts any \
 content type, and gzip: it looks at the body only. A batch may also be newline-delimited JSON. A \
@@ -34,7 +34,7 @@ body may have 4 MiB as sent, 16 MiB decompressed, and 2,500 messages. Sending an
 changes nothing. After a 503, try again in `Retry-After` seconds.
 
 If the server has keys, a write key may only send, and a secret key may do everything. A client \
-that cannot send headers gives its key as `writeKey` in the body. A server without keys only \
+that cannot send headers can put its key into the body as `writeKey`. A server without keys only \
 answers its own machine.
 """
 _SECURITY: Mapping[str, Schema] = {
@@ -92,7 +92,7 @@ def document(routes: tuple[Route, ...], *, has_keys: bool = True) -> Schema:
 
 
 def encoded(routes: tuple[Route, ...], now: str, *, has_keys: bool) -> bytes:
-    """Return the document as JSON. Its examples happened at `now` (RFC 3339), which is recent."""
+    """Return the document as JSON. The page views in its examples are of `now` (RFC 3339)."""
     return _encoded(routes, has_keys).replace(NOW.encode(), now.encode())
 
 
@@ -159,19 +159,19 @@ def _failures(route: Route, *, has_keys: bool) -> Iterator[tuple[int, str, Behav
             error,
         )
     elif route.scope is Scope.EVERYTHING:
-        error = AccessDenied("a write key may only send; this takes a secret key")
-        yield 403, "A write key was given, but the operation takes a secret key.", error
+        error = AccessDenied("a write key may only send; this needs a secret key")
+        yield 403, "A write key was given, but the operation needs a secret key.", error
     if route.absent is not None:
         yield 404, "The user or file does not exist.", route.absent
     if route.takes:
-        yield 408, "The request was not sent to its end in time.", SlowClient(60)
+        yield 408, "The request was not complete in time.", SlowClient(60)
         yield 413, "The request is too large.", TooLarge("body", MAX_BODY_BYTES)
     if route.is_stored:
         yield 503, "The server cannot do it now. Try again.", StoreBusy("the store is busy")
 
 
 def _links(route: Route) -> Schema:
-    """Return links to the operations on the user of a request."""
+    """Return links to the operations on the user who is named in a request."""
     if route.kind == "page":
         user_id = "$request.body#/user_id"
     elif route.path == _USER:

@@ -56,5 +56,5 @@ def invalid_input(route: Route) -> InvalidInput:
         return InvalidInput("invalid_days", "days must be 1 to 90, not 0", "days")
     if route.scope is Scope.SENDING:
         return InvalidInput("query_too_long", "the query is over 8,192 bytes long")
-    message = "there is no parameter 'days': this operation takes none"
+    message = "there is no parameter 'days': this operation has no parameters"
     return InvalidInput("unknown_parameter", message, "days")

@@ -32,7 +32,7 @@ def reference_to(name: str) -> Schema:
 
 
 def components() -> Schema:
-    """Return the schemas that others refer to, by their names."""
+    """Return the schemas that the document refers to, by their names."""
     _, schemas = msgspec.json.schema_components(_TYPES, ref_template=_REF)
     schemas |= message_schemas(schemas["Message"], reference_to)
     # The keys of a profile contain the number of days, which no type can say.

@@ -1,7 +1,7 @@
 """JSON schemas of the Segment messages that the server accepts, which no Python type can describe.
 
-In a message, any value may be missing; which values are needed depends on the others. The schemas
-are for the document only: `behavstats.decode` decides which messages are valid.
+Any value of a message may be missing, and the other values decide which ones are required. The
+schemas are for the document only: `behavstats.decode` decides which messages are valid.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ _PAGE_WORDS = {
     "page": "The page on which it happened.",
     "title": "The page's title.",
     "path": "The path of the page's address.",
-    "url": "The page's address, of which the path is taken.",
+    "url": "The page's address, whose path can name the page.",
 }
 _MISSING: Schema = {"enum": ["", None]}
 _NO_TEXT: Schema = {"not": {"type": "string", "minLength": 1}}
@@ -121,7 +121,7 @@ def _user() -> Schema:
 
 
 def _page() -> Schema:
-    """Return the schema of the page: each value that may name it, if all before are missing."""
+    """Return the schema of the page: each value that may name it, if all before it are missing."""
     unnamed = {"properties": {"name": _MISSING}}
     missing: list[Schema] = [unnamed]
     ways = [_having(name=_NAME)]

@@ -24,7 +24,7 @@ class Origins:
     """
 
     def __init__(self, allowed: Iterable[str] | None, keys: Keys) -> None:
-        """Let some origins send; by default, any origin if there are keys, and no origin otherwise.
+        """Let some origins send; by default, any origin if there are keys, otherwise no origin.
 
         Raises InvalidInput if one of `allowed` is not an origin.
         """
@@ -33,7 +33,7 @@ class Origins:
         self._allowed = frozenset(map(_origin, default if allowed is None else allowed))
 
     def allowed(self, scope: Scope, origin: str | None) -> str | None:
-        """Return the origin (or `*`) whose pages may read the answer to what they sent, or None."""
+        """Return the origin (or `*`) whose pages may read the answer; None if no page may."""
         if origin is None or scope is not Scope.SENDING:
             return None
         if ANY_ORIGIN in self._allowed:
@@ -43,7 +43,8 @@ class Origins:
     def check(self, scope: Scope, headers: Mapping[str, str]) -> None:
         """Raise AccessDenied if a web page must not send this request to a store without keys.
 
-        If there are keys, they decide. The names of `headers` are in small letters.
+        If the server has keys, a request needs a key instead, so any web page may send it. The
+        names of `headers` are in lower case.
         """
         if self._has_keys:
             return
@@ -56,7 +57,7 @@ class Origins:
         # A request for an image or a frame has no Origin, but the browser marks its site.
         is_foreign = headers.get("sec-fetch-site") in _FOREIGN
         if is_foreign or (origin is not None and origin.partition("://")[2] != host):
-            raise AccessDenied("without keys, other origins may send only if --cors-origin says so")
+            raise AccessDenied("without keys, other origins may send only with --cors-origin")
 
 
 @lru_cache(maxsize=64)
@@ -83,7 +84,7 @@ def _origin(text: str) -> str:
         return text
     found = _ORIGIN.fullmatch(text.lower())
     if found is None:
-        message = f"{text!r} is no origin, such as https://example.org, nor *"
+        message = f"{text!r} is not an origin: use one such as https://example.org, or *"
         raise InvalidInput("invalid_cors_origin", message)
     scheme, host, port = found.groups("")
     return f"{scheme}://{host}{'' if port == _DEFAULT_PORTS[scheme] else port}"

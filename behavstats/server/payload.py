@@ -14,12 +14,12 @@ from behavstats.model.page_view import PageView, Rejection
 from behavstats.server.messages import MANY_COMMAS
 from behavstats.server.rejection import Reason, rejection_of
 
-_WORTH_COLUMNS = 20  # messages
-_MEMORY_PER_MESSAGE = 600  # bytes of memory that a message takes beside its text
+_FEWEST_FOR_FAST_PATH = 20  # messages; fewer are decoded faster one by one
+_MEMORY_PER_MESSAGE = 600  # bytes of memory that a message takes in addition to its text
 
 
 class Payload(NamedTuple):
-    """What a request brings; `non_page_messages` counts messages of other kinds, by kind.
+    """The contents of a request; `non_page_messages` counts messages of other kinds, by kind.
 
     `reason` says why the first message was rejected, if no message is valid. `size` is about how
     many bytes of memory the payload takes until it is stored.
@@ -48,13 +48,13 @@ def parse_payload(
     arrival: Arrival,
     numbers: Sequence[int] | None = None,
 ) -> Payload:
-    """Decode messages, each by itself; an invalid one becomes a rejected line of the source.
+    """Decode messages one by one; an invalid one becomes a rejected line of the source.
 
-    `numbers` are the numbers of their lines, if these do not simply count from 1.
+    `numbers` are the line numbers of the messages; by default, they count from 1.
     """
     views: list[PageView] = []
     rejections: list[Rejection] = []
-    others = Counter[str]()
+    non_page_messages = Counter[str]()
     first: Reason | None = None
     texts = [*map(bytes, messages)]
     fast = _decode_fast_path(texts, arrival)
@@ -70,22 +70,22 @@ def parse_payload(
             if isinstance(event, PageView):
                 views.append(event)
             else:
-                others[event.kind] += 1
+                non_page_messages[event.kind] += 1
     return Payload(
         views,
         rejections,
-        others,
-        reason=None if views or others else first,
+        non_page_messages,
+        reason=None if views or non_page_messages else first,
         size=sum(map(len, texts)) + _MEMORY_PER_MESSAGE * len(texts),
     )
 
 
 def _decode_fast_path(texts: list[bytes], arrival: Arrival) -> Sequence[PageView | None]:
     """Return the page views of the messages that the fast path decodes; None for the others."""
-    is_eligible = len(texts) >= _WORTH_COLUMNS and not (arrival.behind or arrival.kind)
+    is_eligible = len(texts) >= _FEWEST_FOR_FAST_PATH and not (arrival.behind or arrival.kind)
     if not is_eligible or max(map(len, texts)) > MAX_LINE_BYTES:
         return [None] * len(texts)
-    from behavstats.decode.vectorized import decode_fast_path  # which imports NumPy
+    from behavstats.decode.vectorized import decode_fast_path  # it imports NumPy
 
     return decode_fast_path(texts, arrival.instant)
 

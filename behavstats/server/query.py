@@ -1,4 +1,4 @@
-"""The query of a request, and the check for parameters that its route does not know."""
+"""The query of a request, and the check for parameters that its route does not have."""
 
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
@@ -12,15 +12,15 @@ _LONGEST_SHOWN = 40  # characters
 
 
 class Query(NamedTuple):
-    """The parameters of a query. `repeated` is the name of one that is given more than once."""
+    """The parameters of a query. `repeated` is the name of one that occurs more than once."""
 
-    values: Mapping[str, str]  # of a repeated parameter, the last value
+    values: Mapping[str, str]  # a repeated parameter has its last value
     repeated: str | None = None
 
     def check(self, known: Collection[str]) -> None:
-        """Raise InvalidInput for a parameter that is not known, or is given more than once.
+        """Raise InvalidInput for a parameter that is unknown, or occurs more than once.
 
-        A mistyped `as_of` that was ignored would be answered for the present instant.
+        If a mistyped `as_of` were ignored, the client would get the profile as of now instead.
         """
         for name in self.values:
             if name not in known:
@@ -56,9 +56,9 @@ def parse_query(text: str) -> Query:
 
 
 def _advice(name: str, known: Collection[str]) -> str:
-    # A capital counts as an underscore and its small letter, so that `asOf` is near to `as_of`.
+    # Camel case is compared as snake case, so that `asOf` is similar to `as_of`.
     spelled = "".join("_" + one.lower() if one.isupper() else one for one in name[:_LONGEST_SHOWN])
     near = get_close_matches(spelled.replace("-", "_"), known, n=1, cutoff=0.5)
     if near:
         return f"did you mean {near[0]}?"
-    return f"known are {', '.join(known)}" if known else "this operation takes none"
+    return f"use {', '.join(known)}" if known else "this operation has no parameters"

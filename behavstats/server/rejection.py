@@ -1,4 +1,4 @@
-"""What is stored of a rejected message: one line of text, in which keys are hidden."""
+"""Rejected messages as they are stored: each as one line of text, in which keys are hidden."""
 
 import re
 from typing import NamedTuple
@@ -34,7 +34,7 @@ class Reason(NamedTuple):
 def rejection_of(
     source: str, number: int, text: bytes, reason: Reason, arrival: Arrival
 ) -> Rejection:
-    """Return a rejected message of a source as it is stored; `number` is that of its line."""
+    """Return a rejected message of a source as it is stored; `number` is its line number."""
     line = _one_line(text)
     kept = line[:_KEPT_OF_LONG_MESSAGE] if len(line) > MAX_LINE_BYTES else line
     shown = _KEY.sub(_HIDDEN, kept) if _NAME in kept or _ESCAPE in kept else kept
@@ -49,5 +49,5 @@ def _one_line(text: bytes) -> bytes:
         return text
     try:
         return msgspec.json.format(text, indent=-1)
-    except (ValueError, RecursionError):  # not JSON: then this changes no JSON string
+    except (ValueError, RecursionError):  # it is not JSON, so no JSON string is changed
         return text.replace(b"\r", b" ").replace(b"\n", b" ")

@@ -1,4 +1,4 @@
-"""Rendering: the one place that makes an answer of a response or an error."""
+"""Rendering: the one place that turns a response or an error into an answer."""
 
 import logging
 from typing import NamedTuple
@@ -25,7 +25,7 @@ from behavstats.server.schemas import Failure
 
 _RETRY_AFTER = 1  # seconds after which a client should try again
 _NO_CONTENT = 204
-# No cache may keep an answer, and no browser may take it for another type.
+# No cache may keep an answer, and no browser may guess another content type.
 _ALWAYS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 _SAME_ORIGIN = (b"cross-origin-resource-policy", b"same-origin")
 
@@ -43,16 +43,16 @@ class NotFound(BehavstatsError):
 
 
 class MethodNotAllowed(BehavstatsError):
-    """No route has this path and this method; `allowed` are the methods that it has."""
+    """There are routes with this path, but none with this method; `allowed` lists their methods."""
 
     code = "method_not_allowed"
 
     def __init__(self, method: str, path: str, allowed: str) -> None:
-        super().__init__(f"{method} is not possible at {path}")
+        super().__init__(f"{method} is not allowed at {path}")
         self.allowed = allowed
 
 
-# The first class that fits counts.
+# The first class that matches an error decides.
 _STATUS: dict[type[BehavstatsError], int] = {
     TooLarge: 413,
     InvalidInput: 400,
@@ -76,7 +76,7 @@ class Rendered(NamedTuple):
 
 
 class Renderer:
-    """Makes answers, with the headers that let scripts of some origins read them."""
+    """Renders answers, with the headers that let scripts of some origins read them."""
 
     def __init__(self, origins: Origins) -> None:
         self._origins = origins
@@ -84,10 +84,10 @@ class Renderer:
     def render(
         self, request: Request, route: Route | None, result: Response | Exception
     ) -> Rendered:
-        """Return the answer to a request, from its response or the error that it met.
+        """Encode the answer to a request: its response, or the error that ended it.
 
-        `route` is None if no route fits. An error that nobody expected is logged, and the answer
-        does not show its text. Errors lose their tracebacks, which could hold a body.
+        `route` is None if no route matches. An unexpected error is logged, and the answer does not
+        show its text. Errors lose their tracebacks, which could keep a body in memory.
         """
         response = result if isinstance(result, Response) else _failed(result, request)
         body, content_type, status, extra = response
@@ -106,7 +106,7 @@ class Renderer:
         self, headers: list[tuple[bytes, bytes]], route: Route, request: Request
     ) -> None:
         """Add the headers that say which web pages may read the answer."""
-        if route.scope is not Scope.SENDING:  # beacons of any site may load an answer to sending
+        if route.scope is not Scope.SENDING:  # pages of any site may load the answer to a beacon
             headers.append(_SAME_ORIGIN)
         origin = request.headers.get("origin")
         if origin is None:
@@ -121,6 +121,7 @@ class Renderer:
 
 
 def _failed(error: Exception, request: Request) -> Response:
+    """Return the response that describes an error; log the error if the server is the cause."""
     status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
     extra = {"request_id": request.id}
     if not isinstance(error, BehavstatsError) or status == 500:

@@ -1,4 +1,4 @@
-"""What a handler gets and returns: a request, a response, or a payload to be stored first."""
+"""The argument and the results of handlers: a request; a response, or a payload to store first."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from behavstats.server.query import Query, parse_query
 
 
 class Response(NamedTuple):
-    """What a handler answers: bytes, or a value that is encoded as JSON."""
+    """The answer of a handler: bytes, or a value to encode as JSON."""
 
     body: object
     content_type: str = "application/json"
@@ -20,9 +20,9 @@ class Response(NamedTuple):
 
 
 class Pending(NamedTuple):
-    """A payload, and the response that holds as soon as the payload is durable.
+    """A payload, and the response to send as soon as the payload is durable.
 
-    The response may be an error: a rejected message is stored before its sender hears of it.
+    The response may be an error: a rejected message is stored before its sender gets the error.
     """
 
     payload: Payload
@@ -32,10 +32,10 @@ class Pending(NamedTuple):
 class Request:
     """One HTTP request. Each part is parsed once, when it is first asked for.
 
-    `template` is the path of the route that fits, in which names stand for values, and
-    `parameters` are those values; both are empty until the request is routed. `is_authenticated`
-    is False while the body may have to show the key. `more_body` is whether the client may still
-    send a part of the body.
+    `template` is the path of the matching route, with names in place of values, and `parameters`
+    are these values by their names; both are empty until the request is routed. `is_authenticated`
+    is False if the key was not checked yet, because only the body can contain it. `more_body` says
+    whether the client may still send a part of the body.
     """
 
     __slots__ = (
@@ -54,7 +54,7 @@ class Request:
     )
 
     def __init__(self, scope: Mapping[str, Any], request_id: str) -> None:
-        """Take a request from its ASGI scope."""
+        """Create a request from its ASGI scope."""
         self.id = request_id
         self.method: str = scope["method"].upper()
         self.scheme: str = scope["scheme"]
@@ -79,13 +79,13 @@ class Request:
 
     @property
     def credential(self) -> str | None:
-        """The key that the request shows in a header, the query or the path, or None."""
-        shown = credential(self.headers, self.query.values)
-        return shown or self.parameters.get("key")
+        """The key in a header, the query or the path, or None."""
+        key = credential(self.headers, self.query.values)
+        return key or self.parameters.get("key")
 
 
 def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Return headers by their names, in small letters; values of the same name are joined."""
+    """Return headers by their names in lower case; the values of a repeated header are joined."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in pairs:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")

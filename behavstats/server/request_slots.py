@@ -1,4 +1,4 @@
-"""Request slots: how many requests may be under way, and which one makes room for another."""
+"""Request slots: limit how many requests are in progress, and end slow ones to make room."""
 
 import asyncio
 import math
@@ -6,25 +6,26 @@ import time
 
 from behavstats.errors import BehavstatsError, Overloaded, SlowClient
 
-_MOST_REQUESTS = 1_000  # under way
-_MOST_UNAUTHENTICATED = 500  # of those, while their bodies come in
+_MOST_REQUESTS = 1_000  # in progress
+_MOST_UNAUTHENTICATED = 500  # of those, while their bodies are received
 _SECONDS_TO_SEND = 60.0
-_SECONDS_TO_KEEP_SLOT = 2.0  # while a body comes in; then it makes room if all slots are taken
-_CROWDED = "too many requests are under way"
+_SECONDS_TO_KEEP_SLOT = 2.0  # after which a slot is ended early if all slots are in use
+_CROWDED = "too many requests are in progress"
 
-_Waiting = dict[asyncio.Timeout, float]  # since when (monotonic), the longest first
+_Waiting = dict[asyncio.Timeout, float]  # when each slot began (monotonic), the oldest first
 
 
 class RequestSlots:
-    """Counts the requests under way, and limits those whose bodies come in.
+    """Counts the requests in progress, and limits those whose bodies are being received.
 
-    A slot is the time-out of a request whose body comes in. If there are too many requests, the
-    slot that is oldest expires early, unless it is fresh. So slow clients cannot keep others out.
+    A slot is the time-out of a request whose body is being received. If there are too many
+    requests, the oldest slot is ended early, unless it has just begun. So slow clients cannot keep
+    others out.
     """
 
     def __init__(self) -> None:
         self.count = 0
-        # Slots that had to make room are in neither any more.
+        # A slot that was ended early is in neither of these.
         self._authenticated: _Waiting = {}
         self._unauthenticated: _Waiting = {}
 
@@ -33,20 +34,20 @@ class RequestSlots:
         self.count += 1
 
     def leave(self) -> None:
-        """Count one request less."""
+        """Count one request fewer."""
         self.count -= 1
 
     def check_room(self) -> None:
-        """Raise Overloaded if no more requests with a body are taken now."""
+        """Raise Overloaded if a request with a body would get no slot now."""
         is_full = self.count > _MOST_REQUESTS
         if is_full and _overdue(self._unauthenticated, self._authenticated) is None:
             raise Overloaded(_CROWDED)
 
     def take(self, *, is_authenticated: bool) -> asyncio.Timeout:
-        """Return a slot for a request that has entered, to be given back.
+        """Return a slot for a request that has entered; the caller gives it back.
 
-        Raises Overloaded if no slot is free and none makes room. An unauthenticated request only
-        takes the place of another one.
+        Raises Overloaded if no slot is free and no other slot may be ended early. An
+        unauthenticated request ends the slots of other unauthenticated ones only.
         """
         waiting = self._authenticated if is_authenticated else self._unauthenticated
         is_share_full = not is_authenticated and len(waiting) >= _MOST_UNAUTHENTICATED
@@ -57,11 +58,11 @@ class RequestSlots:
         return slot
 
     def give_back(self, slot: asyncio.Timeout) -> None:
-        """End a slot; its request goes on, and is counted until it leaves."""
+        """End a slot; its request continues, and is counted until it leaves."""
         for waiting in (self._authenticated, self._unauthenticated):
             if waiting.pop(slot, None) is not None:
                 return
-        self.count += 1  # it has made room
+        self.count += 1  # `_make_room` ended the slot and stopped counting the request
 
     def expiry_error(self, slot: asyncio.Timeout) -> BehavstatsError:
         """Return the error that says why a slot has expired, before the slot is given back."""
@@ -79,16 +80,16 @@ class RequestSlots:
         del waiting[slot]
         self.count -= 1
         if not slot.expired():
-            slot.reschedule(0)  # long ago: at once
+            slot.reschedule(0)  # a time long ago, so that it expires at once
 
 
 def _overdue(*queues: _Waiting) -> _Waiting | None:
-    """Return the queue whose first slot is the oldest, if that slot has to make room."""
+    """Return the queue whose first slot is the oldest, if that slot may be ended early."""
     oldest = min(queues, key=_first_since)
     latest = time.monotonic() - _SECONDS_TO_KEEP_SLOT
     return oldest if _first_since(oldest) < latest else None
 
 
 def _first_since(waiting: _Waiting) -> float:
-    # Of a copy, which is made at once: readiness is checked in a thread, while the loop changes it.
+    # The copy is atomic: readiness is checked in a thread, while the event loop changes the queue.
     return next(iter([*waiting.values()]), math.inf)

@@ -1,7 +1,7 @@
 """The route table: each route of the HTTP interface, with its handler.
 
 The application takes its routes and scopes from this table, the metrics take their labels from it,
-and `openapi` makes the document of it.
+and `openapi` generates the OpenAPI document from it.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -40,21 +40,21 @@ class Tag(NamedTuple):
 
 
 PROFILES = Tag("Profiles", "What a user did, and erasing a user.")
-SENDING = Tag("Sending", "Page views in: one by one, or many at once.")
-RUNNING = Tag("Running", "For those who run the server: health, readiness and counts.")
-CONTRACT = Tag("This document", "The interface itself, for a person and for a machine.")
-ALIASES = Tag("Aliases", "The same as under Sending, by the paths that other clients know.")
-TAGS = (PROFILES, SENDING, RUNNING, CONTRACT, ALIASES)
-"""All tags, in the order in which a reader wants them."""
+SENDING = Tag("Sending", "Sending page views, one by one or many at once.")
+RUNNING = Tag("Running", "For the operators of the server: health, readiness and metrics.")
+DOCUMENTATION = Tag("This document", "The description of the interface, for people and programs.")
+ALIASES = Tag("Aliases", "The operations under Sending, at the paths that other clients use.")
+TAGS = (PROFILES, SENDING, RUNNING, DOCUMENTATION, ALIASES)
+"""All tags, in the order in which a reader needs them."""
 
 
 @dataclass(frozen=True, eq=False)
 class Route:
-    """One method of one path, and the handler that answers it.
+    """One method of one path, and its handler.
 
-    `takes` are the types that the body may have; the body is read only if there are any. `gives`
-    is the type of the response, or the media types of a text. `kind` is the kind of message that
-    comes this way, as in `Arrival`. A route that `is_slow` may take seconds and runs in a thread.
+    `takes` are the types that the body may have; without types, the body is not read. `gives` is
+    the type of the response, or the media types of a text. `kind` is the kind of message that this
+    route accepts, as in `Arrival`. A route that `is_slow` may take seconds and runs in a thread.
     `is_stored` says that the handler uses the store. `absent` is the error for a user or file that
     does not exist. If a route `is_public`, neither key, origin nor query is checked.
     """
@@ -76,7 +76,7 @@ class Route:
 
     @cached_property
     def in_query(self) -> tuple[str, ...]:
-        """The names of the parameters that the query may have, with the key's if there is one."""
+        """The names of the parameters that the query may have, which can include the key."""
         names = (parameter.name for parameter in self.parameters if parameter.where == "query")
         return (*names, *((KEY_IN_QUERY,) if self.scope else ()))
 
@@ -159,19 +159,19 @@ ROUTES: tuple[Route, ...] = (
         "GET",
         "/v1/projects/{key}/settings",
         Handlers.get_project,
-        "What Segment's client for browsers asks before it sends",
+        "Read the settings that Segment's browser client needs before it sends",
         SENDING,
         Scope.SENDING,
         gives=Project,
         is_stored=False,
         parameters=(_KEY,),
     ),
-    Route("GET", "/healthz", Handlers.get_health, "Whether the store can be read", RUNNING),
+    Route("GET", "/healthz", Handlers.get_health, "Check that the store can be read", RUNNING),
     Route(
         "GET",
         "/readyz",
         Handlers.get_readiness,
-        "Whether page views can be taken now",
+        "Check that page views can be stored now",
         RUNNING,
         is_slow=True,
     ),
@@ -179,7 +179,7 @@ ROUTES: tuple[Route, ...] = (
         "GET",
         "/metrics",
         Handlers.get_metrics,
-        "Counts, bytes and seconds, for Prometheus",
+        "Read the metrics, for Prometheus",
         RUNNING,
         Scope.EVERYTHING,
         gives="text/plain",
@@ -191,7 +191,7 @@ ROUTES: tuple[Route, ...] = (
         "/openapi.json",
         Handlers.get_openapi,
         "This document",
-        CONTRACT,
+        DOCUMENTATION,
         gives=Mapping[str, Any],
         is_stored=False,
     ),
@@ -200,7 +200,7 @@ ROUTES: tuple[Route, ...] = (
         "/docs",
         Handlers.get_docs,
         "This document, for a browser",
-        CONTRACT,
+        DOCUMENTATION,
         gives="text/html",
         is_stored=False,
     ),
@@ -208,8 +208,8 @@ ROUTES: tuple[Route, ...] = (
         "GET",
         "/docs/{file}",
         Handlers.get_docs_file,
-        "A file that this page needs",
-        CONTRACT,
+        "A file that the documentation page needs",
+        DOCUMENTATION,
         gives="text/css, text/javascript",
         parameters=(_FILE,),
         is_stored=False,
@@ -225,7 +225,7 @@ UNDOCUMENTED = (
             "OPTIONS",
             route.path,
             Handlers.preflight,
-            "Ask, as browsers do, whether a page of another origin may send",
+            "Check whether a page of another origin may send (a preflight)",
             scope=route.scope,
             is_public=True,  # a browser sends no key in a preflight
         )

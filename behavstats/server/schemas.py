@@ -20,18 +20,18 @@ class Done(msgspec.Struct):
 
 
 class Counted(Done, kw_only=True):
-    """A batch is durable: how many of its messages are page views, others, and were rejected.
+    """How many messages of a durable batch are page views or other messages, or were rejected.
 
-    Rejected messages are kept, too: `behavstats rejects` lists them, and why.
+    Rejected messages are kept as well; `behavstats rejects` lists them with their reasons.
     """
 
     page_views: Annotated[int, _described("Messages that are page views, new ones or not.")]
     others: Annotated[int, _described("Messages of other kinds, which are counted and not stored.")]
-    rejected: Annotated[int, _described("Messages that could not be read, and are kept apart.")]
+    rejected: Annotated[int, _described("Messages that are invalid, and are kept to be repaired.")]
 
 
 class Erased(Done, kw_only=True):
-    """What was erased of a user."""
+    """The erasure of a user, and how much was erased."""
 
     user_id: Annotated[str, _described("The user who was erased.")]
     page_views: Annotated[int, _described("Page views of the user that were erased.")]
@@ -44,15 +44,15 @@ class Erased(Done, kw_only=True):
 
 
 class SegmentIntegration(msgspec.Struct, rename="camel"):
-    """Where Segment's client for browsers sends to: `apiHost` is a host with a path."""
+    """Where Segment's browser client sends messages: `apiHost` is a host with a path."""
 
     api_key: Annotated[str, _described("The write key to send with.")]
     api_host: Annotated[str, _described("Host, port and path to send to, without a scheme.")]
-    protocol: Annotated[Literal["http", "https"], _described("The scheme to send by.")]
+    protocol: Annotated[Literal["http", "https"], _described("The scheme to send with.")]
 
 
 class Integrations(msgspec.Struct):
-    """Where Segment's client sends messages: to this server only."""
+    """Where Segment's browser client sends messages: to this server only."""
 
     segment: Annotated[SegmentIntegration, _described("Where to send to: this server.")] = (
         msgspec.field(name="Segment.io")
@@ -60,7 +60,7 @@ class Integrations(msgspec.Struct):
 
 
 class Project(msgspec.Struct, rename="camel"):
-    """The settings of a project, in the form that Segment's client for browsers reads."""
+    """The settings of a project, in the form that Segment's browser client reads."""
 
     integrations: Annotated[Integrations, _described("Where messages go.")]
     plan: Annotated[dict[str, Any], _described("A tracking plan: always empty.")] = {}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from behavstats.errors import NothingThere
 
-# Everything comes from this server, and no page may show this one in a frame. Swagger UI sets
-# styles of its own, which contain its icons.
+# The page loads everything from this server, and no other page may show it in a frame. Swagger UI
+# sets inline styles, which contain its icons.
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
@@ -30,17 +30,17 @@ PAGE = b"""<!doctype html>
 <link rel="stylesheet" href="docs/swagger-ui.css">
 </head>
 <body>
-<div id="contract"></div>
+<div id="documentation"></div>
 <script src="docs/swagger-ui-bundle.js"></script>
 <script src="docs/start.js"></script>
 </body>
 </html>
 """
 
-# `validatorUrl: null`: otherwise, Swagger UI lets another host validate the document. The aliases
-# are folded up.
+# Without `validatorUrl: null`, Swagger UI would let another host validate the document. The aliases
+# are collapsed.
 _START = b"""const page = SwaggerUIBundle({
-  url: "openapi.json", dom_id: "#contract", validatorUrl: null, defaultModelsExpandDepth: 0,
+  url: "openapi.json", dom_id: "#documentation", validatorUrl: null, defaultModelsExpandDepth: 0,
   onComplete: () => page.layoutActions.show(["operations-tag", "Aliases"], false),
 });
 """
@@ -71,7 +71,7 @@ def file(name: str) -> tuple[str, bytes]:
 
 
 def _folder() -> Path:
-    # The package is not imported: only its files are needed.
+    # The package is not imported, because only its files are needed.
     spec = find_spec("mkdocs_swagger_ui_tag")
     if spec is None or not spec.submodule_search_locations:
         raise NothingThere("Swagger UI")

@@ -1,8 +1,8 @@
-"""Storing what a round reads, in batches that say up to where each file was read.
+"""Stores the lines of a round in batches, with the offsets up to which the files were read.
 
-A batch is stored with the offsets of its files in one transaction. A large batch needs several, and
-only the last one has the offsets and the rejected lines. The others hold nothing but page views; if
-they are read again after a crash, they are duplicates and are not stored twice.
+A batch is stored in one transaction, together with the offsets of its files. A large batch needs
+several transactions, and only the last one has the offsets and the rejected lines. The others have
+page views only; if these are read again after a crash, they are duplicates and not stored twice.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ class BatchWriter:
     ) -> None:
         """`clock` returns ms since the epoch.
 
-        `on_lines` is called with each file of which lines were read, and their number.
+        `on_lines` is called with a file and the number of lines that were read from it.
         """
         self._round = current
         self._store = store
@@ -48,7 +48,7 @@ class BatchWriter:
         return self._batch.is_full
 
     def add(self, part: Decoded, position: Position) -> None:
-        """Add what a block of lines was decoded to; `position` is behind the block."""
+        """Add a decoded block of lines; `position` is where the block ends."""
         file, checkpoint = position
         lines = checkpoint.lines - file.decoded.lines
         file.decoded = checkpoint
@@ -62,10 +62,10 @@ class BatchWriter:
         self._batch.add(part)
 
     def store(self, pump: Callable[[], None]) -> bool:
-        """Store the batch with the offsets of its files, and begin another one.
+        """Store the batch with the offsets of its files, and begin the next one.
 
-        `pump` is called between its transactions. Return whether anything was stored. Raises
-        StoreError, and OffsetConflict if another process has read one of the files as well.
+        `pump` is called between the transactions. Return whether anything was stored. Raises
+        StoreError, and OffsetConflict if another process has also read one of the files.
         """
         due, self._round.due = self._round.due, set()
         if self._batch.is_empty and not due:

@@ -18,10 +18,10 @@ def changes(
     stop: Stop,
     poll_seconds: float,
 ) -> Generator[set[str] | None, None, None]:
-    """Yield the wanted paths that changed in some folders, and an empty set now and then.
+    """Yield the wanted paths that changed in some folders, or an empty set if nothing changed.
 
-    Yields None each `poll_seconds` where the operating system reports nothing. Ends if a folder is
-    gone.
+    If the operating system cannot report changes, yields None each `poll_seconds`. Ends if a folder
+    is gone.
     """
     from watchfiles import watch
 
@@ -29,7 +29,7 @@ def changes(
     try:
         for changed in watch(
             *folders,
-            watch_filter=None,  # it would wait on after changes that the filter leaves out
+            watch_filter=None,  # with a filter, it would yield nothing after unwanted changes
             debounce=at_most,
             step=quiet,
             stop_event=stop,
@@ -43,7 +43,7 @@ def changes(
     except FileNotFoundError:
         stop.wait(_TICK / 1000)
     except (OSError, RuntimeError) as error:  # most likely the limit of watches is reached
-        _log.warning("the system reports no changes (%s); scanning for them instead", error)
+        _log.warning("the system cannot report changes (%s); scanning for them instead", error)
         while not stop.is_set():
             stop.wait(poll_seconds)
             yield None

@@ -1,4 +1,4 @@
-"""Discovery: which files are at the paths to follow."""
+"""Discovery: finds the files at the paths to follow."""
 
 import os
 import stat
@@ -20,28 +20,28 @@ _OF_STORE = "belongs to the store itself, and is not followed"
 class DiscoveredFile(NamedTuple):
     """A regular file at a path; `size` in bytes as stored, `modified` in ns since the epoch.
 
-    `beside` is None if the file was asked for. Otherwise it is the path of a followed file, beside
-    which this one lies with a name that begins alike, as rotated files do: it counts only if it
-    holds what that file held, or was rotated after that file began to be followed.
+    `sibling` is None if this file is to be followed itself. Otherwise it is the path of a file to
+    follow in the same folder, whose name begins alike, so this file may be a rotated form of it.
+    It is read only if it has the content of a known file, or was rotated after following began.
     """
 
     path: str
     id: FileId
     size: int
     modified: int
-    beside: str | None
+    sibling: str | None
 
     @property
     def is_rotated(self) -> bool:
-        """Whether the name is one that the file beside it may get when it is rotated."""
-        return self.beside is not None and is_rotated(self.path, self.beside)
+        """Whether the name is one that the sibling may get when it is rotated."""
+        return self.sibling is not None and is_rotated(self.path, self.sibling)
 
 
 class FileScanner:
-    """Looks for the files at some paths: files, and folders with everything below them.
+    """Finds the files at some paths, each of which is a file, or a folder with all files below it.
 
-    Hidden files and folders (their names begin with a dot) are left out, and so are the store's. A
-    file that can be reached by several paths is found by the first of them.
+    Hidden files and folders (their names begin with a dot) are left out, and so are the store's own
+    files. A file that can be reached by several paths is found at the first of them.
     """
 
     def __init__(
@@ -54,8 +54,8 @@ class FileScanner:
         """`on_problem` is called at each scan for each path that cannot be followed.
 
         Its last argument says whether that is a failure; a pipe in a folder, for example, is not.
-        If there are patterns to `include`, only files whose names fit one of them are found in
-        folders. A rotated or compressed file may also fit by its former name. Raises InvalidInput
+        If there are patterns to `include`, only files whose names match one of them are found in
+        folders. A rotated or compressed file may also match by its former name. Raises InvalidInput
         if a path is empty.
         """
         if not all(paths):
@@ -67,12 +67,12 @@ class FileScanner:
         self._waits = False
         self._wanted = WantedPaths(include, self._store_files)
         self.folders: dict[str, FileId] = {}
-        """The folders that the last scan has visited, where changes are to be expected."""
+        """The folders that the last scan has visited, in which files may change."""
 
     def check(self, *, waits: bool) -> None:
         """Raise SourceError unless at least one of the paths can be followed.
 
-        With `waits`, a file need not be there yet if its folder is.
+        With `waits`, a file need not exist yet if its folder does.
         """
         self._waits = waits
         self._store_files.refresh()
@@ -83,13 +83,13 @@ class FileScanner:
                     return
                 problems.append(f"{root}: {_OF_STORE}")
             except (OSError, ValueError) as error:
-                if waits and _may_come(root, error):
+                if waits and _may_appear(root, error):
                     return
                 problems.append(str(unreadable(root, error)))
         raise SourceError("; ".join(problems))
 
     def names(self) -> list[str]:
-        """Return the paths that are not folders; there may be no files at them yet."""
+        """Return the paths that are not folders. The files may not exist yet."""
         return [root for root in self._roots if not os.path.isdir(root)]
 
     def files(self) -> list[DiscoveredFile]:
@@ -101,14 +101,14 @@ class FileScanner:
         for root in self._roots:
             for file in self._at(root):
                 known = found.get(file.id)
-                if known is None or (known.beside and not file.beside):
+                if known is None or (known.sibling and not file.sibling):
                     found[file.id] = file
         return [*found.values()]
 
     def files_at(self, paths: Iterable[str]) -> list[DiscoveredFile] | None:
-        """Return the files at some of the paths that a scan looks at.
+        """Return the files at those of the paths that a scan looks at.
 
-        Return None if everything has to be scanned, because a folder has come or was replaced.
+        Return None if everything has to be scanned, because a folder has appeared or was replaced.
         """
         found: dict[FileId, DiscoveredFile] = {}
         for path in sorted(filter(self.is_wanted, paths), key=self._is_named):
@@ -137,14 +137,14 @@ class FileScanner:
         if self._store_files.include(root, status):
             self._on_problem(root, SourceError(f"{root}: {_OF_STORE}"), True)
             return
-        # The name is followed also while no file has it; and so is the file that was rotated.
+        # The name is followed even while no file has it, and so are files that were rotated.
         self._wanted.named.add(root)
         folder = os.path.dirname(root)
         folder_status = status_of(folder)
         if folder_status is not None:
             self.folders.setdefault(folder, id_of(folder_status))
         for path in self._paths_in(folder):
-            if self._wanted.beside(path) == root:
+            if self._wanted.sibling_of(path) == root:
                 yield from self._discover(path, status_of(path))
         yield from self._discover(root, status)  # last: rotated files have older lines
 
@@ -178,7 +178,7 @@ class FileScanner:
     def _discover(self, path: str, status: os.stat_result | None) -> Iterator[DiscoveredFile]:
         """Yield the file at a path, or report what is wrong with it."""
         try:
-            status = status or os.stat(path)  # raises an error that tells what is wrong
+            status = status or os.stat(path)  # raises an error that says what is wrong
             check_regular(path, status)
             if self._store_files.include(path, status):  # by a link
                 return
@@ -186,18 +186,18 @@ class FileScanner:
             self._on_problem(path, error, self._is_named(path))
         except FileNotFoundError as error:
             is_named = self._is_named(path)
-            if self._waits and is_named and _may_come(path, error):
-                problem = SourceError(f"{path}: does not exist yet, and is waited for")
+            if self._waits and is_named and _may_appear(path, error):
+                problem = SourceError(f"{path}: does not exist yet; waiting for it")
             else:  # it was there a moment ago
                 problem = unreadable(path, error)
             self._on_problem(path, problem, is_named)
         except (OSError, ValueError) as error:
             self._on_problem(path, unreadable(path, error), True)
         else:
-            beside = self._wanted.beside(path)
-            yield DiscoveredFile(path, id_of(status), status.st_size, status.st_mtime_ns, beside)
+            sibling = self._wanted.sibling_of(path)
+            yield DiscoveredFile(path, id_of(status), status.st_size, status.st_mtime_ns, sibling)
 
 
-def _may_come(path: str, error: Exception) -> bool:
-    """Return whether a file is not there, but its folder is."""
+def _may_appear(path: str, error: Exception) -> bool:
+    """Return whether a file does not exist, but its folder does."""
     return isinstance(error, FileNotFoundError) and os.path.isdir(os.path.dirname(path))

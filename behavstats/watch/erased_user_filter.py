@@ -23,7 +23,7 @@ class ErasedUserFilter:
     """Leaves out erased users that the store remembers. Each batch needs a filter of its own."""
 
     def __init__(self, erasures: Callable[[], Erasures]) -> None:
-        """`erasures` returns the current ones; it is called once, when they are needed."""
+        """`erasures` returns the current erasures; it is called once, when they are needed."""
         self._load = erasures
         self._erasures: Erasures | None = None
 
@@ -45,7 +45,7 @@ class ErasedUserFilter:
 
 
 def _possible_ids(rejection: Rejection) -> Iterable[str]:
-    """Return all that may be a user's id in a rejected line."""
+    """Return everything in a rejected line that may be a user's id."""
     text = rejection.text.decode(errors="replace")
     strings = _STRING.findall(text)
     if not strings:

@@ -1,4 +1,4 @@
-"""Which file is at a path: by device and inode, whatever its name."""
+"""The identity of a file: its device and inode, whatever its name."""
 
 import os
 

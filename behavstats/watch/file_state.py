@@ -1,4 +1,4 @@
-"""What is remembered of each file from round to round, until the file is gone."""
+"""The state of each file, which is kept from round to round until the file is gone."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -10,12 +10,12 @@ from behavstats.watch.discovery import DiscoveredFile
 from behavstats.watch.file_id import FileId
 from behavstats.watch.tailed_file import TailedFile
 
-_SETTLED = 2_000  # ms after a change; the next one gets another modification time
-_REST_FACTOR = 10  # work that took long waits for this many times as long before it is repeated
+_MTIME_RESOLUTION = 2_000  # ms; changes that are further apart have different modification times
+_REST_FACTOR = 10  # work is repeated after a rest of this many times its duration
 
 
 class UnfinishedLine(NamedTuple):
-    """A line without a newline so far: it begins at `start`, and was searched up to `end`.
+    """A line without a newline so far, which begins at `start` and was searched up to `end`.
 
     `suffix` is a fingerprint of the bytes before `end`.
     """
@@ -26,22 +26,23 @@ class UnfinishedLine(NamedTuple):
 
     @classmethod
     def searched(cls, file: TailedFile, start: int, end: int) -> Self:
-        """Return the line as the file has it now."""
+        """Return the unfinished line that a file has now."""
         length = min(end - start, fingerprint.SAMPLE_BYTES)
         return cls(start, end, fingerprint.fingerprint(file.read(end - length, length)))
 
     def is_in(self, file: TailedFile, start: int) -> bool:
-        """Return whether the line that begins at an offset of a file still is this one."""
+        """Return whether a file still has this line at an offset."""
         return self.start == start and self == self.searched(file, start, self.end)
 
 
 @dataclass(slots=True)
 class FileState:
-    """What is remembered of one file.
+    """The state of one file.
 
-    `path` is where a scan found it last. `finished` is what the scan found when everything had been
-    read; a file that still looks like this is not opened again. `retry_at` is when an incomplete
-    compressed file may be opened again, in seconds of the monotonic clock.
+    `path` is where a scan found it last. `finished` is the file as the scan found it when
+    everything in it had been read; while a scan finds the same, the file is not opened again.
+    `retry_at` is when an incomplete compressed file may be opened again, in seconds of the
+    monotonic clock.
     """
 
     path: str
@@ -51,7 +52,7 @@ class FileState:
 
 
 class FileStates:
-    """The states of all files that are there."""
+    """The states of all files that exist."""
 
     def __init__(self, clock: Callable[[], int]) -> None:
         """`clock` returns ms since the epoch."""
@@ -73,33 +74,33 @@ class FileStates:
         return None if state is None else state.path
 
     def forget(self, file: FileId) -> None:
-        """Drop what is remembered of a file that is gone."""
+        """Drop the state of a file that is gone."""
         self._states.pop(file, None)
 
     def is_finished(self, found: DiscoveredFile) -> bool:
-        """Return whether nothing can be new in a file, or it is too early to look."""
+        """Return whether a file has nothing new, or it is too early to look again."""
         state = self.of(found.id, found.path)
         return state.finished == found or time.monotonic() < state.retry_at
 
     def finish(self, found: DiscoveredFile) -> None:
-        """Do not open a file again before it changes, if a change is certain to show."""
+        """Do not open a file again before it changes, if its time is certain to show a change."""
         if self.is_settled(found):
             self.of(found.id, found.path).finished = found
 
     def reopen_all(self) -> None:
-        """Look at each file again, because what was read of it was not stored."""
+        """Open each file again, because lines that were read may not have been stored."""
         for state in self._states.values():
             state.finished = None
 
     def postpone(self, found: DiscoveredFile, seconds: float) -> None:
-        """Leave alone for a while a file that took so many seconds in vain."""
+        """Do not open a file for a while, after it was read in vain for some seconds."""
         self.of(found.id, found.path).retry_at = time.monotonic() + rest_after(seconds)
 
     def is_settled(self, found: DiscoveredFile) -> bool:
         """Return whether a change from now on would show in the modification time."""
-        return abs(self._clock() - found.modified // 1_000_000) > _SETTLED
+        return abs(self._clock() - found.modified // 1_000_000) > _MTIME_RESOLUTION
 
 
 def rest_after(seconds: float) -> float:
-    """Return how many seconds to wait before work is repeated that took so many."""
+    """Return how many seconds to wait before repeating work that took some seconds."""
     return _REST_FACTOR * seconds

@@ -1,6 +1,6 @@
-"""Fingerprints: how the content of a file is recognized.
+"""Fingerprints, by which the content of a file is recognized.
 
-A checkpoint keeps a fingerprint of the prefix of a content, and one of its suffix, which are the
+A checkpoint has two of them: one of the prefix of the content, and one of the suffix, which is the
 bytes just before the offset.
 """
 
@@ -14,11 +14,11 @@ SAMPLE_BYTES = 1024
 """How many bytes of a prefix or a suffix are compared at most."""
 
 START = Checkpoint(0, 0, b"", b"", 0)
-"""The checkpoint of a file of which nothing was read yet."""
+"""The checkpoint of a file that was not read yet."""
 
 
 class Sample(NamedTuple):
-    """The bytes whose fingerprints a checkpoint keeps: the first ones, and those before it."""
+    """The bytes whose fingerprints a checkpoint has: the first ones, and those before it."""
 
     prefix: bytes
     suffix: bytes
@@ -26,14 +26,14 @@ class Sample(NamedTuple):
     def fingerprints(self) -> tuple[bytes, bytes, int]:
         """Return the fingerprints of prefix and suffix, and the length of the suffix.
 
-        Only a power of two of bytes of the prefix counts, so that few fingerprints are enough to
-        find a file that has grown since.
+        The length of the prefix is rounded down to a power of two, so that few fingerprints are
+        enough to find a file that has grown since.
         """
         length = 1 << len(self.prefix).bit_length() - 1 if self.prefix else 0
         return fingerprint(self.prefix[:length]), fingerprint(self.suffix), len(self.suffix)
 
     def matches(self, checkpoint: Checkpoint) -> bool:
-        """Return whether these are the bytes whose fingerprints the checkpoint keeps."""
+        """Return whether a checkpoint has the fingerprints of these bytes."""
         return self.fingerprints() == checkpoint[2:]
 
 
@@ -51,9 +51,9 @@ def prefix_fingerprints(prefix: bytes) -> list[bytes]:
 
 
 def advance(block: Block, checkpoint: Checkpoint, sample: Sample) -> tuple[Checkpoint, Sample]:
-    """Return the checkpoint behind a block, and the sample that belongs to it.
+    """Return the checkpoint at the end of a block, and the sample that belongs to it.
 
-    `checkpoint` and `sample` are those before the block.
+    `checkpoint` and `sample` are those at the start of the block.
     """
     offset = block.offset + block.length
     mark = BYTE_ORDER_MARK if block.offset > checkpoint.offset else b""

@@ -1,4 +1,4 @@
-"""Files that are followed by their names, and since when."""
+"""Named files: files that are followed by their names, and the times since when."""
 
 from collections.abc import Callable, Iterable
 
@@ -17,7 +17,7 @@ class NamedFiles:
         self._since: dict[str, int] = {}  # ms, by path
 
     def add(self, paths: Iterable[str]) -> None:
-        """Note that files are followed by their names from now on, unless that is known already.
+        """Note that files are followed by their names from now on, unless they are already.
 
         Raises StoreError.
         """
@@ -28,12 +28,12 @@ class NamedFiles:
             self._since.update(zip(new, since, strict=True))
 
     def is_wanted(self, found: DiscoveredFile) -> bool:
-        """Return whether a file is to be read even if nothing in it is known.
+        """Return whether to read a file even if its content is not known.
 
-        A file beside a followed one is wanted only if it was rotated after following began: it may
-        have come and gone under the followed name between two scans.
+        The sibling of a followed file is read only if it was rotated after following began: it may
+        have had the followed name for a moment between two scans.
         """
-        if found.beside is None:
+        if found.sibling is None:
             return True
-        since = self._since.get(found.beside)
+        since = self._since.get(found.sibling)
         return since is not None and found.is_rotated and found.modified // 1_000_000 > since

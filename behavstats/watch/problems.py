@@ -1,4 +1,4 @@
-"""What is wrong with paths, which is logged once until it changes."""
+"""Problems with paths. Each is logged once, until it changes."""
 
 import logging
 
@@ -10,7 +10,7 @@ _log = logging.getLogger(__name__)
 
 
 class ProblemLog:
-    """Logs what is wrong with paths, each problem once."""
+    """Logs problems with paths, each of them once."""
 
     def __init__(self) -> None:
         self._problems: dict[str, str] = {}
@@ -26,5 +26,5 @@ class ProblemLog:
         return True
 
     def clear(self, path: str) -> None:
-        """Note that nothing is wrong with a path any more."""
+        """Note that a path has no problem any more."""
         self._problems.pop(path, None)

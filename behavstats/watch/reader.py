@@ -1,4 +1,4 @@
-"""Reading what is new in files, in turns, so that a large file does not keep others waiting."""
+"""Reads new lines from files in turns, so that a large file does not keep others waiting."""
 
 import time
 from collections import deque
@@ -13,8 +13,8 @@ from behavstats.watch.round import Round
 from behavstats.watch.tailed_file import TailedFile, open_tailed
 from behavstats.watch.tracked_file import Position, TrackedFile
 
-_SHARE_BYTES = 64 * 1024 * 1024  # of a large file, before the other files have their turn
-_RESCAN_SECONDS = 1.0  # of a round, after which new files are looked for
+_SHARE_BYTES = 64 * 1024 * 1024  # of a large file, after which the other files have their turn
+_RESCAN_SECONDS = 1.0  # of a round, after which another scan looks for new files
 
 Scan = Callable[[], list[DiscoveredFile]]
 Blocks = Generator[tuple[Block, Position], None, None]
@@ -30,14 +30,14 @@ class RoundReader:
         is_stopped: Callable[[], bool],
         on_turn: Callable[[DiscoveredFile, SourceError | None], None],
     ) -> None:
-        """`on_turn` is called after the turn of a file, with what is wrong with it, if anything."""
+        """`on_turn` is called after the turn of a file, with the error if reading it failed."""
         self._recognizer = recognizer
         self._states = states
         self._is_stopped = is_stopped
         self._on_turn = on_turn
 
     def blocks(self, current: Round, found: Iterable[DiscoveredFile], scan: Scan) -> Blocks:
-        """Yield what is new in the files found, and in files that `scan` finds meanwhile."""
+        """Yield the new lines of the files found, and of files that `scan` finds meanwhile."""
         queue = deque(found)
         next_scan = time.monotonic() + _RESCAN_SECONDS
         while queue and not self._is_stopped():
@@ -70,7 +70,7 @@ class RoundReader:
     def _share(
         self, current: Round, found: DiscoveredFile
     ) -> Generator[tuple[Block, Position], None, bool]:
-        """Yield what is new in a file, of a large one a share; return whether there is more."""
+        """Yield the new lines of a file, or a share of them; return whether there are more."""
         current.looked_at[found.id] = found
         if self._states.is_finished(found):
             return False
@@ -101,7 +101,7 @@ class RoundReader:
         """Return from where to read a file; None if there is nothing to read."""
         tracked = current.tracked.get(file.id)
         if tracked is not None:
-            # If its content was replaced during this round, the next one deals with that.
+            # If the content was replaced during this round, the file is read in the next one.
             sample = None if file.is_compressed else file.match(tracked.read)
             return sample and Recognized(tracked, sample)
         recognized = self._recognizer.recognize(current, file, found)
@@ -114,7 +114,7 @@ class RoundReader:
         return None
 
     def _has_new_line(self, file: TailedFile, found: DiscoveredFile, tracked: TrackedFile) -> bool:
-        """Return whether a line has ended since; no byte is searched twice for that."""
+        """Return whether there is a new newline; no byte is searched for one twice."""
         if file.is_compressed:
             return tracked.modified != file.modified
         start = tracked.read.offset

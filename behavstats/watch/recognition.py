@@ -1,4 +1,4 @@
-"""Recognizing a file: whether it is a known one, a rotated copy of a known one, or a new one."""
+"""Recognition: decides whether a file is known, a rotated copy of a known file, or new."""
 
 import logging
 import time
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 class Recognized(NamedTuple):
-    """A file that is tracked, and the sample of the checkpoint up to which it was read."""
+    """A file to read, and the sample of the checkpoint up to which it was read."""
 
     file: TrackedFile
     sample: Sample
@@ -65,14 +65,14 @@ class FileRecognizer:
         if offset is None:
             self._check_text(file, found)
         recognized = offset and self._resume(current, file, offset)
-        if recognized is None and file.size:  # nothing tells one empty file from another
+        if recognized is None and file.size:  # empty files cannot be distinguished
             recognized = self._start(current, file, found, offset)
         return recognized
 
     def _resume(self, current: Round, file: TailedFile, offset: SourceOffset) -> Recognized | None:
         """Continue a known file from its offset. Return None if its content was replaced."""
         if file.is_compressed and offset.modified == file.modified:
-            sample: Sample | None = NO_SAMPLE  # it is not read again
+            sample: Sample | None = NO_SAMPLE  # the file is not read again
         else:
             sample = file.match(offset.checkpoint)
         if sample is None:
@@ -127,8 +127,8 @@ class FileRecognizer:
         return tracked
 
     def _continue(self, current: Round, file: TailedFile, offset: SourceOffset) -> TrackedFile:
-        """Continue in a copy from the offset of its original; if that is still there, in both."""
-        _log.info("%s: continues what was read from %s", file.name, offset.name)
+        """Continue in a copy from the offset of its original, and in the original if it exists."""
+        _log.info("%s: is a copy of %s, and is read from the same offset", file.name, offset.name)
         tracked = TrackedFile.resume(file, offset)
         self._restarted.note_continued(offset)
         if self._locations.path_of(offset) is not None:
@@ -139,13 +139,13 @@ class FileRecognizer:
         return tracked
 
     def _originals(self, file: TailedFile) -> Iterator[SourceOffset]:
-        """Yield the known files that this one may be a copy of."""
+        """Yield the known files of which this one may be a copy."""
         for offset in self._offsets.by_beginnings(file.prefix_fingerprints()):
             if _is_likely_copy(file, offset.checkpoint, self._locations.name_of(offset)):
                 yield offset
 
     def _is_copy_of_tracked(self, current: Round, file: TailedFile) -> bool:
-        """Return whether a file is a copy of one that this round reads, and has to wait for it."""
+        """Return whether a file is a copy of one that this round reads, so it has to wait."""
         for prefix in file.prefix_fingerprints():
             original = current.by_prefix.get(prefix)
             if original is not None and _is_likely_copy(file, original.read, original.name):
@@ -156,7 +156,7 @@ class FileRecognizer:
 
     @staticmethod
     def _is_contained(file: TailedFile, path: str | None) -> bool:
-        """Return whether the file at a path holds all that this one holds."""
+        """Return whether the file at a path contains everything that this one contains."""
         if path is not None:
             with suppress(SourceError), open_tailed(path) as original:
                 return is_contained(file, original)
@@ -173,7 +173,7 @@ class FileRecognizer:
             raise
 
     def _check_text(self, file: TailedFile, found: DiscoveredFile) -> None:
-        """Raise NoText if a file is not text; do not decompress it a second time to find out."""
+        """Raise NoText if a file is not text; do not decompress it again unless it changes."""
         try:
             file.check_text()
         except NoText:

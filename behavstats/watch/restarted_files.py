@@ -1,6 +1,6 @@
-"""Known files that are read from their beginning, because they hold something else now.
+"""Restarted files: known files that are read from their beginning, because their content changed.
 
-Either such a file was rotated, and a copy of its former content is found sooner or later; or the
+If such a file was rotated, a copy of its former content is found sooner or later. Otherwise the
 former content is lost, and a warning is logged.
 """
 
@@ -31,7 +31,7 @@ class _Pending(NamedTuple):
 
 
 class RestartedFiles:
-    """Finds out of which files the former content is lost, and logs it."""
+    """Finds the restarted files whose former content is lost, and logs them."""
 
     def __init__(self, store: Store, clock: Callable[[], int], locations: FileLocations) -> None:
         """`clock` returns ms since the epoch."""
@@ -42,13 +42,13 @@ class RestartedFiles:
         self._continued: set[int] = set()  # keys of source offsets
 
     def note_continued(self, offset: SourceOffset) -> None:
-        """Note that a content continues in another file."""
+        """Note that the content of an offset continues in another file."""
         if len(self._continued) >= _MOST_CONTINUED:
             self._continued.clear()
         self._continued.add(offset.id)
 
     def expect_copy(self, file: FileId, name: str, former: SourceOffset) -> int:
-        """Log a warning later, unless a copy of what a file held before is found soon.
+        """Log a warning later, unless a copy of the former content of a file is found soon.
 
         Return the current time in ms since the epoch.
         """
@@ -56,10 +56,10 @@ class RestartedFiles:
         return self._clock()
 
     def log_restarts(self, *, at_once: bool) -> None:
-        """Log of which files the former content is lost; forget those that were rotated.
+        """Log the files whose former content is lost; forget those that were rotated.
 
-        A file was rotated if its former content is there, or continues in a copy. With `at_once`,
-        no copy is waited for. Raises StoreError.
+        A file was rotated if its former content still exists, or continues in a copy. With
+        `at_once`, it does not wait for copies. Raises StoreError.
         """
         if not self._pending:
             return
@@ -72,9 +72,9 @@ class RestartedFiles:
             elif at_once or time.monotonic() > pending.deadline:
                 _log.warning(
                     "%s: its former content is gone, and no copy of it was found: the file is "
-                    "TAKEN ANEW from its beginning. Lines of the former content that were not "
-                    "taken yet are lost. No page view is counted twice, and what erased users did "
-                    "before they were erased is left out",
+                    "READ AGAIN from its beginning. Lines of the former content that were not "
+                    "ingested yet are lost. No page view is counted twice, and page views of "
+                    "erased users from before their erasure are left out",
                     pending.name,
                 )
             else:

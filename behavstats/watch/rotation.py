@@ -1,4 +1,4 @@
-"""Rotation: which file is a rotated copy of another one, by name and by content.
+"""Rotation: decides by name and by content which file is a rotated copy of another one.
 
 Nothing here looks at the file system or the store.
 """
@@ -11,9 +11,9 @@ from typing import Protocol
 from behavstats.watch import fingerprint
 
 _MONTH = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
-# What rotation puts into a name: a number, a date, or both, in the styles of logrotate, logback,
-# log4j, loguru and Python's handlers. A number needs a separator before it, a date does not: else
-# `events2.jsonl` would be a rotated `events.jsonl`.
+# The mark that rotation adds to a name: a number, a date, or both, in the styles of logrotate,
+# logback, log4j, loguru and Python's handlers. A number needs a separator before it, so that
+# `events2.jsonl` is not taken for a rotated `events.jsonl`; a date needs no separator.
 _MARK = (
     rf"(?:[._-](?:\d|(?:{_MONTH})[._-]?\d)|20\d\d[._-]?[01]\d[._-]?[0-3]\d)"
     rf"(?:[\d.T:_+ZW-]|{_MONTH})*"
@@ -23,8 +23,8 @@ _ADDED = r"(?:\.(?:jsonl|ndjson|json|log|txt))?"  # by the option `addextension`
 _MARKED = re.compile(rf"(.+?){_MARK}((?:\.[A-Za-z][^.]*)*?){_COMPRESSED}")
 
 
-class Content(Protocol):
-    """What is compared of two files."""
+class Readable(Protocol):
+    """The part of a file's interface with which contents are compared."""
 
     @property
     def size(self) -> int:
@@ -35,7 +35,7 @@ class Content(Protocol):
         """Whether the file is compressed."""
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return `length` bytes, or fewer if the content ends before."""
+        """Return `length` bytes, or fewer at the end of the content."""
 
 
 def is_rotated(path: str, of: str) -> bool:
@@ -66,10 +66,10 @@ def unpacked(path: str) -> str:
 
 
 def is_likely_copy(name: str, original: str | None, common_bytes: int) -> bool:
-    """Return whether a file can be a copy of another one, and is not alike by coincidence.
+    """Return whether a file is likely a copy of another one, and not similar by coincidence.
 
-    `common_bytes` is how many bytes of both would be the same. Few are enough if the names are
-    related: one is the other with something behind it, or both are one file's when it is rotated.
+    `common_bytes` is how many bytes both have in common. Few are enough if the names are related:
+    the name of the copy is longer, or both are names that one file may get when it is rotated.
     """
     if common_bytes >= fingerprint.SAMPLE_BYTES:
         return True
@@ -79,11 +79,11 @@ def is_likely_copy(name: str, original: str | None, common_bytes: int) -> bool:
     return is_longer or unrotated(name) == unrotated(original)
 
 
-def is_contained(copy: Content, original: Content) -> bool:
-    """Return whether a file holds nothing that another one, whose prefix it has, does not hold.
+def is_contained(copy: Readable, original: Readable) -> bool:
+    """Return whether an original with the same prefix contains everything that a copy contains.
 
-    That is so while the copy is being made, and until the original is truncated: lines are read
-    from the original meanwhile.
+    That is the case while the copy is being made, and until the original is truncated. Meanwhile,
+    lines are read from the original.
     """
     length = min(copy.size, fingerprint.SAMPLE_BYTES)
     offset = copy.size - length

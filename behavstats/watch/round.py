@@ -1,4 +1,4 @@
-"""What is known during one round of the tailer, and dropped at the end of it."""
+"""The state of one round of the tailer, which is dropped at the end of the round."""
 
 import os
 from collections import Counter
@@ -37,12 +37,12 @@ class KnownNames:
 
 @dataclass(slots=True)
 class Round:
-    """What is known during a round.
+    """The state of a round.
 
-    `tracked` are the files that are read, `by_prefix` the same by the fingerprints of their
-    prefixes, and `due` those whose offsets the next batch has to store. `looked_at` is what a scan
-    found of each file before it was opened. `left_out` counts lines of erased users by the names of
-    files. `is_behind` says that a file has to wait for the next round.
+    `tracked` are the files that are read, `by_prefix` are the same files by the fingerprints of
+    their prefixes, and `due` are the files whose offsets the next batch has to store. `looked_at`
+    are all files as a scan found them before they were opened. `left_out` counts lines of erased
+    users by the names of files. `is_behind` says that a file has to wait for the next round.
     """
 
     names: KnownNames

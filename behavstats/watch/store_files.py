@@ -16,14 +16,15 @@ class StoreFiles:
         self._ids: set[FileId] = set()
 
     def refresh(self) -> None:
-        """Look which files of the store are there."""
+        """Look up which files of the store exist."""
         statuses = map(status_of, map(str, self._paths))
         self._ids = {id_of(status) for status in statuses if status}
 
     def include(self, path: str, status: os.stat_result | None = None) -> bool:
-        """Return whether a path is one of the store's, or leads to one: `status` is what is there.
+        """Return whether a path is one of the store's files, or leads to one of them.
 
-        Links are known as of the last `refresh`.
+        `status` is that of the file at the path. Links to files that appeared after the last
+        `refresh` are not recognized.
         """
         if status is not None and id_of(status) in self._ids:
             return True

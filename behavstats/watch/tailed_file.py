@@ -1,4 +1,4 @@
-"""One open file: whether it still holds what was read of it, and the lines in it that are new.
+"""An open file: compares its content with a checkpoint, and reads the lines after it.
 
 A file is recognized by device, inode and a fingerprint of its prefix; before more of it is read,
 the suffix before the offset is compared as well. The file may be truncated and written again at
@@ -33,7 +33,7 @@ from behavstats.watch import fingerprint
 from behavstats.watch.file_id import FileId, id_of
 from behavstats.watch.fingerprint import NO_SAMPLE, Sample, advance
 
-_ESCAPED = "\\x"  # in the name that the store has of a file whose own is not UTF-8
+_ESCAPED = "\\x"  # in the stored name of a file whose real name is not UTF-8
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -45,14 +45,14 @@ _KINDS = {
 
 
 class TailedBlock(NamedTuple):
-    """Whole lines of a file, and the checkpoint behind them."""
+    """Whole lines of a file, and the checkpoint at their end."""
 
     block: Block
     checkpoint: Checkpoint
 
 
 class TailedFile:
-    """An open regular file. Its content is decompressed if need be; offsets are those in it."""
+    """An open regular file. Compressed content is decompressed, and offsets refer to the result."""
 
     def __init__(self, path: str, file: io.FileIO) -> None:
         """Use `open_tailed` instead, which closes the file again."""
@@ -67,10 +67,10 @@ class TailedFile:
         self._stream = decompressed(stored, magic)
         self.is_compressed = self._stream is not stored
         self.size = status.st_size
-        """In bytes; that of a compressed file's content is known after `measure`."""
+        """The size of the content in bytes; if the file is compressed, only after `measure`."""
 
     def check_text(self) -> None:
-        """Raise NoText if the content is something else than text."""
+        """Raise NoText if the content is not text."""
         kind = kind_of(self.read(self.nuls, LONGEST))
         if kind is not None:
             raise NoText(self.name, kind)
@@ -80,7 +80,7 @@ class TailedFile:
         self.size = self._stream.seek(0, os.SEEK_END)
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return `length` bytes, or fewer if the content ends before."""
+        """Return `length` bytes, or fewer at the end of the content."""
         if not self.is_compressed:
             return os.pread(self._descriptor, length, offset)
         self._stream.seek(offset)
@@ -88,7 +88,7 @@ class TailedFile:
 
     @cached_property
     def nuls(self) -> int:
-        """How many NUL bytes precede the content, and do not belong to it.
+        """How many NUL bytes precede the content without being a part of it.
 
         A hole is skipped and not read: it may be as large as a disk.
         """
@@ -115,7 +115,7 @@ class TailedFile:
         return fingerprint.prefix_fingerprints(self.read(self.nuls, fingerprint.SAMPLE_BYTES))
 
     def has_newline(self, offset: int) -> bool:
-        """Return whether a line ends behind an offset."""
+        """Return whether there is a newline after an offset."""
         while piece := self.read(self._data_from(offset), CHUNK_BYTES):
             if b"\n" in piece:
                 return True
@@ -125,7 +125,7 @@ class TailedFile:
     def lines(
         self, checkpoint: Checkpoint, sample: Sample, *, is_complete: bool
     ) -> Iterator[TailedBlock]:
-        """Yield the whole lines behind a checkpoint; stop where the file has changed meanwhile.
+        """Yield the whole lines after a checkpoint; stop if the file changes meanwhile.
 
         `is_complete` means that nothing will be appended, so the last line needs no newline.
         """
@@ -139,12 +139,12 @@ class TailedFile:
             yield TailedBlock(block, checkpoint)
 
     def _data_from(self, offset: int) -> int:
-        """Return the offset where data follows: the same one, unless a hole is there."""
+        """Return the offset of the next data: the same offset, unless it is in a hole."""
         if self.is_compressed:
             return offset
         try:
             return os.lseek(self._descriptor, offset, os.SEEK_DATA)
-        except OSError as error:  # a hole up to the end, or the file system cannot tell
+        except OSError as error:  # a hole up to the end, or holes are not supported
             end = os.fstat(self._descriptor).st_size
             return max(offset, end) if error.errno == errno.ENXIO else offset
 
@@ -179,15 +179,15 @@ def open_tailed(path: str) -> Iterator[TailedFile]:
 def check_regular(path: str, status: os.stat_result) -> None:
     """Raise SourceError unless this is a regular file: nothing else can be followed."""
     if not stat.S_ISREG(status.st_mode):
-        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "no regular file")
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "not a regular file")
         raise SourceError(f"{path}: is {kind}, which cannot be followed")
 
 
 def up_to_date(offset: SourceOffset) -> SourceOffset:
-    """Return a source offset with the size that its file has now, if that is known.
+    """Return a source offset with the present size of its file, if that is known.
 
-    If the file is gone, or another one has its name, nothing more can be read of it under this
-    name; then it is returned without device and inode, as a file that is gone.
+    If the file is gone, or another file has its name, nothing more can be read under this name.
+    Then the offset is returned without device and inode, like that of a file that is gone.
     """
     name = offset.name
     if name is None or _ESCAPED in name:
@@ -203,7 +203,7 @@ def up_to_date(offset: SourceOffset) -> SourceOffset:
 
 
 def _whole_lines(blocks: Iterator[Block], *, is_complete: bool) -> Iterator[Block]:
-    """Yield the lines that have ended; only the last block may have one that has not."""
+    """Yield the complete lines; only the last block may have an incomplete one."""
     last: Block | None = None
     for block in blocks:
         if last is not None:

@@ -1,4 +1,4 @@
-"""Ingesting what is new in followed files, in rounds; each looks at every changed file."""
+"""The tailer: ingests new lines of followed files in rounds, each over all changed files."""
 
 import logging
 import os
@@ -10,6 +10,7 @@ from behavstats.ingest.decode_process import DecodeProcess
 from behavstats.ingest.prefetch import Prefetcher
 from behavstats.ingest.report import Report
 from behavstats.store import Store
+from behavstats.text import counted
 from behavstats.watch.batch_writer import BatchWriter
 from behavstats.watch.discovery import DiscoveredFile
 from behavstats.watch.file_id import FileId
@@ -27,10 +28,10 @@ _log = logging.getLogger(__name__)
 
 
 class Tailer:
-    """Ingests what is new in files, and remembers which of them it has read to their end.
+    """Ingests the new lines of files, and remembers which files it has read to their end.
 
-    `report` counts what was ingested. `is_behind` says that another round has to look at all files;
-    the caller resets it before that round.
+    `report` counts everything that was ingested. `is_behind` says that another round has to look at
+    all files; the caller resets it before that round.
     """
 
     def __init__(
@@ -43,8 +44,8 @@ class Tailer:
     ) -> None:
         """`clock` returns ms since the epoch.
 
-        `on_lines` is called with each file of which lines were read, and their number; `on_stored`
-        when they are stored and counted in the report.
+        `on_lines` is called with a file and the number of lines that were read from it; `on_stored`
+        is called when lines are stored and counted in the report.
         """
         self.report = Report()
         self.is_behind = False
@@ -60,16 +61,16 @@ class Tailer:
         self._reader = RoundReader(recognizer, self._states, is_stopped, self._note_turn)
 
     def follow_names(self, paths: Iterable[str]) -> None:
-        """Follow files by their names: what is rotated from now on is read, also after a restart.
+        """Follow files by their names, so that files rotated from now on are read.
 
         Raises StoreError.
         """
         self._named.add(paths)
 
     def read_new(self, found: Sequence[DiscoveredFile], scan: Scan) -> None:
-        """Ingest all that is new in files, and in what `scan` finds before that is done.
+        """Ingest the new lines of files, and of files that `scan` finds meanwhile.
 
-        Raises StoreError. What was not stored then is read again in the next round.
+        Raises StoreError. Then the lines that were not stored are read again in the next round.
         """
         current = Round(KnownNames(self._store))
         try:
@@ -82,17 +83,17 @@ class Tailer:
             self.is_behind |= current.is_behind
         for name, count in current.left_out.items():
             self.report.left_out += count
-            _log.warning("%s: %d lines of users who were erased were left out", name, count)
+            _log.warning("%s: %s of erased users left out", name, counted(count, "line"))
         self._restarted.log_restarts(at_once=False)
 
     def _run(self, current: Round, found: Sequence[DiscoveredFile], scan: Scan) -> None:
-        """Read, decode and store what is new."""
+        """Read, decode and store the new lines."""
         writer = BatchWriter(current, self._store, self._clock, self.report, self._on_lines)
         with (
             closing(self._reader.blocks(current, found, scan)) as blocks,
-            DecodeProcess() as second,
+            DecodeProcess() as decode_process,
         ):
-            decoded = Prefetcher(blocks, self._clock, second)
+            decoded = Prefetcher(blocks, self._clock, decode_process)
             for part, position in decoded:
                 writer.add(part, position)
                 if writer.is_full and writer.store(decoded.pump):
@@ -102,27 +103,27 @@ class Tailer:
                 self._on_stored()
 
     def finish(self) -> None:
-        """Log at once which files were read again, instead of waiting for copies of them.
+        """Log which files were read again, without waiting longer for copies of their contents.
 
         Raises StoreError.
         """
         self._restarted.log_restarts(at_once=True)
 
     def note_problem(self, path: str, error: SourceError, is_failure: bool = True) -> None:
-        """Log what is wrong with a path, once until that changes; report it if it is a failure."""
-        # A file that was there a moment ago may be there under another name.
+        """Log a problem with a path, once until it changes; report it if it is a failure."""
+        # A file that existed a moment ago may exist under another name.
         self.is_behind |= not is_failure and not os.path.lexists(path)
         if self._problems.note(path, error) and is_failure:
             self.report.failures.append(detached(error))
 
     def _note_turn(self, found: DiscoveredFile, error: SourceError | None) -> None:
-        """Note what is wrong with a file after it was its turn, if anything is."""
-        is_another_log = found.beside is not None and not found.is_rotated
+        """Note after the turn of a file whether reading it failed."""
+        is_another_log = found.sibling is not None and not found.is_rotated
         if error is None:
             self._problems.clear(found.path)
         elif not is_another_log:
             self.note_problem(found.path, error, is_failure=os.path.lexists(found.path))
 
     def forget(self, file: FileId) -> None:
-        """Drop what is remembered of a file that is gone."""
+        """Drop the state of a file that is gone."""
         self._states.forget(file)

@@ -1,4 +1,4 @@
-"""A file while a round of the tailer reads it: how far its lines are read, decoded and stored."""
+"""A tracked file: how far a round of the tailer has read, decoded and stored its lines."""
 
 from dataclasses import dataclass
 from typing import NamedTuple, Self
@@ -13,9 +13,9 @@ from behavstats.watch.tailed_file import TailedFile
 class TrackedFile:
     """A file in a round.
 
-    `stored` (an offset; None if the store does not know the file), `decoded` and `read` say up to
-    where its lines are stored, decoded and read. `rejected` counts its rejected lines, `size` is in
-    bytes of the content. `modified`, `is_again` and `anew` are those of `SourceOffset`.
+    `stored` (an offset; None if the store does not know the file), `decoded` and `read` say how far
+    its lines are stored, decoded and read. `rejected` counts its rejected lines, and `size` is that
+    of the content in bytes. `modified`, `is_again` and `anew` are as in `SourceOffset`.
     """
 
     name: str
@@ -31,9 +31,9 @@ class TrackedFile:
 
     @classmethod
     def resume(cls, file: TailedFile, offset: SourceOffset) -> Self:
-        """Return a file that goes on from an offset that the store has.
+        """Return a file that continues from an offset in the store.
 
-        It keeps the name that the store has, if that still leads to it.
+        It keeps the name in the store if that name still leads to it.
         """
         name = offset.name if leads_to(offset.name, file.id) else None
         return cls(
@@ -50,7 +50,7 @@ class TrackedFile:
         )
 
     def offset_update(self, now: int) -> OffsetUpdate:
-        """Return what the store is to note of this file; `now` in ms since the epoch."""
+        """Return the update of the source offset of this file; `now` is in ms since the epoch."""
         modified = self.modified if self.decoded.offset == self.size else None
         return OffsetUpdate(
             self.name,
@@ -67,7 +67,7 @@ class TrackedFile:
 
 
 class Position(NamedTuple):
-    """A place in a tracked file: the checkpoint behind a block of its lines."""
+    """A position in a tracked file: the checkpoint at the end of a block of its lines."""
 
     file: TrackedFile
     checkpoint: Checkpoint

@@ -1,4 +1,4 @@
-"""Which paths are wanted: by the names and folders to follow, and the patterns to include."""
+"""Wanted paths: those with names and in folders to follow, if they match the patterns."""
 
 import os
 from collections.abc import Sequence
@@ -9,33 +9,34 @@ from behavstats.watch.store_files import StoreFiles
 
 
 class WantedPaths:
-    """Decides by their names which paths count. Each scan has its own.
+    """Decides by name which paths a scan looks at. Each scan has an object of its own.
 
-    `named` are files that are followed by their names, `folders` those of which all files are.
+    `named` are the files to follow by name, and `folders` are those whose files are followed.
     """
 
     def __init__(self, include: Sequence[str], store_files: StoreFiles) -> None:
-        """In folders, only names that fit one of the patterns to `include` count, if any."""
+        """In folders, only names that match a pattern in `include` count, if it has any."""
         self.named: set[str] = set()
         self.folders: set[str] = set()
         self._include = include
         self._store_files = store_files
 
     def is_visible(self, path: str) -> bool:
-        """Return whether a path is neither hidden (its name begins with a dot) nor the store's."""
+        """Return whether a path is not hidden (by a dot), and not one of the store's files."""
         return not os.path.basename(path).startswith(".") and not self._store_files.include(path)
 
     def is_included(self, path: str) -> bool:
-        """Return whether a name fits a pattern, or did before it was rotated or compressed."""
+        """Return whether a name matches a pattern, or did before rotation or compression."""
         names = {os.path.basename(form) for form in (path, unpacked(path), unrotated(path))}
         return not self._include or any(
             fnmatchcase(name, pattern) for name in names for pattern in self._include
         )
 
-    def beside(self, path: str) -> str | None:
-        """Return the followed file beside which a path lies that was not asked for itself.
+    def sibling_of(self, path: str) -> str | None:
+        """Return the file to follow in the same folder whose name begins like that of a path.
 
-        If there are several, return the one of which it is most likely a rotated file.
+        If there are several, return the one of which the path is most likely a rotated form. Return
+        None if the path itself is to be followed.
         """
         folder = os.path.dirname(path)
         if path in self.named or folder in self.folders:
@@ -55,4 +56,4 @@ class WantedPaths:
             return False
         if os.path.dirname(path) in self.folders:
             return self.is_included(path) or os.path.isdir(path)
-        return self.beside(path) is not None
+        return self.sibling_of(path) is not None

@@ -1,4 +1,4 @@
-"""Following files and folders until told to stop; each line is ingested exactly once."""
+"""The watcher: follows files and folders until it is stopped; ingests each line exactly once."""
 
 import logging
 import math
@@ -22,9 +22,9 @@ LOCK_TIMEOUT = 2.0
 
 _POLL = 1.0  # seconds between two scans, because not every change is reported
 _SCAN_SHARE = 0.1  # the part of the time that scans may take
-_TRIM_SECONDS = 0.05  # for which surplus rejected lines are deleted, each time
-_CONFLICT_PAUSE = 0.1  # seconds that leave the file to the process that reads it as well
-_RETRY_SECONDS = 1.0  # after which a store that could not be used is tried again
+_TRIM_SECONDS = 0.05  # for deleting surplus rejected lines, each time
+_CONFLICT_PAUSE = 0.1  # seconds that the other process gets for the file
+_RETRY_SECONDS = 1.0  # before a store that could not be used is tried again
 
 _log = logging.getLogger(__name__)
 
@@ -40,18 +40,19 @@ class Watcher:
         stop: Stop,
         include: Sequence[str] = (),
     ) -> None:
-        """`clock` returns ms since the epoch; in folders, only names that `include` fits count.
+        """`clock` returns ms since the epoch.
 
-        Raises SourceError if none of the paths is there, and no folder where one may appear.
+        In folders, only names that match a pattern in `include` count, if it has any. Raises
+        SourceError if no path exists or may appear later.
         """
         self.on_stored: Callable[[Report], None] = lambda _: None
-        """Called with the report of all that was ingested, whenever more of it was stored."""
+        """Called when more was stored, with the report of everything that was ingested."""
         self.on_lines: Callable[[TrackedFile, int], None] = lambda *_: None
-        """Called with each file of which lines were read, and their number."""
+        """Called with a file and the number of lines that were read from it."""
         self.on_found: Callable[[int], None] = lambda _: None
         """Called after each scan with the number of files that are followed."""
         self.rejects_command = "behavstats rejects"
-        """The command that lists the rejected lines, as the log names it."""
+        """The command that lists the rejected lines, for the log."""
         self._paths = paths
         self._store = store
         self._clock = clock
@@ -65,14 +66,14 @@ class Watcher:
 
     @property
     def report(self) -> Report:
-        """What was ingested so far."""
+        """The report of everything that was ingested so far."""
         return self._tailer.report
 
     def run(self, *, once: bool) -> Report:
-        """Follow until told to stop, or ingest `once` what is there now.
+        """Follow files until stopped or, with `once`, ingest the lines that exist now.
 
-        Start and stop are logged. Raises SourceError with `once` if none of the paths is there, and
-        StoreError if the store cannot be used.
+        Start and stop are logged. Raises SourceError with `once` if no path exists, and StoreError
+        if the store cannot be used.
         """
         if once:
             self._scanner.check(waits=False)
@@ -90,25 +91,25 @@ class Watcher:
         return self.report
 
     def begin(self) -> None:
-        """Note since when files are followed by their names. Raises StoreError."""
+        """Note the time from which files are followed by their names. Raises StoreError."""
         self._tailer.follow_names(self._scanner.names())
 
     def drain(self) -> None:
-        """Ingest what is there. Raises StoreError."""
+        """Ingest the lines that exist now. Raises StoreError."""
         is_behind = True
         while is_behind and not self._stop.is_set():
             try:
                 self._read_all()
                 is_behind = self._tailer.is_behind
             except OffsetConflict as error:
-                _log.warning("%s; looking again", error)
+                _log.warning("%s; trying again", error)
                 self._stop.wait(_CONFLICT_PAUSE)
         self._tailer.finish()
         self._store.refresh_rollups()
         self._store.rejected.trim(self._clock(), seconds=math.inf)
 
     def follow(self) -> None:
-        """Ingest what is there and what comes, until told to stop.
+        """Ingest existing and new lines until stopped.
 
         A store that is busy or has no room is tried again. Raises StoreError if that cannot help.
         """
@@ -118,7 +119,7 @@ class Watcher:
                 self._read_all()
                 self._follow_changes()
             except OffsetConflict as error:
-                _log.warning("%s; looking again", error)
+                _log.warning("%s; trying again", error)
                 self._stop.wait(_CONFLICT_PAUSE)
             except (StoreBusy, StoreUnavailable) as error:
                 self._note_trouble(str(error))
@@ -127,9 +128,9 @@ class Watcher:
             self._tailer.finish()
 
     def _follow_changes(self) -> None:
-        """Ingest what changes, until a folder comes or goes."""
+        """Ingest changes until a folder appears or disappears."""
         folders = self._scanner.folders
-        due = 0.0  # at once: a change before the waiting began is not reported
+        due = 0.0  # at once, since changes before this call are not reported
         for changed in changes(folders, self._scanner.is_wanted, self._stop, _POLL):
             is_due = changed is None or self._tailer.is_behind or time.monotonic() >= due
             found = None if is_due else self._scanner.files_at(changed or ())
@@ -146,12 +147,12 @@ class Watcher:
                 return
 
     def _read_all(self) -> float:
-        """Ingest what is new anywhere; return how many seconds the scan took."""
+        """Scan all paths and ingest all new lines; return how many seconds the scan took."""
         self._tailer.is_behind = False
         start = time.monotonic()
         found = self._scanner.files()
         seconds = time.monotonic() - start
-        self.on_found(sum(file.beside is None for file in found))
+        self.on_found(sum(file.sibling is None for file in found))
         self._tailer.follow_names(self._scanner.names())
         present = {file.id: file.path for file in found}
         for file, path in self._present.items():
@@ -171,7 +172,7 @@ class Watcher:
         self.on_stored(self.report)
 
     def _note_trouble(self, trouble: str) -> None:
-        """Log once what keeps the store from being used, and once that it is over."""
+        """Log once why the store cannot be used, and once that it can be used again."""
         if trouble and not self._trouble:
             _log.error("%s; trying again until it works", trouble)
         elif self._trouble and not trouble:

@@ -27,10 +27,10 @@ def test_each_file_has_a_row_with_its_rate_lag_and_rejected_lines():
     """The rate is that of the last five seconds."""
     now = [100.0]
     files = LiveFiles(5, lambda: now[0])
-    files.found(2)
-    files.took(followed("/in/a", reached=900, size=2_000, rejected=3), 50)
+    files.set_count(2)
+    files.add_lines(followed("/in/a", reached=900, size=2_000, rejected=3), 50)
     now[0] += 4
-    files.took(followed("/in/b", reached=7, size=7), 1)
+    files.add_lines(followed("/in/b", reached=7, size=7), 1)
     rows = shown(files)
     assert rows[0] == "2 files followed, 51 lines read"
     assert [cells(row) for row in rows if "/in/" in row] == [
@@ -46,7 +46,7 @@ def test_the_most_recently_read_files_are_shown():
     """The caption counts the other files, and no name controls the terminal."""
     files = LiveFiles(2)
     for name in ("/in/a", "/in/b", "/in/c\x1b[2J", "/in/a"):
-        files.took(followed(name), 1)
+        files.add_lines(followed(name), 1)
     text = "\n".join(shown(files))
     assert "/in/a" in text
     assert "/in/c\\x1b[2J" in text

@@ -37,7 +37,7 @@ def test_host_port_and_keys_from_the_environment(db, tmp_path):
         log = server.communicate(timeout=60)[1]
     assert found == [401, 403, 404]
     assert server.returncode == 0
-    assert b"others can read" not in log
+    assert b"other users can read" not in log
 
 
 def status_with(server, port, key):
@@ -65,7 +65,7 @@ def test_key_files_that_others_can_read_cause_a_warning(cli, tmp_path, option):
     keys.chmod(0o644)
     done = cli("serve", option, keys, "--host", "no.such.host.invalid")
     warning, failure = done.stderr.decode().splitlines()
-    assert warning.startswith(f"behavstats: {keys}: others can read these keys")
+    assert warning.startswith(f"behavstats: {keys}: other users can read these keys")
     assert failure.startswith("behavstats: cannot listen on")
 
 
@@ -86,8 +86,8 @@ def test_a_key_file_given_twice_causes_one_warning(cli, tmp_path):
     ("text", "code", "complaint"),
     [
         (None, 3, "the keys cannot be read: keys: No such file or directory"),
-        ("", 2, "keys: there is no key in it"),
-        ("short\n", 2, "keys, line 1: a key has to have 16 characters or more"),
+        ("", 2, "keys: the file contains no key"),
+        ("short\n", 2, "keys, line 1: a key must have at least 16 characters"),
     ],
 )
 def test_a_file_without_valid_keys_stops_the_server(cli, tmp_path, text, code, complaint):

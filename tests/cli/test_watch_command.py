@@ -74,12 +74,12 @@ def test_once_stores_what_is_there_and_stops(cli, db, folder):
 
 
 def test_the_hint_to_list_rejected_lines_names_the_store(cli, folder):
-    """Unless it is the default store."""
+    """The default store needs no option."""
     (folder / "a.jsonl").write_bytes(BAD)
     done = cli("watch", "in", "--once")
-    assert b"1 rejected (behavstats rejects lists them)" in done.stderr
+    assert b"1 rejected (listed by: behavstats rejects)" in done.stderr
     done = cli("watch", "in", "--once", "--db", "other.db")
-    assert b"1 rejected (behavstats rejects --db other.db lists them)" in done.stderr
+    assert b"1 rejected (listed by: behavstats rejects --db other.db)" in done.stderr
 
 
 def test_watch_fails_if_there_is_nothing_to_watch(cli):
@@ -95,7 +95,7 @@ def test_watch_waits_for_a_file_in_an_existing_folder(db, folder, watch):
     """The file is stored once it exists, also if it is rotated at once."""
     process = watch(str(folder / "new.jsonl"))
     assert process.poll() is None
-    wait_until(lambda: b"is waited for" in process.log.read_bytes())
+    wait_until(lambda: b"waiting for it" in process.log.read_bytes())
     (folder / "first").write_bytes(lines(0, 3))
     (folder / "first").rename(folder / "new.1.jsonl")
     (folder / "new.jsonl").write_bytes(lines(3, 6))
@@ -213,7 +213,7 @@ def test_sources_as_json(cli, folder):
     assert now["taken_anew"] <= now["last_taken"]
     assert (before["is_gone"], before["rejected"], before["taken_anew"]) == (True, 1, None)
     listed = cli("sources").stdout.decode()
-    assert f"{log} (TAKEN ANEW {now['taken_anew'][:19]}Z)" in listed
+    assert f"{log} (READ AGAIN {now['taken_anew'][:19]}Z)" in listed
     assert "that had not been read are lost" in listed
 
 
@@ -244,7 +244,7 @@ def test_at_a_terminal_each_file_has_a_row(cli, db, folder):
         process.wait()
         reader.join(timeout=60)
         os.close(ours)
-    assert b"stops: 8 lines taken: 7 page views added" in seen
+    assert b"stops: 8 lines ingested: 7 page views added" in seen
     assert seen.rindex(b"\x1b[?25h") > seen.rindex(b"\x1b[?25l")
     assert page_views(db) == 7
 

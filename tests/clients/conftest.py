@@ -1,4 +1,4 @@
-"""What the tests of published clients share: a server with keys, and the clients' programs."""
+"""Fixtures for the tests of published clients: a server with keys, and programs with clients."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.clients.processes import WRITE_KEY, Client, Server
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
-    """One server for all tests that leave it in peace: each has a user of its own."""
+    """One server for all tests that do not stop it; each test has a user of its own."""
     server = Server(tmp_path_factory.mktemp("server") / "store.db")
     yield server
     server.end()
@@ -23,7 +23,7 @@ def user(request):
 
 @pytest.fixture
 def start_client(server, tmp_path):
-    """Start clients of the server by name; those that still run at a test's end are killed."""
+    """Start clients by name; those that still run at the end of a test are killed."""
     clients = []
 
     def start(name, key=WRITE_KEY):
@@ -43,7 +43,7 @@ def client(request, start_client):
 
 @pytest.fixture
 def visits():
-    """Make page views of the last hour, no two of them in the same millisecond."""
+    """Return a function that makes page views of the last hour, at different instants."""
     start = system_clock() - 60 * MINUTE
 
     def make(user_id, count):

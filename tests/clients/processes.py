@@ -31,7 +31,7 @@ _INSTALLED = Path(__file__).parents[2] / "build" / "clients"
 
 
 def wait_until(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
-    """Poll until a condition is true; fail if it does not become so."""
+    """Poll until a condition is true; fail if that takes too long."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
@@ -60,7 +60,7 @@ class Server:
         assert self._process.wait(timeout=30) == 0
 
     def end(self) -> None:
-        """Stop it if it runs, as a test ends."""
+        """Stop the server at the end of a test, if it runs."""
         if self._process.poll() is None:
             self.stop()
 
@@ -97,7 +97,7 @@ class Server:
 
 
 class Client:
-    """A program that uses a published client; `name` tells which."""
+    """A program that uses the published client with this name."""
 
     def __init__(self, name: str, server: Server, folder: Path, key: str) -> None:
         self._name = name
@@ -116,12 +116,12 @@ class Client:
             )
 
     def call(self, kind: str, **message: Any) -> None:
-        """Make a call of the client's, in the words of Segment's specification."""
+        """Call a method of the client, with the keys of Segment's specification."""
         self._process.stdin.write(json.dumps({"type": kind, **message}) + "\n")  # type: ignore[union-attr]
         self._process.stdin.flush()  # type: ignore[union-attr]
 
     def view(self, *views: PageView) -> None:
-        """Make page calls with the time of each."""
+        """Make a page call for each page view, with its time."""
         for view in views:
             self.call(
                 "page",
@@ -131,7 +131,7 @@ class Client:
             )
 
     def sign_in(self, user_id: str) -> None:
-        """Say who the user is: all that a browser sends from now on is theirs."""
+        """Identify the user: in a browser, all later page views belong to this user."""
         if self._name in IN_BROWSERS:
             self.call("open", path="/")
         self.call("identify", userId=user_id)
@@ -157,19 +157,19 @@ class Client:
         return self._lines()[-1].removeprefix("visitor: ") if self._name in IN_BROWSERS else ""
 
     def exit_code(self) -> int:
-        """Say that there are no more calls; return how the program ends."""
+        """End the input of the program; return its exit code."""
         self._process.stdin.close()  # type: ignore[union-attr]
         return self._process.wait(timeout=90)
 
     def end(self) -> None:
-        """Kill it if it runs, as a test ends."""
+        """Kill the program at the end of a test, if it runs."""
         self._process.stdin.close()  # type: ignore[union-attr]
         self._process.kill()
         self._process.wait()
 
 
 def environment() -> dict[str, str]:
-    """Return where a driver finds what was installed for it."""
+    """Return environment variables with which a driver finds its packages and its browser."""
     chromium = shutil.which("chromium") or ""
     return os.environ | {"NODE_PATH": str(_INSTALLED / "node_modules"), "CHROMIUM": chromium}
 

@@ -14,8 +14,8 @@ def names_of(views):
     return [view.name for view in views]
 
 
-def test_pages_that_are_opened_are_told_by_title_or_path_and_by_visitor(server, client, user):
-    """By nothing but the bare `page()` of the snippet; who signs in is known on the next page."""
+def test_opened_pages_are_stored_with_title_or_path_and_visitor(server, client, user):
+    """The snippet calls `page()` without arguments; after signing in, the user is known."""
     before = system_clock()
     client.call("open", path="/welcome?title=Welcome")
     client.call("open", path="/untitled?q=1")
@@ -31,7 +31,7 @@ def test_pages_that_are_opened_are_told_by_title_or_path_and_by_visitor(server, 
 
 
 def test_every_page_view_is_stored_once_with_its_user_name_and_time(server, client, user, visits):
-    """Of a site that changes pages without loading them, and says which, and when."""
+    """The site changes pages without loading them, and sends their names and times."""
     *views, last = visits(user, 12)
     client.sign_in(user)
     client.view(*views)
@@ -40,8 +40,8 @@ def test_every_page_view_is_stored_once_with_its_user_name_and_time(server, clie
     assert server.page_views(user) == [*views, PageView(user, last.instant, "Docs: Install")]
 
 
-def test_calls_that_are_no_page_views_are_acknowledged_and_not_stored(server, client, user):
-    """The clients take them for done; the page views among them are stored."""
+def test_calls_that_are_not_page_views_are_acknowledged_and_not_stored(server, client, user):
+    """The clients do not repeat them; the page views among them are stored."""
     client.sign_in(user)
     client.call("track", event="Bought", properties={"price": 12.5})
     client.call("page", name="/thanks")

@@ -1,4 +1,4 @@
-"""The page that shows the contract, in headless Chromium."""
+"""The documentation page, in headless Chromium."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ from tests.clients.processes import SECRET_KEY, driver, environment
 
 @pytest.fixture(scope="module")
 def saw(server):
-    """What a reader of the page saw, who tried a route out."""
+    """Return what a reader of the page saw after trying a route out."""
     done = subprocess.run(
         ["node", driver("docs.cjs"), server.address, SECRET_KEY],
         env=environment(),
@@ -24,13 +24,13 @@ def saw(server):
 
 
 def test_every_operation_is_on_the_page(saw):
-    """By its method and path."""
+    """It has its method and path."""
     assert sorted(saw["operations"]) == sorted(f"{route.method} {route.path}" for route in ROUTES)
     assert '"019mr8mf4r"' in saw["example"]
 
 
-def test_nothing_is_asked_of_another_host(saw, server):
-    """The page, its files, the document, and what was tried out."""
+def test_nothing_is_requested_from_another_host(saw, server):
+    """The page requests its files, the document, and the routes that were tried out."""
     asked = {url for url in saw["requests"] if not url.startswith("data:")}
     assert asked == {
         f"{server.address}/{path}"
@@ -47,18 +47,18 @@ def test_nothing_is_asked_of_another_host(saw, server):
     }
 
 
-def test_the_browser_has_nothing_to_complain_about(saw):
-    """Above all, nothing that the page's own policy forbids it."""
+def test_the_browser_reports_no_problems(saw):
+    """In particular, the page respects its own content security policy."""
     assert saw["complaints"] == []
 
 
-def test_what_is_tried_out_with_a_key_shows_in_the_profile(saw):
-    """From the page itself, as from any program, and with nothing but what it fills in."""
+def test_a_page_view_that_is_tried_out_with_a_key_is_in_the_profile(saw):
+    """The reader only enters the key; the page fills in the examples."""
     assert saw["posted"]["status"].split()[0] == "200"
     assert saw["profile"]["status"].split()[0] == "200"
     assert '"number_pages_viewed_in_the_last_7_days": 1' in saw["profile"]["answer"]
 
 
-def test_the_profile_comes_first_and_aliases_are_folded_up_at_the_end(saw):
-    """They are the same by other paths."""
+def test_profiles_come_first_and_aliases_last(saw):
+    """An alias is the same operation at another path."""
     assert (saw["headings"][0], saw["headings"][-1]) == ("Profiles", "Aliases")

@@ -1,4 +1,4 @@
-"""The first clients for Node: they take an id that is a number, and send it as one."""
+"""The first clients for Node: they accept a number as an id, and send it as a number."""
 
 import pytest
 
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.parametrize("client", IN_OLD_NODE, indirect=True)
 
 @pytest.mark.parametrize("key", ["userId", "anonymousId"])
 def test_a_numeric_id_is_the_text_of_its_digits(server, client, visits, key, request):
-    """As Segment takes it; each test has an id of its own."""
+    """Segment does the same. Each test has an id of its own."""
     number = 42_000 + sum(request.node.name.encode())
     views = visits(str(number), 12)
     for view in views:

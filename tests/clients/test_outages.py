@@ -5,7 +5,7 @@ import pytest
 from behavstats.store.sqlite.lock import StoreLock
 from tests.clients.processes import IN_NODE, IN_PYTHON, Server, wait_until
 
-# A beacon is sent once, and nobody hears what became of it.
+# Without "rudder-js-beacon": a beacon is sent only once.
 CLIENTS = (*IN_PYTHON, *IN_NODE, "analytics-next", "analytics-next-batching", "rudder-js")
 
 pytestmark = pytest.mark.parametrize("client", CLIENTS, indirect=True)
@@ -13,14 +13,14 @@ pytestmark = pytest.mark.parametrize("client", CLIENTS, indirect=True)
 
 @pytest.fixture
 def server(db):
-    """A server that a test has for itself."""
+    """A server for a single test."""
     server = Server(db)
     yield server
     server.end()
 
 
 def send(client, views):
-    """Send page views, and as many that the client dates: doubled, these would differ in time."""
+    """Send page views with times, and as many without: duplicates of these would differ in time."""
     client.view(*views)
     for view in views:
         client.call("page", userId="u", name=f"undated {view.name}")
@@ -34,7 +34,7 @@ def check_that_each_is_stored_once(server, views):
 
 
 def test_nothing_is_lost_or_doubled_when_the_server_is_stopped_and_started(server, client, visits):
-    """Stopped while the client sends; started again on the same port."""
+    """It is stopped while the client sends, and started again on the same port."""
     views = visits("u", 30)
     client.sign_in("u")
     send(client, views[:10])
@@ -50,7 +50,7 @@ def test_nothing_is_lost_or_doubled_when_the_server_is_stopped_and_started(serve
 
 
 def test_nothing_is_lost_or_doubled_while_the_server_answers_503(server, client, visits):
-    """It does so while another process holds the store for longer than it waits."""
+    """It does so while another process holds the store for longer than the lock timeout."""
     views = visits("u", 30)
     client.sign_in("u")
     send(client, views[:10])

@@ -1,4 +1,4 @@
-"""Clients in programs that run on servers: what they send is stored exactly as it was called."""
+"""Clients in programs that run on servers: their calls are stored exactly."""
 
 import pytest
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.parametrize("client", IN_PYTHON + IN_NODE, indirect=Tru
 
 
 def test_every_page_view_is_stored_once_with_its_user_name_and_time(server, client, user, visits):
-    """The time to the millisecond, as the caller gave it."""
+    """The time is that of the caller, to the millisecond."""
     ours, theirs = visits(user, 30), visits(f"{user}/ü 😀", 12)
     client.view(*ours, *theirs)
     client.finish()
@@ -21,8 +21,8 @@ def test_every_page_view_is_stored_once_with_its_user_name_and_time(server, clie
     assert server.profile(user)["number_pages_viewed_in_the_last_7_days"] == 30
 
 
-def test_a_page_view_without_a_time_is_dated_when_it_was_called(server, client, user):
-    """Not when it came."""
+def test_a_page_view_without_a_time_has_the_time_of_the_call(server, client, user):
+    """It does not have the time of its arrival."""
     before = system_clock()
     client.call("page", userId=user, name="/now")
     client.finish()
@@ -31,8 +31,8 @@ def test_a_page_view_without_a_time_is_dated_when_it_was_called(server, client, 
     assert before <= view.instant <= system_clock()
 
 
-def test_the_page_is_told_by_its_name_or_else_by_its_properties(server, client, user, visits):
-    """A name stands after its category; a title before a path; the path of a URL comes last."""
+def test_the_page_has_its_name_or_else_one_from_its_properties(server, client, user, visits):
+    """A category precedes the name. Of the properties, the title counts, then path, then URL."""
     time = [{"timestamp": format_instant(view.instant)} for view in visits(user, 5)]
     client.call("page", userId=user, category="Docs", name="Install", **time[0])
     client.call("page", userId=user, category="Docs", properties={"title": "Start"}, **time[1])
@@ -44,8 +44,8 @@ def test_the_page_is_told_by_its_name_or_else_by_its_properties(server, client, 
     assert names == ["Docs: Install", "Start", "Home", "/cart", "/a/b"]
 
 
-def test_a_user_who_is_not_known_is_the_anonymous_one(server, client, user):
-    """And where both are given, it is the known one."""
+def test_without_a_user_id_the_anonymous_id_counts(server, client, user):
+    """If both are given, the user id counts."""
     client.call("page", anonymousId=f"anonymous {user}", name="/landing")
     client.call("page", anonymousId=f"anonymous {user}", userId=user, name="/account")
     client.finish()
@@ -53,8 +53,8 @@ def test_a_user_who_is_not_known_is_the_anonymous_one(server, client, user):
     assert [view.name for view in server.page_views(user)] == ["/account"]
 
 
-def test_calls_that_are_no_page_views_are_acknowledged_and_not_stored(server, client, user):
-    """The clients take them for done; the page view among them is stored."""
+def test_calls_that_are_not_page_views_are_acknowledged_and_not_stored(server, client, user):
+    """The clients do not repeat them; the page view among them is stored."""
     client.call("identify", userId=user, traits={"plan": "pro"})
     client.call("track", userId=user, event="Bought", properties={"price": 12.5})
     client.call("page", userId=user, name="/thanks")
@@ -66,8 +66,8 @@ def test_calls_that_are_no_page_views_are_acknowledged_and_not_stored(server, cl
     assert not server.knows(f"anonymous {user}")
 
 
-def test_batches_as_large_as_clients_make_them_are_taken(server, client, user, visits):
-    """RudderStack's come to megabytes."""
+def test_the_largest_batches_of_clients_are_accepted(server, client, user, visits):
+    """Those of RudderStack's clients have some megabytes."""
     views = visits(user, 80)
     for view in views:
         client.call(

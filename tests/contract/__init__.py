@@ -1,1 +1,1 @@
-"""The contract: the server against its own OpenAPI document."""
+"""Contract tests: the server against its own OpenAPI document."""

@@ -1,4 +1,4 @@
-"""What schemathesis has to know: values of the formats that the document names."""
+"""Hooks of schemathesis: strategies for the formats in the document."""
 
 import json
 from datetime import datetime, timedelta, timezone
@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 _TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=120)
 _LINE = st.fixed_dictionaries({"type": st.just("track"), "messageId": _TEXT}).map(json.dumps)
 _HOSTS = st.sampled_from(("https://example.org", "http://localhost:3000", "//cdn.example", ""))
-_ZONES = st.integers(-14 * 60, 14 * 60).map(lambda ahead: timezone(timedelta(minutes=ahead)))
+_ZONES = st.integers(-14 * 60, 14 * 60).map(lambda offset: timezone(timedelta(minutes=offset)))
 _TIMES = st.datetimes(
-    # Not around now: the same run each time.
+    # Fixed bounds make each run the same.
     datetime.fromisoformat("1970-01-02"),
     datetime.fromisoformat("2026-11-01"),
     timezones=_ZONES,
@@ -26,15 +26,16 @@ schemathesis.openapi.format("message-lines", st.lists(_LINE, min_size=1).map("\n
 
 @schemathesis.serializer("application/x-ndjson")
 def serialize_lines(_: schemathesis.SerializationContext, value) -> bytes:
-    """Send lines as they are; what is no text, as JSON."""
+    """Send text as it is, and any other value as JSON."""
     return value.encode() if isinstance(value, str) else json.dumps(value).encode()
 
 
 @schemathesis.hook
 def filter_case(_: schemathesis.HookContext, case: schemathesis.Case) -> bool:
-    """Pass over what is wrong for its format alone, but for times.
+    """Skip values that are invalid only because of their format, except timestamps.
 
-    To schemathesis, no text is of a format that it does not know: "x" would be no user's id.
+    Schemathesis takes each text for invalid if it does not know the format. For example, it would
+    expect an error for the user id "x".
     """
     mutations = getattr(case.meta.phase.data, "mutations", ()) if case.meta else ()
     return not any(

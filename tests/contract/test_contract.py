@@ -1,4 +1,4 @@
-"""The server does what `/openapi.json` says, whatever schemathesis sends, with all its checks."""
+"""The server against its OpenAPI document, with all checks of schemathesis."""
 
 import os
 import re
@@ -15,8 +15,8 @@ _EXAMPLES = 100
 
 _SENDING = [route.path for route in ROUTES if route.takes and route.path != "/v1/page"]
 _GROUPS = {
-    # With a path by which users come to be there.
-    "users and all else": {op.path for op in ROUTES if not op.takes} | {"/v1/page"},
+    # Includes a path that creates users.
+    "users and others": {op.path for op in ROUTES if not op.takes} | {"/v1/page"},
     **{
         " ".join(two): {*two}
         for two in (_SENDING[at : at + 2] for at in range(0, len(_SENDING), 2))
@@ -26,7 +26,7 @@ _GROUPS = {
 
 @pytest.mark.parametrize("paths", _GROUPS.values(), ids=_GROUPS)
 def test_schemathesis_finds_nothing(tmp_path, paths):
-    """What is valid is taken, what is not is refused, and each answer is as it was described."""
+    """Valid requests succeed, invalid ones are refused, and each answer matches its description."""
     folder = Path(__file__).parent
     with running(tmp_path) as server:
         address = f"http://127.0.0.1:{server.port}/openapi.json"
@@ -38,7 +38,7 @@ def test_schemathesis_finds_nothing(tmp_path, paths):
         options = ["--checks", "all", "--no-color", "--max-examples", str(_EXAMPLES)]
         options += ["--header", f"Authorization: {bearer(SECRET_KEY)['Authorization']}"]
         options += [f"--include-path={path}" for path in sorted(paths)]
-        if "/v1/page" not in paths:  # nothing follows from what the others do
+        if "/v1/page" not in paths:  # the other operations have no links to test
             options += ["--phases", "examples,coverage,fuzzing"]
         environment = os.environ | {"PYTHONPATH": str(folder.parent.parent)}
         done = subprocess.run(

@@ -95,8 +95,8 @@ def counts(server):
     }
 
 
-def test_lines_of_watched_files_count_in_the_metrics(serve, tmp_path):
-    """Like posted messages, and also after the watch process was killed and restarted."""
+def test_lines_of_watched_files_are_counted_in_the_metrics_and_the_log(serve, tmp_path, db):
+    """They count like posted messages, even after the watch process was killed and restarted."""
     log = tmp_path / "in" / "log"
     log.parent.mkdir()
     server = serve("--watch", str(log))
@@ -120,5 +120,7 @@ def test_lines_of_watched_files_count_in_the_metrics(serve, tmp_path):
     expected['rejected_total{reason="invalid_json"}'] = 1
     wait_until(lambda: counts(server) == expected)
     assert server.stop() == 0
-    # What the one that was killed had to say, it may not have said.
-    assert f"took 3 lines of {log}: 1 page views added, 0 duplicates, 2 rejected" in server.stderr
+    # The killed process may not have logged its lines.
+    counted = "1 page view added, 0 duplicates, 2 rejected"
+    assert f"ingested 3 lines of {log}: {counted}" in server.stderr
+    assert f"(listed by: behavstats rejects --db {db})" in server.stderr

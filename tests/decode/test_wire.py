@@ -354,7 +354,7 @@ def test_messages_of_a_batch_are_decoded_the_same_together_and_one_by_one(messag
     """This holds for page views, their order, other messages and rejections."""
     texts, arrival = [encoded(message) for message in messages], Arrival(NOW, behind)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("behavstats.server.payload._WORTH_COLUMNS", 1)
+        patched.setattr("behavstats.server.payload._FEWEST_FOR_FAST_PATH", 1)
         together = parse_payload("POST /v1/batch", texts, arrival)
     alone = parse_payload("POST /v1/batch", texts, arrival)
     assert together[:3] == alone[:3]

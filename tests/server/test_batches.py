@@ -1,4 +1,4 @@
-"""Batches sent to a real server: what is answered, what is stored, and what is kept as rejected."""
+"""Batches sent to a real server: their answers, stored page views and rejected messages."""
 
 import gzip
 import http.client
@@ -36,8 +36,8 @@ def counted(page_views, others=0, rejected=0):
 
 
 @pytest.mark.parametrize("path", ["/v1/batch", "/v1/b", "/v1/import", "/beacon/v1/batch"])
-def test_a_batch_of_both_formats_is_visible_once_it_is_answered(server, path):
-    """By each of its routes, with a slash behind it or none; the answer counts."""
+def test_a_batch_of_both_formats_is_visible_after_the_answer(server, path):
+    """Each route of a batch does this, and its answer has the counts."""
     user = f"batch {path}"
     track = {"type": "track", "userId": user, "event": "Signed up"}
     body = batch(page("/a", userId=user), ours("/b", user), track, page("/c", userId=7.5), 7)
@@ -51,8 +51,8 @@ def test_a_batch_of_both_formats_is_visible_once_it_is_answered(server, path):
 
 
 @pytest.mark.parametrize("kind", ["page", "screen", "track", "identify", "group", "alias"])
-def test_a_single_message_is_what_its_route_says_if_it_does_not_say_it(server, kind):
-    """By the whole word and by its letter; only two kinds are page views."""
+def test_the_route_decides_the_kind_of_a_message_without_a_type(server, kind):
+    """Each kind has a route with its name and one with its first letter."""
     user = f"single {kind}"
     for path, name in ((f"/v1/{kind}", "/word"), (f"/v1/{kind[0]}", "/letter")):
         message = page(name, userId=user)
@@ -63,8 +63,8 @@ def test_a_single_message_is_what_its_route_says_if_it_does_not_say_it(server, k
 
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress], ids=["plain", "gzip"])
-def test_lines_are_taken_as_a_batch_is(server, compress):
-    """Of both formats, after a byte-order mark; a bad one rejects no other."""
+def test_lines_are_accepted_like_a_batch(server, compress):
+    """Both formats are accepted, after a byte-order mark as well; a bad line rejects no other."""
     user = f"lines {compress}"
     track = {"type": "track", "userId": user, "event": "Signed up"}
     sent = [page("/a", userId=user), ours("/b", user), track, {"type": "page"}]
@@ -75,11 +75,11 @@ def test_lines_are_taken_as_a_batch_is(server, compress):
     assert views_of(server, user) == 2
 
 
-def test_lines_that_are_all_bad_are_refused_if_it_is_told_that_they_are_lines(server):
-    """Else they are no batch. Of each, the number of its line is kept."""
+def test_invalid_lines_are_rejected_if_the_content_type_says_that_they_are_lines(server):
+    """They are kept with their line numbers. Without the content type, the body is an error."""
     body = b"{\n\n}\n7"
-    told = {"Content-Type": "application/x-ndjson; charset=utf-8"}
-    status, _, answer = server.request("POST", "/v1/batch", body, told)
+    declared = {"Content-Type": "application/x-ndjson; charset=utf-8"}
+    status, _, answer = server.request("POST", "/v1/batch", body, declared)
     assert (status, answer["code"]) == (400, "invalid_json")
     assert server.request("POST", "/v1/batch", body)[2]["code"] == "invalid_batch"
     with open_store(server.db, lock_timeout=10) as store:
@@ -90,7 +90,7 @@ def test_lines_that_are_all_bad_are_refused_if_it_is_told_that_they_are_lines(se
 
 
 def test_the_error_for_more_than_2500_lines_says_how_to_send_them(server):
-    """None of them is stored."""
+    """No line is stored."""
     body = b"\n".join([json.dumps(ours("/", "too many")).encode()] * 2_501)
     status, _, answer = server.request("POST", "/v1/batch", body)
     assert (status, answer["code"], views_of(server, "too many")) == (413, "batch_too_large", 0)
@@ -98,7 +98,7 @@ def test_the_error_for_more_than_2500_lines_says_how_to_send_them(server):
 
 
 def test_a_byte_order_mark_before_a_message_or_a_batch_is_skipped(server):
-    """As before a file's lines."""
+    """It is also skipped at the beginning of a file."""
     mark, now = b"\xef\xbb\xbf", json.dumps(ours("/", "marked")).encode()
     for path, text in (("/v1/page", now), ("/v1/batch", batch(ours("/2", "marked")))):
         for body in (mark + text, gzip.compress(mark + text)):
@@ -106,8 +106,8 @@ def test_a_byte_order_mark_before_a_message_or_a_batch_is_skipped(server):
     assert views_of(server, "marked") == 2
 
 
-def test_what_is_rejected_is_listed_and_can_be_ingested_once_repaired(serve, cli, db):
-    """Of a batch with something good, of one with nothing good, and a single message."""
+def test_rejected_messages_are_listed_and_can_be_ingested_after_a_repair(serve, cli, db):
+    """They come from a batch with valid messages, a batch without, and a single message."""
     server = serve()
     bad = [page("/1", userId=None), page("/2", timestamp="now"), {"type": "visit"}]
     assert server.request("POST", "/v1/batch", batch(page("/0"), *bad))[0] == 200
@@ -119,7 +119,7 @@ def test_what_is_rejected_is_listed_and_can_be_ingested_once_repaired(serve, cli
         assert word in listed
     lines = cli("rejects", "--jsonl").stdout.splitlines()
     printed = [json.loads(line) for line in lines]
-    arrivals = [printed[at].pop("receivedAt") for at in (2, 5)]  # of those that tell no time
+    arrivals = [printed[at].pop("receivedAt") for at in (2, 5)]  # the messages without a time
     assert printed == [*bad, bad[1], 7, {"type": "page", "userId": "w"}]
     assert all(arrival.endswith("Z") for arrival in arrivals)
     repaired = (
@@ -130,8 +130,8 @@ def test_what_is_rejected_is_listed_and_can_be_ingested_once_repaired(serve, cli
         assert [view.name for views in store.page_views("v") for view in views] == ["/1"]
 
 
-def test_2500_messages_are_taken_and_one_more_is_413(server):
-    """Then, none of them is stored."""
+def test_2500_messages_are_accepted_and_one_more_is_413(server):
+    """Of a larger batch, no message is stored."""
     messages = [page(f"/{number}", userId="many") for number in range(2501)]
     status, _, body = server.request("POST", "/v1/batch", batch(*messages))
     assert (status, body["code"], views_of(server, "many")) == (413, "batch_too_large", 0)
@@ -150,7 +150,7 @@ def test_2500_messages_are_taken_and_one_more_is_413(server):
 )
 @pytest.mark.parametrize("compress", [bytes, gzip.compress], ids=["plain", "gzip"])
 def test_the_body_decides_whatever_the_headers_say(server, headers, compress):
-    """Of its type, and whether it is compressed."""
+    """The content type and the content encoding are ignored."""
     user = f"{headers} {compress}"
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     connection.request("POST", "/v1/batch", compress(batch(page("/", userId=user))), headers)
@@ -161,16 +161,16 @@ def test_the_body_decides_whatever_the_headers_say(server, headers, compress):
 
 
 def padded(user, length):
-    """A batch of exactly so many bytes, most of which nobody looks at."""
+    """A batch of `length` bytes, most of which are in a key that is ignored."""
     body = batch(page("/", userId=user))[:-1] + b', "more": ""}'
     return body[:-2] + b"x" * (length - len(body)) + body[-2:]
 
 
-def test_4_mebibytes_are_taken_as_sent_and_16_as_inflated_and_not_one_byte_more(server):
-    """The client hears why."""
+def test_a_body_may_have_4_mebibytes_as_sent_and_16_decompressed(server):
+    """One byte more is an error that names the limit."""
     for body, user in (
         (padded("as sent", 4 * MIB), "as sent"),
-        (gzip.compress(padded("decompress", 16 * MIB), 1), "decompress"),
+        (gzip.compress(padded("decompressed", 16 * MIB), 1), "decompressed"),
     ):
         assert server.request("POST", "/v1/batch", body)[2] == counted(1)
         assert views_of(server, user) == 1
@@ -204,14 +204,14 @@ def test_4_mebibytes_are_taken_as_sent_and_16_as_inflated_and_not_one_byte_more(
     ],
 )
 def test_a_body_that_is_never_valid_is_refused_with_its_reason(server, path, body, status, code):
-    """As JSON, with code and message: clients for Python fail without them, and try again."""
+    """The answer is JSON with a code and a message; without them, Python clients try again."""
     answered, _, answer = server.request("POST", path, body)
     assert (answered, answer["code"], answer["success"]) == (status, code, False)
     assert answer["message"]
 
 
-def test_a_message_that_is_no_json_or_nested_too_deep_does_not_sink_its_batch(server):
-    """Neither does one that is not UTF-8, or far too long."""
+def test_a_malformed_message_rejects_no_other_of_its_batch(server):
+    """It is not JSON, nested too deep, not UTF-8, or far too long."""
     bad = (
         DEEP,
         b'{"type": "page", "name": "\xff"}',
@@ -233,7 +233,7 @@ BOMBS = {
 
 
 def test_zip_bombs_cost_no_memory_and_delay_no_other_request(serve):
-    """Eight at once of each kind: others are answered while they are looked at."""
+    """Eight of each kind arrive at once, and other requests are answered meanwhile."""
     server = serve()
     before = peak_of(worker_of(server))
     statuses = []
@@ -252,4 +252,4 @@ def test_zip_bombs_cost_no_memory_and_delay_no_other_request(serve):
     assert set(statuses) <= {400, 413}
     assert len(statuses) == 8 * len(BOMBS)
     assert views_of(server, "meanwhile") == posted
-    assert peak_of(worker_of(server)) - before < 160 * MIB  # twice as much as it takes
+    assert peak_of(worker_of(server)) - before < 160 * MIB  # twice the usual amount

@@ -1,4 +1,4 @@
-"""Errors are not kept: their frames hold bodies and blocks, which else only the collector frees."""
+"""Errors do not keep memory: the frames of their tracebacks would keep bodies and blocks."""
 
 import asyncio
 import gc
@@ -23,7 +23,7 @@ from tests.support.messages import NOW
 
 @contextmanager
 def no_error_left_to_the_collector():
-    """Fail if an error is in a circle: then it lives, with all it holds, until a collection."""
+    """Fail if an error is in a reference cycle, which only a garbage collection would free."""
     gc.collect()
     gc.disable()
     try:
@@ -39,7 +39,7 @@ def no_error_left_to_the_collector():
 
 
 def test_a_detached_error_holds_no_frame_and_no_other_error():
-    """Its message and code stay."""
+    """It keeps its message and code."""
     try:
         try:
             int("inner")
@@ -51,16 +51,16 @@ def test_a_detached_error_holds_no_frame_and_no_other_error():
     assert (kept.__traceback__, kept.__context__, kept.__cause__) == (None, None, None)
 
 
-def test_a_rejected_message_holds_nothing_but_itself():
-    """Beside a good one, the error of the bad one was in the frame that its own traceback held."""
+def test_a_rejected_message_is_not_in_a_reference_cycle():
+    """If another message is valid, the error must not stay in the frame of its own traceback."""
     texts = [b'{"type": "track"}', json.dumps(rejected(9)).encode(), b"7"]
     with no_error_left_to_the_collector():
         payload = parse_payload("POST /v1/batch", texts, Arrival(NOW))
     assert len(payload.rejections) == 2
 
 
-def test_an_error_of_the_database_is_not_left_in_a_circle(tmp_path):
-    """It came from frames with all that was to be stored."""
+def test_an_error_of_the_database_is_not_in_a_reference_cycle(tmp_path):
+    """Its frames have everything that was to be stored."""
     with no_error_left_to_the_collector():
         for _ in range(2):
             try:
@@ -70,8 +70,8 @@ def test_an_error_of_the_database_is_not_left_in_a_circle(tmp_path):
                 pass
 
 
-def test_a_file_that_cannot_be_read_leaves_its_error_alone_in_the_report(store, tmp_path):
-    """Without the frames that held the last block."""
+def test_the_errors_in_a_report_have_no_tracebacks(store, tmp_path):
+    """The frames of an unreadable file would keep its last block."""
     report = ingest([str(tmp_path / "absent"), str(tmp_path)], store, lambda: NOW)
     assert [error.__traceback__ for error in report.failures] == [None, None]
     assert [error.__context__ for error in report.failures] == [None, None]
@@ -87,12 +87,12 @@ def batch_of(*messages):
 
 
 BODIES = {
-    "beside a good one": batch_of({"type": "track"}, *[rejected(MIB - 500)] * 4),
-    "all of them": batch_of(*[rejected(MIB - 500)] * 4),
-    "a single one": json.dumps(rejected(3 * MIB)).encode(),
-    "no JSON": b'{"batch": [' + b" " * 3 * MIB + b"[",
-    "a damaged gzip": batch_of(*[rejected(MIB - 500)] * 4)[:-9],
-    "too much": b" " * 5 * MIB,
+    "invalid and valid": batch_of({"type": "track"}, *[rejected(MIB - 500)] * 4),
+    "all invalid": batch_of(*[rejected(MIB - 500)] * 4),
+    "single": json.dumps(rejected(3 * MIB)).encode(),
+    "not JSON": b'{"batch": [' + b" " * 3 * MIB + b"[",
+    "damaged gzip": batch_of(*[rejected(MIB - 500)] * 4)[:-9],
+    "too large": b" " * 5 * MIB,
 }
 
 
@@ -117,19 +117,19 @@ def broken(*_):
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 @pytest.mark.parametrize("commit", [lambda *_: 0, busy, broken], ids=["stored", "busy", "broken"])
-def test_the_memory_of_a_request_is_free_once_it_is_answered(store, body, commit, monkeypatch):
-    """By the counts of references alone, whatever was wrong with it, or with the store.
+def test_the_memory_of_a_request_is_freed_after_the_answer(store, body, commit, monkeypatch):
+    """Reference counting frees it, without the garbage collector, even after an error.
 
-    Log records are left out, since pytest keeps them.
+    No log record is made, since pytest keeps log records.
     """
     monkeypatch.setattr("behavstats.server.render._log.error", lambda *_, **__: None)
-    outcome_of(commit, store, body)  # what is made once
+    outcome_of(commit, store, body)  # fills caches
     with no_error_left_to_the_collector():
         tracemalloc.start()
         try:
             before = tracemalloc.get_traced_memory()[0]
             assert outcome_of(commit, store, body) in {200, 400, 413, 500, 503}
-            # The thread that commits may have its last frame to leave.
+            # The thread that commits may still be in its last frame.
             wait_until(lambda: tracemalloc.get_traced_memory()[0] - before < MIB)
         finally:
             tracemalloc.stop()

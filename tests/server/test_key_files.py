@@ -1,4 +1,4 @@
-"""Keys out of files: what counts as a key, and what is an error."""
+"""Files of keys: valid files, and errors."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def file(tmp_path):
 
 
 def test_each_line_is_a_key_except_blank_lines_and_comments(file):
-    """Blanks around it, carriage returns and a byte-order mark are no part of it."""
+    """Blanks around a key, carriage returns and a byte-order mark do not belong to it."""
     file.write_bytes(f"\ufeff# of May\r\n\r\n  {OLD} \r\n{NEW}".encode())
     assert read_keys(file, WRITE) == ([OLD, NEW], False)
 
@@ -27,7 +27,7 @@ def test_each_line_is_a_key_except_blank_lines_and_comments(file):
     "value", [f"{OLD} {NEW}", f"{OLD},{NEW}", f'"{OLD} {NEW}"', f"'{OLD}, {NEW}'"]
 )
 def test_a_file_of_environment_variables_has_keys_of_both_kinds(file, value):
-    """As `behavstats keys new` prints one; several keys of a kind are parted as they are there."""
+    """It may be the output of `behavstats keys new`, with several keys in a variable."""
     file.write_text(f"{WRITE}={value}\n{SECRET}=secret-key-0123456789\n")
     assert read_keys(file, WRITE) == ([OLD, NEW], False)
     assert read_keys(file, SECRET) == (["secret-key-0123456789"], False)
@@ -36,13 +36,16 @@ def test_a_file_of_environment_variables_has_keys_of_both_kinds(file, value):
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        (b"", "there is no key in it"),
-        (b"# none yet\n\n", "there is no key in it"),
-        (f"{SECRET}={OLD}\n".encode(), "there is no key in it"),
-        (f"{OLD}\nshort\n".encode(), "line 2: a key has to have 16 characters or more"),
-        (f"\n{OLD} {NEW}\n".encode(), "line 2: a key has no blanks; each has its own line"),
-        (b"\xff" * 20, "it is not UTF-8"),
-        (b"k" * 1024 * 1025, "over 1,048,576 bytes are no file of keys"),
+        (b"", "the file contains no key"),
+        (b"# none yet\n\n", "the file contains no key"),
+        (f"{SECRET}={OLD}\n".encode(), "the file contains no key"),
+        (f"{OLD}\nshort\n".encode(), "line 2: a key must have at least 16 characters"),
+        (
+            f"\n{OLD} {NEW}\n".encode(),
+            "line 2: a key contains no blanks; each key needs a line of its own",
+        ),
+        (b"\xff" * 20, "the file is not UTF-8"),
+        (b"k" * 1024 * 1025, "a file of keys must not be longer than 1,048,576 bytes"),
     ],
 )
 def test_an_invalid_file_of_keys_is_an_error_that_names_the_line(file, text, complaint):
@@ -67,7 +70,7 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path, name, reason):
     ("mode", "is_open"), [(0o400, False), (0o600, False), (0o640, False), (0o604, True)]
 )
 def test_a_file_that_other_users_can_read_is_reported(file, mode, is_open):
-    """A group may be the one of the service; systemd's credentials are 0400 or 0440."""
+    """Access by the group is fine: systemd's credentials have the mode 0400 or 0440."""
     file.write_text(OLD)
     file.chmod(mode)
     assert read_keys(file, WRITE) == ([OLD], is_open)

@@ -1,4 +1,4 @@
-"""The keys that a server is given: how, which are none, and what goes without any."""
+"""The keys of a server: how they are given, invalid keys, and a server without keys."""
 
 import pytest
 
@@ -8,8 +8,8 @@ from tests.conftest import user_path
 from tests.support.keyed import KEYS, SECRET_KEY, WRITE_KEY, basic, bearer, running
 
 
-def test_keys_are_rotated_by_having_several_of_each(tmp_path):
-    """By options, which have precedence over the variable; what is left out ends."""
+def test_a_server_with_several_keys_of_each_kind_can_rotate_them(tmp_path):
+    """Options override the variable, and a key that is left out is no longer valid."""
     old, new = WRITE_KEY + "-old", WRITE_KEY + "-new"
     variable = {"BEHAVSTATS_WRITE_KEYS": old}
     secrets = [SECRET_KEY + "-old", SECRET_KEY + "-new"]
@@ -21,8 +21,8 @@ def test_keys_are_rotated_by_having_several_of_each(tmp_path):
 
 
 @pytest.mark.parametrize("between", [" ", ",", ", ", "\n"])
-def test_several_keys_in_a_variable_are_parted_by_blanks_or_commas(tmp_path, between):
-    """In an option, each is one, whatever it holds."""
+def test_several_keys_in_a_variable_are_separated_by_blanks_or_commas(tmp_path, between):
+    """The value of an option is always one key, even if it contains blanks or commas."""
     old, new = WRITE_KEY + "-old", WRITE_KEY + "-new"
     both = {"BEHAVSTATS_WRITE_KEYS": between.join((old, new)), "BEHAVSTATS_SECRET_KEYS": SECRET_KEY}
     with running(tmp_path, keys=both) as server:
@@ -45,14 +45,14 @@ def test_keys_of_one_kind_are_enough():
 @pytest.mark.parametrize(
     ("write", "secret", "words"),
     [
-        (["short-write-key"], [], "16 characters or more"),
-        ([WRITE_KEY], [SECRET_KEY, "short"], "16 characters or more"),
-        ([""], [], "16 characters or more"),
+        (["short-write-key"], [], "at least 16 characters"),
+        ([WRITE_KEY], [SECRET_KEY, "short"], "at least 16 characters"),
+        ([""], [], "at least 16 characters"),
         ([WRITE_KEY, SECRET_KEY], [SECRET_KEY], "must not be a secret key as well"),
     ],
 )
 def test_invalid_keys_are_refused_without_being_shown(write, secret, words):
-    """Too short to be secret, or public and secret at once."""
+    """They are too short, or are both a write key and a secret key."""
     with pytest.raises(InvalidInput, match=words) as refused:
         Keys(write, secret)
     assert not any(key in str(refused.value) for key in write + secret if key)
@@ -82,7 +82,7 @@ def test_without_keys_the_server_refuses_to_listen_for_other_machines(cli, db, h
 
 
 def test_the_server_accepts_a_new_pair_of_keys(cli, tmp_path):
-    """As a file of environment variables has them; each time others. They open it to all."""
+    """Pairs differ, and are printed as environment variables. With keys, any host is allowed."""
     pairs = [cli("keys", "new").stdout.decode() for _ in range(2)]
     assert pairs[0] != pairs[1]
     keys = dict(line.split("=", 1) for line in pairs[0].splitlines())

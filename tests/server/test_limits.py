@@ -1,4 +1,4 @@
-"""Slow, half-closed, vanished and too many clients: others are answered, and all is well after."""
+"""Limits: slow, half-closed, vanished and too many clients do not prevent answers to others."""
 
 import json
 import socket
@@ -36,13 +36,13 @@ def healthy(server):
 
 
 def posts(server, count=1):
-    """Post one after the other; whether all are taken."""
+    """Post some page views one after the other; return whether all were accepted."""
     bodies = [json.dumps(ours(f"/{number}")).encode() for number in range(count)]
     return [server.request("POST", "/v1/page", body)[0] for body in bodies] == [200] * count
 
 
 def test_a_client_that_sends_too_slowly_reads_408_and_is_disconnected(serve):
-    """It sends nothing more, or a byte now and then, with a length or in chunks."""
+    """It sends nothing more, or a byte from time to time, with a length or in chunks."""
     server = serve(limits=("server.request_slots._SECONDS_TO_SEND=3",))
     with ExitStack() as connections:
         slow = [connections.enter_context(connect(server)) for _ in range(3)]
@@ -73,8 +73,8 @@ def test_a_client_that_sends_too_slowly_reads_408_and_is_disconnected(serve):
     assert server.stop() == 0
 
 
-def test_a_connection_on_which_nothing_comes_is_closed(serve):
-    """Before the first request, in the middle of its head, and after an answer."""
+def test_an_idle_connection_is_closed(serve):
+    """It is idle before the first request, in the middle of the headers, or after an answer."""
     server = serve(limits=("daemon.supervisor._MS_FOR_HEADERS=5000",))
     with ExitStack() as connections:
         idle = {}
@@ -86,7 +86,7 @@ def test_a_connection_on_which_nothing_comes_is_closed(serve):
 
 
 def test_hundreds_of_idle_clients_do_not_delay_the_others(serve):
-    """Idle ones, ones in the middle of a body, and ones that vanish there."""
+    """Some have sent nothing, some a part of a body; all of them vanish."""
     server = serve()
     before = peak_of(worker_of(server))
     for _ in range(2):
@@ -99,17 +99,17 @@ def test_hundreds_of_idle_clients_do_not_delay_the_others(serve):
             assert posts(server, 20)
             assert server.get("u")[0] == 200
     assert posts(server, 20)
-    assert peak_of(worker_of(server)) - before < 64 * MIB  # four times as much as it takes
+    assert peak_of(worker_of(server)) - before < 64 * MIB  # four times the usual amount
 
 
 def test_a_client_that_is_gone_before_it_is_answered_does_no_harm(serve, db):
-    """What it sent to the end may be stored; sending it again does no harm."""
+    """Complete requests may be stored; sending them again changes nothing."""
     server = serve()
     with StoreLock(db, lock_timeout=5).held():
         for number in range(30):
             with connect(server) as connection:
                 connection.sendall(post("/v1/batch", batch(page(f"/{number}", userId="gone"))))
-                if number % 2:  # at once, with a reset
+                if number % 2:  # close at once, with a reset
                     linger = (1).to_bytes(4, "little") + bytes(4)
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         assert healthy(server)
@@ -135,7 +135,7 @@ def test_a_client_that_closes_one_direction_in_the_middle_of_a_body_reads_an_err
 
 
 def refused(answer):
-    """Whether an answer asks for another try, in JSON with code and message."""
+    """Return whether an answer is the JSON error of an overloaded server."""
     status, headers, body = answer
     headers = {name.lower(): value for name, value in dict(headers).items()}
     assert (status, headers["retry-after"]) == (503, "1")
@@ -143,8 +143,8 @@ def refused(answer):
     return bool(body["message"])
 
 
-def test_more_requests_than_may_be_under_way_are_refused_and_others_answered(serve):
-    """Those that are under way end well; afterwards there is room again."""
+def test_too_many_requests_with_bodies_are_refused_and_others_answered(serve):
+    """Requests in progress succeed; afterwards, further requests do as well."""
     server = serve(
         limits=(
             "server.request_slots._MOST_REQUESTS=5",
@@ -169,9 +169,10 @@ def test_more_requests_than_may_be_under_way_are_refused_and_others_answered(ser
 
 
 def holding(server, connections, body):
-    """A connection whose body is held, but for its last byte, so that there is no room for more.
+    """Return a connection on which all but the last byte of a body was sent.
 
-    Another try is made where that one is refused for the post that looks whether there is room.
+    The body leaves no room for another one of its size. If the server refuses it, because it came
+    at the same time as the post that checks for room, it is sent again.
     """
     while True:
         connection = connections.enter_context(connect(server))
@@ -182,8 +183,8 @@ def holding(server, connections, body):
         connection.close()
 
 
-def test_more_bytes_than_may_be_under_way_are_refused_but_small_bodies_taken(serve):
-    """A few that send much and slowly do not keep out the many that send little."""
+def test_too_many_bytes_of_bodies_are_refused_but_small_bodies_accepted(serve):
+    """A few slow clients with large bodies do not keep out clients with small ones."""
     server = serve(limits=(f"server.body_reader._MOST_HELD={MIB}",))
     large = batch(page("/large"))[:-1] + b', "x": "' + b"x" * (MIB - 10_000) + b'"}'
     with ExitStack() as connections:
@@ -192,7 +193,7 @@ def test_more_bytes_than_may_be_under_way_are_refused_but_small_bodies_taken(ser
         assert posts(server, 10)
         slow.sendall(large[-1:])
         assert answer_of(slow)[0] == 200
-        holding(server, connections, large)  # and gone, at the end of the block
+        holding(server, connections, large)  # closed at the end of the block
     wait_until(lambda: server.request("POST", "/v1/batch", large)[0] == 200)
     assert [server.request("POST", "/v1/batch", large)[0] for _ in range(10)] == [200] * 10
 
@@ -201,14 +202,14 @@ KEYS = ("--write-key", WRITE_KEY, "--secret-key", SECRET_KEY)
 
 
 def half_sent(server, connections, path="/v1/page", *headers):
-    """A connection on which a post has begun, and does not go on."""
+    """Return a connection on which a post was begun but not completed."""
     connection = connections.enter_context(connect(server))
     connection.sendall(head("POST", path, "Content-Length: 1000", *headers) + b"{")
     return connection
 
 
 def test_half_sent_unauthenticated_bodies_keep_no_client_with_a_key_out(serve):
-    """They have a share of their own. A client with its key in the body has to share it."""
+    """They have a limit of their own, which also applies to clients with their key in the body."""
     limits = ("_MOST_UNAUTHENTICATED=5", "_MOST_REQUESTS=8", "_SECONDS_TO_KEEP_SLOT=60")
     server = serve(*KEYS, limits=[f"server.request_slots.{limit}" for limit in limits])
     in_body = json.dumps(ours("/") | {"writeKey": WRITE_KEY}).encode()
@@ -229,10 +230,10 @@ def test_half_sent_unauthenticated_bodies_keep_no_client_with_a_key_out(serve):
 @pytest.mark.parametrize(
     ("limit", "shown"),
     [("_MOST_REQUESTS", bearer(WRITE_KEY)), ("_MOST_UNAUTHENTICATED", {})],
-    ids=["with a key", "strangers"],
+    ids=["with a key", "unauthenticated"],
 )
 def test_the_oldest_half_sent_body_makes_room_when_a_limit_is_reached(serve, limit, shown):
-    """Its client reads 503. The new request and all others succeed, and the server is ready."""
+    """Its client gets 503. The new request and all others succeed, and the server is ready."""
     limits = (f"server.request_slots.{limit}=5", "server.request_slots._SECONDS_TO_KEEP_SLOT=0.5")
     server = serve(*KEYS, limits=limits)
     lines = [f"{name}: {value}" for name, value in shown.items()]
@@ -256,7 +257,7 @@ def test_the_oldest_half_sent_body_makes_room_when_a_limit_is_reached(serve, lim
 
 
 def test_unauthenticated_bytes_keep_no_client_with_a_key_out(serve):
-    """Small unauthenticated bodies are taken, too."""
+    """Small unauthenticated bodies are accepted as well."""
     server = serve(*KEYS, limits=(f"server.body_reader._MOST_HELD_UNAUTHENTICATED={MIB}",))
     large = batch(page("/"), writeKey=WRITE_KEY)[:-1] + b', "x": "' + b"x" * (MIB - 9_999) + b'"}'
     with ExitStack() as connections:
@@ -267,8 +268,8 @@ def test_unauthenticated_bytes_keep_no_client_with_a_key_out(serve):
         assert answer_of(slow)[0] == 200
 
 
-def test_a_request_that_is_refused_by_its_head_is_answered_before_its_body_is_sent(serve):
-    """The connection can be used again once the body is sent."""
+def test_a_request_that_is_refused_by_its_headers_is_answered_before_its_body_is_sent(serve):
+    """The connection can be used again after the body was sent."""
     server = serve(*KEYS)
     cases = (
         (401, "/v1/page", bearer(WRONG_KEY)),
@@ -286,8 +287,8 @@ def test_a_request_that_is_refused_by_its_head_is_answered_before_its_body_is_se
         assert server.request("POST", path, b"x" * 8 * MIB, headers)[0] == status
 
 
-def test_more_than_may_wait_for_the_store_is_refused_and_what_waits_is_stored(serve, db):
-    """While another process holds the store; reads go on, and memory does not grow."""
+def test_too_many_waiting_payloads_are_refused_and_the_others_stored(serve, db):
+    """Another process holds the store. Reads are answered meanwhile, and memory is bounded."""
     limit = 2 * MIB
     server = serve(
         limits=(f"server.group_commit._MOST_WAITING={limit}", "cli.serve._LOCK_TIMEOUT=60")
@@ -319,11 +320,11 @@ def test_more_than_may_wait_for_the_store_is_refused_and_what_waits_is_stored(se
         send(number)
     assert {answers[number][0] for number in answers} == {200}
     assert list(server.get("waits", "?days=1")[1].values())[1] == 500 * len(bodies)
-    assert peak_of(worker_of(server)) - before < 100 * MIB  # four times as much as it takes
+    assert peak_of(worker_of(server)) - before < 100 * MIB  # four times the usual amount
 
 
 def test_a_connection_beyond_the_cap_is_answered_as_soon_as_another_closes(serve):
-    """It waits in front of the server until then, and takes none of its memory."""
+    """Until then, it waits in the kernel and takes no memory of the server."""
     server = serve(
         limits=("daemon.supervisor.MOST_CONNECTIONS=4", "daemon.supervisor._MS_FOR_HEADERS=2000")
     )
@@ -335,8 +336,8 @@ def test_a_connection_beyond_the_cap_is_answered_as_soon_as_another_closes(serve
         assert answer_of(beyond)[0] == 200
 
 
-def test_posts_and_reads_go_on_while_large_bodies_come_in(serve):
-    """Megabytes come in slowly and at the same time."""
+def test_posts_and_reads_succeed_while_large_bodies_are_received(serve):
+    """Several bodies of some megabytes are received slowly at the same time."""
     server = serve()
     large = batch(page("/large"))[:-1] + b', "x": "' + b"x" * 3 * MIB + b'"}'
     statuses = []
@@ -359,7 +360,7 @@ def test_posts_and_reads_go_on_while_large_bodies_come_in(serve):
 
 
 def test_a_connection_that_pipelines_gets_every_answer_in_order(server):
-    """Good ones, bad ones, reads and writes."""
+    """There are valid and invalid requests, reads and writes."""
     requests, statuses = [], []
     for number in range(30):
         requests += post("/v1/page", EVENT), head("GET", "/v1/user/u"), post("/v1/page", b"{")
@@ -373,7 +374,7 @@ def test_a_connection_that_pipelines_gets_every_answer_in_order(server):
 def test_a_client_that_does_not_read_its_answers_is_disconnected(serve):
     """Otherwise, it could keep answers and connections for as long as it likes."""
     server = serve(limits=("daemon.sockets._MS_TO_READ=5000",))
-    assert posts(server, 10)  # by then, it has found the socket on which it listens
+    assert posts(server, 10)  # by then, the time-out of the listening socket is set
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect(("127.0.0.1", server.port))

@@ -1,4 +1,4 @@
-"""Memory: what a request has brought does not stay longer than it is needed."""
+"""Memory: the body of a request is dropped as soon as it is not needed."""
 
 import gzip
 import threading
@@ -7,8 +7,8 @@ from behavstats.store.sqlite.lock import StoreLock
 from tests.support.edge import MIB, peak_of, worker_of
 
 
-def test_what_is_refused_does_not_stay_while_its_reason_waits_to_be_kept(server, db):
-    """A refusal waits for the store, too; of sixteen times 15 MiB, little is left by then."""
+def test_a_rejected_body_is_dropped_before_its_rejected_line_is_stored(server, db):
+    """Sixteen bodies of 15 MiB wait for the store, but take little memory by then."""
     body = gzip.compress(b'{"batch": [{"x": "' + b"x" * 15 * MIB + b'"}]}')
     before = peak_of(worker_of(server))
     answers = []
@@ -20,7 +20,7 @@ def test_what_is_refused_does_not_stay_while_its_reason_waits_to_be_kept(server,
     with StoreLock(db, lock_timeout=10).held():
         for thread in threads:
             thread.start()
-        threads[0].join(timeout=2)  # it waits, as the others do
+        threads[0].join(timeout=2)  # all requests wait for the lock
     for thread in threads:
         thread.join()
     assert {status for status, _, _ in answers} <= {400, 503}

@@ -1,4 +1,4 @@
-"""The metrics: right after known requests, and never more series than the contract has."""
+"""The metrics: they are right after known requests, and the number of series is bounded."""
 
 import http.client
 import json
@@ -30,7 +30,7 @@ def text_of(server):
 
 
 def samples_of(server):
-    """All samples, by name and values of labels in order; the parser is as strict as Prometheus."""
+    """Return all samples, by name and label values; the parser is as strict as Prometheus."""
     return {
         (sample.name.removeprefix("behavstats_"), *sorted(sample.labels.values())): sample.value
         for family in text_string_to_metric_families(text_of(server))
@@ -38,8 +38,8 @@ def samples_of(server):
     }
 
 
-def test_what_happened_is_counted(server, db):
-    """Page views, duplicates, others, rejections by reason, requests, commits, sizes, age."""
+def test_page_views_messages_requests_and_commits_are_counted(server, db):
+    """The sizes of the store and the age of the newest page view are measured as well."""
     view = page("/1")
     first = json.dumps(ours("/")).encode()
     track = {"type": "track", "messageId": "m"}
@@ -80,8 +80,8 @@ def test_what_happened_is_counted(server, db):
     assert found["process_resident_memory_bytes",] > 0
 
 
-def test_what_others_stored_shows_in_the_age_of_the_newest(serve, db):
-    """As an ingest does; of an empty store, there is none."""
+def test_page_views_of_other_processes_count_for_the_age_of_the_newest(serve, db):
+    """The age of an empty store is not a number."""
     server = serve()
     assert math.isnan(samples_of(server)["newest_page_view_age_seconds",])
     assert server.stop() == 0
@@ -91,8 +91,8 @@ def test_what_others_stored_shows_in_the_age_of_the_newest(serve, db):
     assert HOUR / 1000 - 1 < age < HOUR / 1000 + 600
 
 
-def test_whatever_is_asked_the_series_are_those_of_the_contract(server):
-    """Neither a method nor a path nor a reason that somebody makes up becomes a label."""
+def test_no_request_adds_a_label_that_is_not_in_the_route_table(server):
+    """Unknown methods, paths and types do not become labels."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     for number in range(60):
         for method, path, body in (
@@ -122,8 +122,8 @@ def test_whatever_is_asked_the_series_are_those_of_the_contract(server):
     assert "made" not in text
 
 
-def test_ready_is_who_can_take_page_views(serve, db):
-    """While another process holds the store, it is not, and says when to ask; it stays healthy."""
+def test_a_server_is_ready_if_it_can_store_page_views(serve, db):
+    """While another process holds the store, the server is healthy but not ready."""
     server = serve(limits=("cli.serve._LOCK_TIMEOUT=1.5",))
     assert server.request("GET", "/readyz")[::2] == (200, {"success": True})
     with StoreLock(db, lock_timeout=5).held():
@@ -134,7 +134,7 @@ def test_ready_is_who_can_take_page_views(serve, db):
 
 
 def test_the_lag_of_each_followed_file_is_shown(server, cli, tmp_path):
-    """What was written since it was followed last."""
+    """The lag is what was written since the file was followed."""
     file = tmp_path / "events.jsonl"
     file.write_text(json.dumps(ours("/")) + "\n")
     assert cli("watch", "--once", str(file)).returncode == 0

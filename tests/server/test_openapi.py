@@ -1,4 +1,4 @@
-"""The OpenAPI document: complete, valid, and true of what the server takes and gives."""
+"""The OpenAPI document: it is complete and valid, and describes what the server does."""
 
 import json
 from functools import cache
@@ -25,7 +25,7 @@ from tests.support.histories import AS_OF
 from tests.support.keyed import SECRET_KEY, bearer, named, running
 
 DOCUMENT = document(ROUTES)
-TAKING = [route for route in ROUTES if route.takes]
+WITH_BODY = [route for route in ROUTES if route.takes]
 
 
 @pytest.fixture(scope="module")
@@ -40,32 +40,32 @@ def described(route):
 
 
 def validator(schema):
-    """Return what validates by a schema of the document."""
+    """Return a validator for a schema of the document."""
     whole = {**schema, "components": DOCUMENT["components"]}
     return Draft202012Validator(whole, validate_formats=True)
 
 
 @cache
-def validator_of_what_is_taken(route):
-    return validator(taken_by(route)["schema"])
+def body_validator(route):
+    return validator(body_of(route)["schema"])
 
 
-def taken_by(route):
+def body_of(route):
     return described(route)["requestBody"]["content"]["application/json"]
 
 
-def given_by(route, status):
+def answer_of(route, status):
     return described(route)["responses"][str(status)]["content"]
 
 
 def test_the_document_is_valid_openapi_3_1():
-    """By a validator that is not ours; as the server sends it."""
+    """It is checked by an independent validator, in the form in which it is sent."""
     OpenAPIV31SpecValidator(json.loads(json.dumps(DOCUMENT))).validate()
     assert DOCUMENT["openapi"] == "3.1.0"
 
 
-def test_the_server_shows_the_document_to_everybody(server):
-    """It holds nothing that would be secret."""
+def test_the_document_needs_no_key(server):
+    """It contains no secrets."""
     status, headers, answer = server.request("GET", "/openapi.json")
     assert (status, headers["Content-Type"]) == (200, "application/json")
     content = answer["paths"]["/v1/page"]["post"]["requestBody"]["content"]["application/json"]
@@ -73,8 +73,8 @@ def test_the_server_shows_the_document_to_everybody(server):
     assert answer == json.loads(encoded(ROUTES, now, has_keys=True))
 
 
-def test_the_examples_work_when_tried_out_one_after_the_other(server):
-    """Just as the examples stand there, the page view's first and then its user's profile's."""
+def test_the_examples_work_one_after_the_other(server):
+    """A reader sends the page view and then reads the profile, without changing the examples."""
     paths = server.request("GET", "/openapi.json")[2]["paths"]
     content = paths["/v1/page"]["post"]["requestBody"]["content"]["application/json"]
     user_id = paths["/v1/user/{user_id}"]["get"]["parameters"][0]["example"]
@@ -87,9 +87,9 @@ def test_the_examples_work_when_tried_out_one_after_the_other(server):
 
 
 def undescribed(schema, path):
-    """Yield where properties of a schema stand that say nothing of themselves.
+    """Yield the paths of properties without a description in a schema.
 
-    Those within anyOf and the like are shown to readers as well.
+    Readers also see the properties within anyOf and the like.
     """
     for key in ("properties", "patternProperties"):
         for name, inner in schema.get(key, {}).items():
@@ -105,7 +105,7 @@ def undescribed(schema, path):
 
 
 def test_every_field_parameter_answer_and_header_has_a_description():
-    """With its unit, where it has one."""
+    """The description names the unit, if there is one."""
     schemas = DOCUMENT["components"]["schemas"]
     missing = [where for name, schema in schemas.items() for where in undescribed(schema, name)]
     missing += [name for name, schema in schemas.items() if not schema.get("description")]
@@ -120,8 +120,8 @@ def test_every_field_parameter_answer_and_header_has_a_description():
     assert "Minutes" in minutes["description"]
 
 
-def test_a_server_without_keys_says_nothing_of_keys():
-    """No route needs one, and none is refused for want of one."""
+def test_the_document_of_a_server_without_keys_does_not_mention_keys():
+    """No route needs a key, and no answer has the status 401."""
     for methods in document(ROUTES, has_keys=False)["paths"].values():
         for shown in methods.values():
             assert shown["security"] == []
@@ -130,8 +130,8 @@ def test_a_server_without_keys_says_nothing_of_keys():
     OpenAPIV31SpecValidator(json.loads(encoded(ROUTES, "now", has_keys=False))).validate()
 
 
-def test_operations_stand_under_headings_with_the_profile_first_and_aliases_last():
-    """Each under one; what is the same by another path is among the aliases."""
+def test_operations_have_headings_with_profiles_first_and_aliases_last():
+    """Each has one heading; the same operation at another path is an alias."""
     names = [tag["name"] for tag in DOCUMENT["tags"]]
     assert (names[0], names[-1]) == ("Profiles", "Aliases")
     assert {tag for route in ROUTES for tag in described(route)["tags"]} == {*names}
@@ -141,7 +141,7 @@ def test_operations_stand_under_headings_with_the_profile_first_and_aliases_last
 
 
 def test_each_operation_is_described_and_nothing_else():
-    """All of the table."""
+    """The operations are those of the route table."""
     assert {
         f"{method.upper()} {path}"
         for path, methods in DOCUMENT["paths"].items()
@@ -152,8 +152,8 @@ def test_each_operation_is_described_and_nothing_else():
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=named)
-def test_each_description_says_all_that_there_is_to_know(route):
-    """What it takes, by whom, and each status that it may answer with."""
+def test_each_operation_is_described_completely(route):
+    """The description has the parameters, the body, the keys, and each possible status."""
     shown = described(route)
     assert shown["summary"] == route.summary
     assert bool(shown["security"]) == bool(route.scope)
@@ -173,7 +173,7 @@ def test_each_description_says_all_that_there_is_to_know(route):
 
 
 def test_all_ways_to_give_a_key_are_described():
-    """But that in the body, which only those have who cannot do otherwise."""
+    """The key in the body is an exception, for clients that have no other way."""
     schemes = DOCUMENT["components"]["securitySchemes"]
     assert {scheme.get("scheme") or scheme["name"] for scheme in schemes.values()} == {
         "basic",
@@ -187,7 +187,7 @@ def test_all_ways_to_give_a_key_are_described():
     "kind", [WireEvent, Message, Batch, Counted, Done, Erased, Failure, Project]
 )
 def test_schemas_have_the_keys_of_the_types_that_decode_and_encode(kind):
-    """None is missing, none more is there; and those without a default are required."""
+    """They have exactly these keys; the keys without a default are required."""
     schema = DOCUMENT["components"]["schemas"][kind.__name__]
     fields = msgspec.structs.fields(kind)
     forbidden = {"user_id"} if kind is Message else set()
@@ -196,7 +196,7 @@ def test_schemas_have_the_keys_of_the_types_that_decode_and_encode(kind):
 
 
 def test_limits_are_those_of_the_code():
-    """Not typed a second time."""
+    """They are not written down a second time."""
     days = next(
         parameter["schema"]
         for parameter in DOCUMENT["paths"]["/v1/user/{user_id}"]["get"]["parameters"]
@@ -207,27 +207,27 @@ def test_limits_are_those_of_the_code():
     assert batch["maxItems"] == MAX_MESSAGES
 
 
-@pytest.mark.parametrize("route", TAKING, ids=named)
-def test_examples_are_valid_and_the_server_takes_them(server, route):
-    """Each of them, just as it stands there."""
-    content = taken_by(route)
+@pytest.mark.parametrize("route", WITH_BODY, ids=named)
+def test_examples_are_valid_and_the_server_accepts_them(server, route):
+    """Each example is sent without changes."""
+    content = body_of(route)
     assert content["examples"]
     for example in content["examples"].values():
         validator(content["schema"]).validate(example["value"])
         body = json.dumps(example["value"]).encode()
         status, _, answer = server.request("POST", route.path, body, bearer(SECRET_KEY))
         assert (status, answer["success"]) == (200, True)
-        validator(given_by(route, 200)["application/json"]["schema"]).validate(answer)
+        validator(answer_of(route, 200)["application/json"]["schema"]).validate(answer)
         assert answer.get("rejected", 0) == 0
 
 
-def test_examples_of_parameters_are_taken(server):
-    """Of a user who is there, all at once."""
+def test_examples_of_parameters_are_accepted(server):
+    """A profile is requested with all of them at once."""
     path = "/v1/user/{user_id}"
     parameters = DOCUMENT["paths"][path]["get"]["parameters"]
     shown = [parameter for parameter in parameters if "example" in parameter]
     values = {parameter["name"]: parameter["example"] for parameter in shown}
-    assert "as_of" not in values  # of an instant in the past, nothing that is new would show
+    assert "as_of" not in values  # a profile as of the past would not show new page views
     for parameter in shown:
         validator(parameter["schema"]).validate(parameter["example"])
     user_id = values.pop("user_id")
@@ -243,12 +243,12 @@ def test_examples_of_parameters_are_taken(server):
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=named)
-def test_answers_are_of_the_type_that_is_described(server, route):
-    """Good ones as bad ones, of each route."""
+def test_answers_have_the_documented_types(server, route):
+    """This is true of results and of errors."""
     server.send("u", **bearer(SECRET_KEY))
     for headers in (bearer(SECRET_KEY), {}):
         status, answered, answer = server.ask(route, **headers)
-        content = given_by(route, status)
+        content = answer_of(route, status)
         kind = answered.get_content_type()
         assert kind in content
         if kind == "application/json":
@@ -257,15 +257,15 @@ def test_answers_are_of_the_type_that_is_described(server, route):
 
 @pytest.mark.parametrize("route", ROUTES, ids=named)
 def test_each_answer_has_an_example_and_its_request_id(route):
-    """Of the type that is described, and each header that comes with it."""
+    """The example has the documented type."""
     for answer in described(route)["responses"].values():
         for content in answer["content"].values():
             validator(content["schema"]).validate(content["example"])
         assert "X-Request-Id" in answer["headers"]
 
 
-def test_a_profile_is_described_in_full():
-    """Of any window; with what it is not, too."""
+def test_the_schema_of_a_profile_accepts_profiles_only():
+    """The window may have any length; further, wrong and missing keys are invalid."""
     valid = validator({"$ref": "#/components/schemas/Profile"}).is_valid
     shown = detailed_profile("u", summarise([AS_OF], ["/"]), window(AS_OF, 30))
     assert valid(shown)
@@ -274,7 +274,7 @@ def test_a_profile_is_described_in_full():
     assert not valid({key: shown[key] for key in list(shown)[: len(FIELDS) - 1]})
 
 
-# Values that a message may hold, good and bad; each text that is no time is a good name.
+# Valid and invalid values of a message; each text that is not a time is a valid name.
 _ABSENT = object()
 _NOW = parse_instant("2026-11-02T00:00:00Z")
 _TIMES = ("2026-11-01T12:00:00Z", "2026-11-01T12:00:00.5+02:00", "noon", "", None, 7)
@@ -295,7 +295,7 @@ _URLS = ("https://example.org/a", "https://example.org", "/a", "", None, 7)
 
 
 def _objects(values):
-    """Return a strategy for objects that hold some of some values, or none of a key."""
+    """Return a strategy for objects in which each key has one of its values, or is missing."""
     pools = {key: st.sampled_from((_ABSENT, *pool)) for key, pool in values.items()}
     return st.fixed_dictionaries(pools).map(
         lambda drawn: {key: value for key, value in drawn.items() if value is not _ABSENT}
@@ -325,12 +325,12 @@ _MOSTLY_WHOLE = st.builds(
 
 @pytest.mark.parametrize("path", ["/v1/page", "/v1/screen", "/v1/track", "/v1/batch"])
 @given(message=_MESSAGES | _MOSTLY_WHOLE)
-def test_a_message_is_valid_by_the_document_just_if_the_server_takes_it(path, message):
-    """Neither says more than the other: of all that may be missing, or be something else."""
+def test_a_message_is_valid_by_the_document_if_and_only_if_the_server_accepts_it(path, message):
+    """Any value of the message may be missing or invalid."""
     route = next(route for route in ROUTES if route.path == path)
     is_batch = Batch in route.takes
     body = {"batch": [message]} if is_batch else message
     text = json.dumps(body).encode()
     messages = parse_batch(text).batch if is_batch else [text]
-    taken = parse_payload(path, messages, Arrival(_NOW, kind=route.kind)).reason is None
-    assert validator_of_what_is_taken(route).is_valid(body) == taken
+    is_accepted = parse_payload(path, messages, Arrival(_NOW, kind=route.kind)).reason is None
+    assert body_validator(route).is_valid(body) == is_accepted

@@ -1,4 +1,4 @@
-"""Web pages: which of them may send, what they may read of the answers, and what none reaches."""
+"""Origins: which web pages may send requests, and which answers they may read."""
 
 import socket
 
@@ -26,22 +26,22 @@ from tests.support.keyed import (
 SHOP, APP, EVIL = "https://shop.example", "http://localhost:3000", "https://evil.example"
 WRITING = [route for route in routes() if route.takes]
 OTHER_KINDS = [route for route in routes() if not route.takes]
-LETS_READ = "Access-Control-Allow-Origin"
-OF_SEGMENT = "authorization"
-OF_SEGMENT_ON_A_RETRY = "authorization,x-retry-count"
-OF_RUDDERSTACK = "anonymousid,authorization,content-type,sentat"
+ALLOW_ORIGIN = "Access-Control-Allow-Origin"
+SEGMENT_HEADERS = "authorization"
+SEGMENT_RETRY_HEADERS = "authorization,x-retry-count"
+RUDDERSTACK_HEADERS = "anonymousid,authorization,content-type,sentat"
 
 
 @pytest.fixture(scope="module")
 def with_keys(tmp_path_factory):
-    """A server with keys, and nothing said of origins."""
+    """A server with keys, and the default origins."""
     with running(tmp_path_factory.mktemp("keys")) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def with_origins(tmp_path_factory):
-    """A server with keys, for pages of two origins."""
+    """A server with keys that allows two origins."""
     options = ("--cors-origin", SHOP, "--cors-origin", APP)
     with running(tmp_path_factory.mktemp("origins"), *options) as server:
         yield server
@@ -49,21 +49,21 @@ def with_origins(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def keyless(tmp_path_factory):
-    """A server without keys, and nothing said of origins."""
+    """A server without keys, and the default origins."""
     with running(tmp_path_factory.mktemp("keyless"), keys={}) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def keyless_for_the_app(tmp_path_factory):
-    """A server without keys, for pages of one origin on this machine."""
+    """A server without keys that allows one origin on this machine."""
     folder = tmp_path_factory.mktemp("app")
     with running(folder, "--cors-origin", APP, keys={}) as server:
         yield server
 
 
-def preflight(server, route, origin=SHOP, asked=OF_SEGMENT, **headers):
-    """Ask as a browser does before it sends; return status and headers."""
+def preflight(server, route, origin=SHOP, asked=SEGMENT_HEADERS, **headers):
+    """Send a preflight as a browser does; return the status and the headers of the answer."""
     asking = {
         "Origin": origin,
         "Access-Control-Request-Method": "POST",
@@ -73,11 +73,14 @@ def preflight(server, route, origin=SHOP, asked=OF_SEGMENT, **headers):
 
 
 @pytest.mark.parametrize("route", WRITING, ids=named)
-@pytest.mark.parametrize("asked", [OF_SEGMENT, OF_SEGMENT_ON_A_RETRY, OF_RUDDERSTACK])
-def test_a_preflight_says_that_a_page_may_send(with_keys, route, asked):
-    """Without a key, as browsers ask; with keys, pages of any origin, and all that clients send."""
+@pytest.mark.parametrize("asked", [SEGMENT_HEADERS, SEGMENT_RETRY_HEADERS, RUDDERSTACK_HEADERS])
+def test_a_preflight_allows_a_page_to_send(with_keys, route, asked):
+    """If the server has keys, any origin and all headers of clients are allowed.
+
+    The preflight has no key, because browsers send none.
+    """
     status, headers = preflight(with_keys, route, asked=asked)
-    assert (status, headers[LETS_READ]) == (204, "*")
+    assert (status, headers[ALLOW_ORIGIN]) == (204, "*")
     assert headers["Access-Control-Allow-Methods"] == "POST"
     assert headers["Access-Control-Allow-Headers"] == asked
     assert int(headers["Access-Control-Max-Age"]) > 0
@@ -85,24 +88,24 @@ def test_a_preflight_says_that_a_page_may_send(with_keys, route, asked):
 
 
 @pytest.mark.parametrize("route", OTHER_KINDS, ids=named)
-def test_only_sending_has_a_preflight(with_keys, route):
-    """There is no preflight, so that no browser lets a page read or erase with a key."""
+def test_routes_that_read_or_erase_have_no_preflight(with_keys, route):
+    """So no browser lets a page of another origin read or erase with a key."""
     status, headers = preflight(with_keys, route)
-    assert (status, headers[LETS_READ]) == (405, None)
+    assert (status, headers[ALLOW_ORIGIN]) == (405, None)
 
 
 @pytest.mark.parametrize("asked", ["x" * 1_001, "a(b)", 'a"', "<script>", "é"])
-def test_a_preflight_gives_back_no_more_than_names_of_headers(with_keys, asked):
-    """What is none is not repeated."""
+def test_a_preflight_does_not_repeat_an_invalid_list_of_headers(with_keys, asked):
+    """Only names of headers, up to a certain length, are repeated."""
     status, headers = preflight(with_keys, WRITING[0], asked=asked)
     assert (status, headers["Access-Control-Allow-Headers"]) == (204, None)
 
 
 @pytest.mark.parametrize("route", WRITING, ids=named)
-def test_a_page_may_read_what_its_sending_came_to(with_keys, route):
-    """The answer, and the headers that tell when to try again, and what to complain about."""
+def test_a_page_may_read_the_answer_to_its_request(with_keys, route):
+    """It may also read the headers with the time for a retry and with the request's id."""
     status, headers, _ = with_keys.ask(route, Origin=SHOP, **bearer(WRITE_KEY))
-    assert (status, headers[LETS_READ]) == (200, "*")
+    assert (status, headers[ALLOW_ORIGIN]) == (200, "*")
     exposed = headers["Access-Control-Expose-Headers"].split(", ")
     assert exposed == ["Retry-After", "X-Request-Id"]
 
@@ -117,28 +120,28 @@ def test_a_page_may_read_what_its_sending_came_to(with_keys, route):
     ],
 )
 def test_a_page_may_read_errors_as_well(with_origins, body, key, expected):
-    """Else a client could not tell what to try again from what is for nothing."""
+    """Otherwise, a client would not know whether a retry can succeed."""
     headers = {"Origin": SHOP} | (bearer(key) if key else {})
     status, answered, answer = with_origins.request("POST", SEND, body, headers)
-    assert (status, answered[LETS_READ], answered["Vary"]) == (expected, SHOP, "Origin")
+    assert (status, answered[ALLOW_ORIGIN], answered["Vary"]) == (expected, SHOP, "Origin")
     assert answer["success"] is False
 
 
-def test_a_page_may_read_that_the_store_takes_nothing_now(tmp_path):
-    """503, and when to try again."""
+def test_a_page_may_read_that_the_store_is_unavailable(tmp_path):
+    """It may read the status 503 and the header with the time for a retry."""
     with running(tmp_path) as server:
         for file in server.db.parent.glob("store.db*"):
             file.unlink()
         server.db.write_bytes(b"something else " * 1000)
         headers = {"Origin": SHOP} | bearer(WRITE_KEY)
         status, answered, _ = server.request("POST", SEND, page_view("u"), headers)
-        assert (status, answered[LETS_READ], answered["Retry-After"]) == (503, "*", "1")
+        assert (status, answered[ALLOW_ORIGIN], answered["Retry-After"]) == (503, "*", "1")
         assert "Retry-After" in answered["Access-Control-Expose-Headers"]
 
 
 @pytest.mark.parametrize("route", routes(2), ids=named)
-def test_no_page_of_another_origin_may_read_a_profile(with_keys, route):
-    """Not even with a secret key: that has no place in a page."""
+def test_a_page_of_another_origin_may_not_read_a_profile(with_keys, route):
+    """It may not even with a secret key, which does not belong in a page."""
     with_keys.send("u", **bearer(WRITE_KEY))
     for origin in (SHOP, "null"):
         headers = with_keys.ask(route, Origin=origin, **bearer(SECRET_KEY))[1]
@@ -146,30 +149,30 @@ def test_no_page_of_another_origin_may_read_a_profile(with_keys, route):
 
 
 @pytest.mark.parametrize("route", WRITING, ids=named)
-def test_origins_that_are_given_are_the_only_ones(with_origins, route):
-    """Each of them may send and read; others are told nothing, and refused a preflight."""
-    for origin, letting in ((SHOP, SHOP), (APP, APP), (EVIL, None), ("null", None)):
+def test_only_the_origins_in_the_options_are_allowed(with_origins, route):
+    """Pages of other origins cannot read an answer, and their preflights are refused."""
+    for origin, allowed in ((SHOP, SHOP), (APP, APP), (EVIL, None), ("null", None)):
         status, headers = preflight(with_origins, route, origin)
-        assert (status, headers[LETS_READ]) == (204 if letting else 403, letting)
+        assert (status, headers[ALLOW_ORIGIN]) == (204 if allowed else 403, allowed)
         status, headers, _ = with_origins.ask(route, Origin=origin, **bearer(WRITE_KEY))
-        assert (status, headers[LETS_READ]) == (200, letting), "with keys, these decide"
+        assert (status, headers[ALLOW_ORIGIN]) == (200, allowed), "if there are keys, they decide"
 
 
 @pytest.mark.parametrize("origin", ["http://shop.example", SHOP + ":8443", SHOP + ".evil.example"])
-def test_an_origin_that_only_looks_alike_is_another(with_origins, origin):
-    """By its scheme, its port, or more after its host."""
+def test_an_origin_that_only_looks_similar_is_not_allowed(with_origins, origin):
+    """It differs in its scheme, its port, or the end of its host."""
     status, headers = preflight(with_origins, WRITING[0], origin)
-    assert (status, headers[LETS_READ]) == (403, None)
+    assert (status, headers[ALLOW_ORIGIN]) == (403, None)
 
 
-def test_a_preflight_without_an_origin_is_no_preflight(with_keys):
-    """Browsers always say it."""
+def test_a_preflight_without_an_origin_is_refused(with_keys):
+    """Browsers always send the header."""
     assert with_keys.request("OPTIONS", SEND)[0] == 403
 
 
 @pytest.mark.parametrize("route", routes(), ids=named)
-def test_without_keys_no_page_of_another_origin_gets_anything_done(keyless, route):
-    """Be it by a "simple" request, for which browsers ask no leave, or from an origin unsaid."""
+def test_without_keys_requests_of_pages_of_other_origins_are_refused(keyless, route):
+    """This includes "simple" requests, which have no preflight, and an empty origin."""
     for origin in (EVIL, "null", APP, f"http://127.0.0.1:{keyless.port + 1}", ""):
         for kind in ("text/plain", "application/x-www-form-urlencoded", "application/json"):
             user = "of-a-page"
@@ -177,23 +180,23 @@ def test_without_keys_no_page_of_another_origin_gets_anything_done(keyless, rout
             body = body_of(route, user)
             path = path_of(route, user)
             status, answered, answer = keyless.request(route.method, path, body, headers)
-            assert (status, answered[LETS_READ]) == (403, None)
+            assert (status, answered[ALLOW_ORIGIN]) == (403, None)
             assert answer["code"] == "forbidden"
     assert keyless.request("GET", user_path("of-a-page"))[0] == 404
 
 
 @pytest.mark.parametrize("route", WRITING, ids=named)
-def test_without_keys_no_page_gets_leave_to_send(keyless, route):
-    """Unless its origin is given."""
+def test_without_keys_preflights_are_refused_by_default(keyless, route):
+    """Another origin has to be allowed by an option."""
     for origin in (EVIL, "null"):
         status, headers = preflight(keyless, route, origin)
-        assert (status, headers[LETS_READ]) == (403, None)
+        assert (status, headers[ALLOW_ORIGIN]) == (403, None)
 
 
 @pytest.mark.parametrize("route", routes(), ids=named)
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example"])
-def test_a_name_that_was_led_to_this_machine_reaches_no_store_without_keys(keyless, route, host):
-    """DNS rebinding: to the browser, such a page is of the same origin, and says so or nothing."""
+def test_without_keys_dns_rebinding_does_not_reach_the_store(keyless, route, host):
+    """To the browser, such a page has the same origin, so the `Origin` matches or is missing."""
     for headers in ({}, {"Origin": f"http://{host}"}):
         body = body_of(route, "rebound")
         asking = headers | {"Host": host}
@@ -202,8 +205,8 @@ def test_a_name_that_was_led_to_this_machine_reaches_no_store_without_keys(keyle
     assert keyless.request("GET", user_path("rebound"))[0] == 404
 
 
-def test_a_preflight_for_such_a_name_is_refused_too(keyless_for_the_app):
-    """Also from an origin that may send."""
+def test_a_preflight_with_the_name_of_another_host_is_refused(keyless_for_the_app):
+    """It is refused even from an allowed origin."""
     host = {"Host": "evil.example"}
     assert preflight(keyless_for_the_app, WRITING[0], APP, **host)[0] == 403
 
@@ -211,21 +214,21 @@ def test_a_preflight_for_such_a_name_is_refused_too(keyless_for_the_app):
 @pytest.mark.parametrize(
     "host", ["localhost", "LOCALHOST:80", "127.0.0.1:1", "127.9.9.9", "[::1]:8"]
 )
-def test_without_keys_this_machine_may_call_itself_what_it_likes(keyless, host):
-    """By each name and address of its loopback, and any port: somebody may forward one."""
+def test_without_keys_each_name_of_the_loopback_interface_is_accepted(keyless, host):
+    """The port may be any, because a port may be forwarded."""
     assert keyless.send("local", Host=host) == 200
 
 
 @pytest.mark.parametrize(
     "host", ["", "0.0.0.0", "[::]", "10.0.0.1", "localhost.evil.example", "::1:x"]
 )
-def test_without_keys_other_hosts_are_not_this_machine(keyless, host):
-    """Nor is what is no host."""
+def test_without_keys_the_names_of_other_hosts_are_refused(keyless, host):
+    """A malformed host is refused as well."""
     assert keyless.send("local", Host=host) == 403
 
 
-def test_without_keys_a_request_that_names_no_host_is_refused(keyless):
-    """Only programs send such ones; and they can do better."""
+def test_without_keys_a_request_without_a_host_is_refused(keyless):
+    """Browsers always send the header, and other programs can send it."""
     with socket.create_connection(("127.0.0.1", keyless.port), timeout=30) as connection:
         connection.sendall(b"GET /v1/user/u HTTP/1.0\r\n\r\n")
         answer = connection.makefile("rb").readline()
@@ -233,23 +236,23 @@ def test_without_keys_a_request_that_names_no_host_is_refused(keyless):
 
 
 def test_without_keys_the_servers_own_page_may_do_everything(keyless):
-    """`/docs` tries things out from the same origin."""
+    """`/docs` sends requests from the same origin."""
     own = {"Origin": f"http://127.0.0.1:{keyless.port}"}
     assert keyless.send("own", **own) == 200
     assert keyless.request("GET", user_path("own"), None, own)[0] == 200
     assert keyless.request("DELETE", user_path("own"), None, own)[0] == 200
 
 
-def test_without_keys_a_given_origin_may_send_and_do_nothing_else(keyless_for_the_app):
-    """Its page may read what sending came to, but no profile; and it cannot erase."""
+def test_without_keys_an_allowed_origin_may_only_send(keyless_for_the_app):
+    """Its page may read the answer, but it can neither read a profile nor erase a user."""
     server = keyless_for_the_app
     status, headers = preflight(server, WRITING[0], APP)
-    assert (status, headers[LETS_READ]) == (204, APP)
+    assert (status, headers[ALLOW_ORIGIN]) == (204, APP)
     status, headers, _ = server.request("POST", SEND, page_view("u"), {"Origin": APP})
-    assert (status, headers[LETS_READ]) == (200, APP)
+    assert (status, headers[ALLOW_ORIGIN]) == (200, APP)
     for method in ("GET", "DELETE"):
         status, headers, _ = server.request(method, user_path("u"), None, {"Origin": APP})
-        assert (status, headers[LETS_READ]) == (403, None)
+        assert (status, headers[ALLOW_ORIGIN]) == (403, None)
     assert server.request("GET", user_path("u"))[0] == 200
     assert server.send("u", Origin=EVIL) == 403
 
@@ -273,8 +276,8 @@ def test_without_keys_a_given_origin_may_send_and_do_nothing_else(keyless_for_th
     ],
 )
 def test_an_option_that_is_not_an_origin_is_refused(text):
-    """It would never match a request, and the user would not know why."""
-    with pytest.raises(InvalidInput, match="is no origin") as refused:
+    """It would never match the origin of a request, and the user would not know why."""
+    with pytest.raises(InvalidInput, match="is not an origin") as refused:
         Origins([text], Keys())
     assert refused.value.code == "invalid_cors_origin"
 
@@ -290,8 +293,8 @@ def test_an_option_that_is_not_an_origin_is_refused(text):
         ("https://xn--bcher-kva.example", "https://xn--bcher-kva.example"),
     ],
 )
-def test_an_origin_is_known_as_browsers_write_it(text, origin):
-    """In lower case, without a slash at its end, nor the port that everybody knows."""
+def test_an_origin_is_normalised_as_browsers_write_it(text, origin):
+    """Browsers write it in lower case, without a final slash and without a default port."""
     assert Origins([text], Keys()).allowed(routes(1)[0].scope, origin) == origin
 
 
@@ -299,19 +302,19 @@ def test_the_command_refuses_an_invalid_origin(cli, db):
     """The exit code is 2, the error is one line, and no store is created."""
     done = cli("serve", "--cors-origin", "http://[")
     assert (done.returncode, done.stdout) == (2, b"")
-    assert done.stderr.decode().startswith("behavstats: 'http://[' is no origin, such as https://")
+    assert done.stderr.decode().startswith("behavstats: 'http://[' is not an origin: use one such")
     assert done.stderr.count(b"\n") == 1
     assert not db.exists()
 
 
-def test_any_origin_may_be_allowed_without_keys_too(tmp_path):
-    """By `*`. The Host must be this machine's nevertheless."""
+def test_an_asterisk_allows_any_origin_without_keys(tmp_path):
+    """The Host must be this machine nevertheless."""
     with running(tmp_path, "--cors-origin", "*", keys={}) as server:
         for origin in (EVIL, "null"):
             status, headers, answer = server.request(
                 "POST", SEND, page_view("u"), {"Origin": origin, "Content-Type": "text/plain"}
             )
-            assert (status, headers[LETS_READ], answer) == (
+            assert (status, headers[ALLOW_ORIGIN], answer) == (
                 200,
                 "*",
                 {"success": True},
@@ -322,7 +325,7 @@ def test_any_origin_may_be_allowed_without_keys_too(tmp_path):
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
 @pytest.mark.parametrize("route", OTHER_KINDS, ids=named)
-def test_without_keys_no_page_of_another_site_shows_anything_of_the_store(keyless, route, site):
-    """Be it as an image or in a frame, which have no Origin: it would see whether it is there."""
+def test_without_keys_pages_of_other_sites_cannot_embed_answers(keyless, route, site):
+    """Requests for images and frames have no Origin, but would show whether a user exists."""
     assert keyless.ask(route, Sec_Fetch_Site=site)[0] == 403
     assert keyless.ask(route, Sec_Fetch_Site="none")[0] != 403

@@ -1,4 +1,7 @@
-"""What is sent again adds only what is missing: after a crash, late, or by a wrong clock."""
+"""Messages that are sent again add only what is missing: after a crash, late, or by a wrong clock.
+
+A message can be recognised if it has a timestamp or an id.
+"""
 
 import json
 import os
@@ -21,7 +24,7 @@ SIZE = 300
 
 
 def a_batch(user, number):
-    """A batch of many page views, of its own."""
+    """Return a batch of many page views; no other batch has the same ones."""
     now = system_clock()
     messages = [
         page(f"/{number}/{n}", userId=user, timestamp=format_instant(now - n)) for n in range(SIZE)
@@ -30,7 +33,7 @@ def a_batch(user, number):
 
 
 def stored(db, user):
-    """How many page views of each batch are stored."""
+    """Return how many page views of each batch are stored."""
     counts = {}
     with open_store(db, lock_timeout=10) as store:
         try:
@@ -43,8 +46,8 @@ def stored(db, user):
     return counts
 
 
-def post_until_it_is_gone(server, user, sent, acknowledged):
-    """Post batches, noting each before it is sent and after it was answered."""
+def post_until_killed(server, user, sent, acknowledged):
+    """Post batches until the server is killed; note each before it is sent and when answered."""
     while True:
         number = len(sent)
         sent.append(a_batch(user, number))
@@ -57,15 +60,15 @@ def post_until_it_is_gone(server, user, sent, acknowledged):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_killed_at_any_instant_each_batch_is_there_wholly_or_not_at_all(serve, db, seed):
-    """All that was answered is there; sent again, each adds what is missing and nothing else."""
+def test_a_kill_at_any_instant_leaves_each_batch_whole_or_absent(serve, db, seed):
+    """Acknowledged batches are stored. If all are sent again, only missing page views are added."""
     rng = random.Random(seed)
     users = ("a", "b", "c")
     server = serve()
     sent, acknowledged = {user: [] for user in users}, {user: [] for user in users}
     threads = [
         threading.Thread(
-            target=post_until_it_is_gone, args=(server, user, sent[user], acknowledged[user])
+            target=post_until_killed, args=(server, user, sent[user], acknowledged[user])
         )
         for user in users
     ]
@@ -99,13 +102,13 @@ def instants_of(db, user):
 
 
 def shifted(milliseconds):
-    """The time by a clock that is so far off."""
+    """Return the time by a clock that is wrong by some milliseconds."""
     return format_instant(system_clock() + milliseconds)
 
 
 @pytest.mark.parametrize("off", [-2 * HOUR, 30 * HOUR, 6 * MINUTE, -6 * MINUTE])
-def test_a_clock_that_is_plainly_wrong_is_corrected_and_the_order_kept(server, db, off):
-    """Be it told by the batch or by each message; the gaps between page views stay exact."""
+def test_a_clock_that_is_very_wrong_is_corrected(server, db, off):
+    """The batch or each message has `sentAt`; the gaps between page views stay exact."""
     ages = [40 * SECOND, 30 * SECOND, 20 * SECOND + 1, 20 * SECOND]
     for user, is_within in (("by batch", False), ("by message", True)):
         sent_at = {"sentAt": shifted(off)}
@@ -125,8 +128,8 @@ def test_a_clock_that_is_plainly_wrong_is_corrected_and_the_order_kept(server, d
         assert [instants[0] + ages[0] - instant for instant in instants] == ages
 
 
-def test_a_clock_that_is_less_than_five_minutes_off_is_believed(server, db):
-    """Else the network's delay would change times, and the order of page views."""
+def test_a_clock_that_is_less_than_five_minutes_off_is_not_corrected(server, db):
+    """Otherwise, the delay of the network would change the times and order of page views."""
     for number, off in enumerate((-4 * MINUTE, 0, 4 * MINUTE)):
         time = shifted(off - HOUR)
         body = batch(page("/", userId=f"u{number}", timestamp=time), sentAt=shifted(off))
@@ -135,20 +138,20 @@ def test_a_clock_that_is_less_than_five_minutes_off_is_believed(server, db):
 
 
 def batches_sent_again(user):
-    """The same messages in batches that differ in when they were sent, if that is told."""
-    told = {"timestamp": shifted(-3 * HOUR), "messageId": "told"}
+    """Yield batches of the same messages, the last one with another `sentAt`."""
+    timestamp = shifted(-3 * HOUR)
     messages = [
-        page("/told", userId=user, **told),
-        page("/original", userId=user, timestamp=None, originalTimestamp=told["timestamp"]),
-        page("/untold", userId=user, timestamp=None, messageId="untold"),
+        page("/timed", userId=user, timestamp=timestamp, messageId="timed"),
+        page("/original", userId=user, timestamp=None, originalTimestamp=timestamp),
+        page("/untimed", userId=user, timestamp=None, messageId="untimed"),
     ]
     yield batch(*messages, sentAt=shifted(-2 * HOUR))
     yield batch(*messages, sentAt=shifted(-2 * HOUR))
     yield batch(*messages, sentAt=shifted(-2 * HOUR - 50))
 
 
-def test_a_batch_by_a_wrong_clock_adds_nothing_when_it_comes_again(serve, db):
-    """With the same sentAt or another one, to the same server or one that was started anew."""
+def test_a_batch_by_a_wrong_clock_adds_nothing_when_it_is_sent_again(serve, db):
+    """It has the same `sentAt` or another one, and the server may be restarted in between."""
     server = serve()
     bodies = [*batches_sent_again("u")]
     for body in (bodies[0], *bodies):
@@ -163,8 +166,8 @@ def test_a_batch_by_a_wrong_clock_adds_nothing_when_it_comes_again(serve, db):
     assert server.stop() == 0
 
 
-def test_a_single_message_without_any_time_adds_one_page_view_however_often_it_comes(server, db):
-    """It is told by its id; without one, each is another."""
+def test_a_message_without_any_time_counts_once_if_it_has_an_id(server, db):
+    """Without an id, each message is another page view."""
     message = {"type": "page", "userId": "u", "name": "/", "messageId": "m"}
     for _ in range(3):
         assert server.request("POST", "/v1/p", json.dumps(message).encode())[0] == 200
@@ -174,17 +177,17 @@ def test_a_single_message_without_any_time_adds_one_page_view_however_often_it_c
     assert len(instants_of(db, "u")) == 2
 
 
-def test_a_batch_that_comes_again_after_minutes_as_it_was_adds_nothing(server, db):
-    """Its sentAt is old by then, as if its clock were wrong; the page view is there already."""
-    told = shifted(-HOUR)
-    message = page("/", userId="u", timestamp=told, messageId="m")
+def test_an_unchanged_batch_that_is_sent_again_after_minutes_adds_nothing(server, db):
+    """Its `sentAt` is old, as if the clock were wrong, but the page view is stored already."""
+    timestamp = shifted(-HOUR)
+    message = page("/", userId="u", timestamp=timestamp, messageId="m")
     assert server.request("POST", "/v1/batch", batch(message, sentAt=shifted(0)))[0] == 200
     assert server.request("POST", "/v1/batch", batch(message, sentAt=shifted(-HOUR)))[0] == 200
-    assert instants_of(db, "u") == [parse_instant(told)]
+    assert instants_of(db, "u") == [parse_instant(timestamp)]
 
 
-def test_a_forgotten_user_leaves_no_message_behind(server, db):
-    """What is remembered of messages goes as well; sent again, they are new."""
+def test_an_erasure_also_deletes_arrival_keys(server, db):
+    """If the messages are sent again, they are new."""
     body, *_ = batches_sent_again("u")
     assert server.request("POST", "/v1/batch", body)[0] == 200
     assert server.request("DELETE", "/v1/user/u")[0] == 200

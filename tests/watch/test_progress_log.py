@@ -1,4 +1,4 @@
-"""The log of what was ingested: what it says, and how often."""
+"""The progress log: its messages, and how often they are written."""
 
 import logging
 from collections import Counter
@@ -9,7 +9,7 @@ from behavstats.watch.progress_log import ProgressLog, summary
 
 
 def test_progress_is_logged_at_once_and_then_every_few_seconds(caplog, monkeypatch):
-    """What is ingested in between is part of the next line."""
+    """Lines that are ingested in between are counted in the next message."""
     caplog.set_level(logging.INFO)
     log = ProgressLog()
     log.add("/a", 1_200)
@@ -19,18 +19,18 @@ def test_progress_is_logged_at_once_and_then_every_few_seconds(caplog, monkeypat
     log.write(Report(added=1_001, duplicates=200, rejected=Counter(invalid_json=5)))
     (message,) = caplog.messages
     assert message == (
-        "took 1,205 lines of /a and 1 other file: "
+        "ingested 1,205 lines of /a and 1 other file: "
         "1,000 page views added, 200 duplicates, 5 rejected"
     )
     monkeypatch.setattr(progress_log.time, "monotonic", lambda: float("inf"))
     log.write(Report(added=1_001, duplicates=200, rejected=Counter(invalid_json=5)))
     assert caplog.messages[1:] == [
-        "took 1 lines of /b: 1 page views added, 0 duplicates, 0 rejected"
+        "ingested 1 line of /b: 1 page view added, 0 duplicates, 0 rejected"
     ]
 
 
-def test_nothing_is_logged_if_nothing_was_ingested(caplog):
-    """However often the log is written."""
+def test_without_progress_nothing_is_logged(caplog):
+    """It does not matter how often `write` is called."""
     caplog.set_level(logging.INFO)
     log = ProgressLog()
     for _ in range(3):
@@ -38,10 +38,11 @@ def test_nothing_is_logged_if_nothing_was_ingested(caplog):
     assert caplog.messages == []
 
 
-def test_a_summary_tells_how_to_list_rejected_lines_and_how_many_lines_were_left_out():
-    """If there are none, it is short."""
-    assert summary(Report(added=2)) == "2 lines taken: 2 page views added, 0 duplicates, 0 rejected"
+def test_a_summary_says_how_to_list_rejected_lines_and_how_many_lines_were_left_out():
+    """Without such lines, it is short."""
+    counts = "2 page views added, 0 duplicates, 0 rejected"
+    assert summary(Report(added=2)) == f"2 lines ingested: {counts}"
     report = Report(rejected=Counter(invalid_json=1), left_out=3)
     assert summary(report).endswith(
-        "1 rejected (behavstats rejects lists them), 3 of erased users left out"
+        "1 rejected (listed by: behavstats rejects), 3 of erased users left out"
     )

@@ -9,6 +9,7 @@ import pytest
 from behavstats.errors import UnknownUser
 from behavstats.model.page_view import PageView
 from behavstats.store import EVERYTHING, create_store
+from behavstats.text import counted
 from behavstats.watch import restarted_files
 from tests.support.edge import wait_until
 from tests.support.followed import BAD, drain, following, lines, users
@@ -61,10 +62,9 @@ def test_a_log_from_which_a_user_was_removed_brings_no_other_user_back(
     assert (views(store, "anna"), views(store, "bert"), views(store, "cleo")) == (0, 0, size)
     assert (report.added, report.duplicates, report.left_out) == (0, size, size)
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert any("TAKEN ANEW" in record.getMessage() for record in warnings)
-    assert any(
-        f"{size} lines of users who were erased" in record.getMessage() for record in warnings
-    )
+    assert any("READ AGAIN" in record.getMessage() for record in warnings)
+    left_out = f"{counted(size, 'line')} of erased users left out"
+    assert any(left_out in record.getMessage() for record in warnings)
     assert any(source.anew for source in store.offsets.all())
 
 
@@ -179,7 +179,7 @@ def test_rotation_logs_no_warning(store, folder, caplog):
     (folder / "log.3.gz").write_bytes(packed)
     drain(store, log)
     assert users(store) == {1, 2, 3, 4, 5}
-    assert "TAKEN ANEW" not in caplog.text
+    assert "READ AGAIN" not in caplog.text
     assert {source.anew for source in store.offsets.all()} == {None}
 
 
@@ -196,4 +196,4 @@ def test_a_warning_is_logged_for_a_file_that_is_truncated_without_a_copy(
         with log.open("ab") as file:
             file.write(lines(2))
         wait_until(lambda: users(store) == {1, 2})
-        wait_until(lambda: "TAKEN ANEW" in caplog.text)
+        wait_until(lambda: "READ AGAIN" in caplog.text)

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-from behavstats.cli.text import counted
 from behavstats.logs import printable
 from behavstats.model.page_view import Rejection
 from behavstats.model.retention import Bounds
 from behavstats.model.timestamps import DAY, format_instant
 from behavstats.store import Group, Totals
+from behavstats.text import counted
 
 _LONGEST_TEXT = 75  # characters
 
@@ -67,7 +67,7 @@ def _instant(instant: int | None) -> str | None:
 
 
 def _minute(instant: int | None) -> str:
-    """Return an instant to the minute; a dash of the same width if it is not known."""
+    """Return an instant to the minute, or a padded dash if it is not known."""
     return f"{'-':<16}" if instant is None else format_instant(instant)[:16].replace("T", " ")
 
 

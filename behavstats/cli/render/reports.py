@@ -8,15 +8,15 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from behavstats.cli.render.console import new_table
-from behavstats.cli.text import counted
 from behavstats.ingest.report import Report
 from behavstats.logs import printable
 from behavstats.model.page_view import Rejection
 from behavstats.sources.files import Source
+from behavstats.text import counted
 
 
 def report_table(report: Report, *, is_stored: bool = True) -> Table:
-    """Return a table of what an ingest did, or of what it would do if nothing is stored."""
+    """Return a table of the counts of an ingest; unless `is_stored`, of a dry run."""
     table = new_table(None, "lines", "", right="")
     table.add_row("read", f"{report.read:,}")
     if is_stored:
@@ -39,7 +39,7 @@ def _add_counts(table: Table, title: str, counts: Counter[str]) -> None:
 
 
 def report_line(report: Report) -> str:
-    """Return one line that says what an ingest did."""
+    """Return the counts of an ingest as one line."""
     counts = (
         f"{counted(report.read, 'line')} read",
         f"{report.added:,} added",
@@ -51,7 +51,7 @@ def report_line(report: Report) -> str:
 
 
 def rejection_line(rejection: Rejection) -> str:
-    """Return one line that says where a line was rejected, and why."""
+    """Return one line that says which line was rejected, and why."""
     where = f"{printable(rejection.source)}:{rejection.line}"
     return f"{where}: {rejection.reason}: {printable(rejection.message)}"
 

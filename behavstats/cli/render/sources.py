@@ -12,8 +12,8 @@ from behavstats.store import SourceOffset
 
 WIDE = 120
 """Columns of a terminal that has room for every column of the table."""
-_TAKEN_ANEW = (
-    "TAKEN ANEW: the file no longer began with the lines that had been read, and no copy of them "
+_READ_AGAIN = (
+    "READ AGAIN: the file no longer began with the lines that had been read, and no copy of them "
     "was found, so it was read from its start. Lines of the former content that had not been read "
     "are lost, and lines may have been rejected twice."
 )
@@ -24,22 +24,22 @@ def sources_table(sources: Iterable[SourceOffset], *, is_wide: bool = True) -> R
     title = f"sources ({'size, offset and ' if is_wide else ''}lag in bytes)"
     numbers = ["size", "offset", "lag", "lines", "rejected"][0 if is_wide else 2 :]
     table = new_table(title, "source", *numbers, "last read", right=numbers)
-    is_any_anew = False
+    is_any_read_again = False
     for source in sources:
         name = "(erased)" if source.name is None else printable(source.name)
         name += " (gone)" if source.device is None else ""
-        name += f" (TAKEN ANEW {_second(source.anew)})" if source.anew else ""
-        is_any_anew = is_any_anew or source.anew is not None
+        name += f" (READ AGAIN {_second(source.anew)})" if source.anew else ""
+        is_any_read_again = is_any_read_again or source.anew is not None
         reached = source.checkpoint
         counts = (source.size, reached.offset, source.lag, reached.lines, source.rejected)
         shown = counts if is_wide else counts[2:]
-        taken = format_instant(source.taken) if is_wide else _second(source.taken)
-        table.add_row(name, *(f"{count:,}" for count in shown), taken)
-    return Renderables(table, _TAKEN_ANEW) if is_any_anew else table
+        last_read = format_instant(source.taken) if is_wide else _second(source.taken)
+        table.add_row(name, *(f"{count:,}" for count in shown), last_read)
+    return Renderables(table, _READ_AGAIN) if is_any_read_again else table
 
 
 def source_json(source: SourceOffset) -> dict[str, object]:
-    """Return what is known of a source as values for JSON: sizes in bytes, times as strings."""
+    """Return a source as values for JSON: sizes in bytes, times as strings."""
     return {
         "source": source.name,
         "is_gone": source.device is None,

@@ -6,12 +6,12 @@ from rich.table import Table
 from rich.text import Text
 
 from behavstats.cli.render.console import new_table
-from behavstats.cli.text import counted
 from behavstats.logs import printable
 from behavstats.model.profile import Window, detailed_profile, profile
 from behavstats.model.summary import Summary, top_pages
 from behavstats.model.timestamps import format_date, format_instant
 from behavstats.store import Receipt
+from behavstats.text import counted
 
 _LONGEST_BAR = 30  # characters
 
@@ -59,7 +59,7 @@ def _field(key: str, value: object) -> str:
 
 
 def receipt_line(receipt: Receipt) -> str:
-    """Return one line that says what was erased of a user."""
+    """Return one line that says how much was erased."""
     views = counted(receipt.page_views, "page view")
     names = counted(receipt.page_names, "page name")
     lines = counted(receipt.rejected_lines, "rejected line")
@@ -67,7 +67,7 @@ def receipt_line(receipt: Receipt) -> str:
 
 
 def receipt_table(receipt: Receipt) -> Table:
-    """Return a table of what was erased of a user."""
+    """Return a table that says how much was erased."""
     table = new_table(None, "erased", printable(receipt.user_id), right=printable(receipt.user_id))
     table.add_row("page views", f"{receipt.page_views:,}")
     table.add_row("page names that no other user viewed", f"{receipt.page_names:,}")

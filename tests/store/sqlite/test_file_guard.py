@@ -18,7 +18,7 @@ from behavstats.store.sqlite.lock import StoreLock
 from behavstats.store.sqlite.restore import restore
 from tests.conftest import files_of
 from tests.support.histories import AS_OF
-from tests.support.stores import VIEW, export
+from tests.support.stores import VIEW, export, load
 
 LATER = PageView("u", AS_OF, "/later")
 EPOCH = "SELECT epoch, state, follows FROM store"
@@ -166,6 +166,25 @@ def test_an_open_store_continues_on_the_restored_one(store, backup):
         assert again.counts()[0] == 3
     with open_store(answer.kept, lock_timeout=10) as kept:
         assert kept.counts()[0] == 3
+
+
+@pytest.mark.parametrize("notice", ["ensure_available", "load"])
+def test_a_load_after_a_restore_uses_no_key_of_the_replaced_file(store, backup, notice):
+    """Maintenance, or a load that fails, has opened the new file before."""
+    views = [PageView("new", AS_OF, "/new"), PageView("u", AS_OF + 5, "/new")]
+    assert load(store, views) == 2
+    restored(backup, store)
+    store.database.connections.next_check = 0
+    with pytest.raises(StoreUnavailable, match="was replaced"):
+        store.check_readable()
+    if notice == "ensure_available":
+        store.ensure_available()
+    else:
+        with pytest.raises(StoreUnavailable, match="was replaced"):
+            load(store, views)
+    assert load(store, views) == 2
+    assert export(store, "new") == views[:1]
+    assert list(store.check()) == []
 
 
 def test_a_commit_to_a_file_that_is_replaced_meanwhile_is_not_acknowledged(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from behavstats.cli.text import counted
+from behavstats.text import counted
 
 
 @pytest.mark.parametrize(
