@@ -6,4 +6,4 @@ The `supervisor` starts granian with one `worker` process, which answers request
 Import what you need from the modules named below; importing this package loads none of them.
 """
 
-__all__ = ["supervisor"]
+__all__ = ["options", "supervisor"]

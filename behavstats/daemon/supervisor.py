@@ -49,7 +49,7 @@ def serve(
         raise InvalidInput("keys_needed", _KEYS_NEEDED)
     path, lock_timeout, bounds = store_options
     # A busy store is writable, since another process is writing to it.
-    with create_store(path, lock_timeout, bounds=bounds) as store, suppress(StoreBusy):
+    with create_store(path, lock_timeout, bounds=bounds, clock=clock) as store, suppress(StoreBusy):
         store_files = store.files()
         store.check_writable()
     server = _server(address, options.port)
@@ -60,7 +60,7 @@ def serve(
             server.serve(target_loader=load_worker, wrap_loader=False)
     except SystemExit:
         raise BehavstatsError("the server's process ended unexpectedly") from None
-    with open_store(path, lock_timeout) as store:
+    with open_store(path, lock_timeout, clock=clock) as store:
         store.maintain()
 
 

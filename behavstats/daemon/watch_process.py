@@ -113,7 +113,7 @@ def _watch(
     threading.Thread(target=end_with_parent, name="end-with-parent", daemon=True).start()
     log_to_standard_error()
     try:
-        with open_store(options.path, LOCK_TIMEOUT, bounds=options.bounds) as store:
+        with open_store(options.path, LOCK_TIMEOUT, bounds=options.bounds, clock=clock) as store:
             watcher = Watcher(paths, store, clock, stop)
             watcher.rejects_command = rejects_command
             watcher.on_stored = ReportCounter(counts).update

@@ -48,7 +48,7 @@ def load(
     log = Log()
     logging.basicConfig(handlers=[log], level=logging.INFO)
     path, lock_timeout, bounds = store_options
-    store = open_store(path, lock_timeout, bounds=bounds)
+    store = open_store(path, lock_timeout, bounds=bounds, clock=clock)
     # The store is not closed: when the process ends, everything acknowledged is committed, and the
     # supervisor truncates the WAL.
     threading.Thread(target=maintain, args=(store, clock), name="maintenance", daemon=True).start()

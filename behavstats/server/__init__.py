@@ -19,7 +19,6 @@ __all__ = [
     "metrics",
     "openapi",
     "origins",
-    "request",
     "request_slots",
     "routes",
 ]

@@ -130,7 +130,8 @@ class Handlers:
 
     def get_docs_file(self, request: Request) -> Response:
         """Return a file that the documentation page needs."""
-        content_type, packed = swagger_ui.file(request.parameters["file"])
+        name = request.parameters["file"].encode("utf-8", "replace").decode()
+        content_type, packed = swagger_ui.file(name)
         headers = {**swagger_ui.HEADERS, "Content-Encoding": "gzip"}
         return Response(packed, content_type, headers=headers)
 

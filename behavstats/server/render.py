@@ -90,6 +90,12 @@ class Renderer:
         show its text. Errors lose their tracebacks, which could keep a body in memory.
         """
         response = result if isinstance(result, Response) else _failed(result, request)
+        try:
+            return self._encoded(request, route, response)
+        except Exception as error:  # a value that JSON cannot show, for example
+            return self._encoded(request, route, _failed(error, request))
+
+    def _encoded(self, request: Request, route: Route | None, response: Response) -> Rendered:
         body, content_type, status, extra = response
         content = body if isinstance(body, bytes) else _encode(body)
         headers = [*_ALWAYS, (b"x-request-id", request.id.encode())]

@@ -1,6 +1,7 @@
 """The ASGI adapter between the server's event loop and the application."""
 
 import asyncio
+import json
 import threading
 from collections import Counter
 
@@ -240,3 +241,14 @@ def test_requests_over_a_limit_are_refused_and_nothing_stays_held(monkeypatch, l
         return sorted(filter(None, statuses))
 
     assert asyncio.run(send_five()) == [200, 200, 200, 503, 503]
+
+
+def test_an_answer_that_cannot_be_encoded_is_an_internal_error(caplog):
+    """The error is logged without its text, and the request is counted like any other."""
+    observer = Recorder()
+    route = Route("GET", "/", lambda *_: Response({"text": "\udcff"}), "", is_public=True)
+    answer = ask(application_of(route), "GET", b"/", observer=observer)
+    assert answer.status == 500
+    assert json.loads(answer.content)["code"] == "internal_error"
+    assert observer.answers[-1][1:4] == ("GET", "/", 500)
+    assert "a request failed" in caplog.text

@@ -188,6 +188,7 @@ def test_every_answer_of_bottle_is_in_the_form_of_all_others(store):
     app = application(store)
     for asked, code in (
         ({"method": "GET", "path": b"/%FF"}, "not_found"),
+        ({"method": "GET", "path": b"/docs/%FF"}, "not_found"),
         ({"method": "PUT", "path": b"/v1/page"}, "method_not_allowed"),
     ):
         answer = asyncio.run(answer_to(adapter(app), scope(**asked)))
