@@ -1,4 +1,4 @@
-"""Decode ahead: a second process decodes blocks while this process stores page views."""
+"""Decode ahead: the decode process decodes blocks while this process stores page views."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -16,11 +16,11 @@ Context = TypeVar("Context")
 
 
 class Prefetcher(Generic[Context]):
-    """Decodes blocks in order, some of them ahead of time in a second process.
+    """Decodes blocks in order, some of them ahead of time in the decode process.
 
     Each block comes with a context: any value by which the caller knows the block. Iterating yields
     the result of `decode_block` for each block, with the context of that block. Call `pump` now and
-    then while you process a result, so that the second process always has work.
+    then while you process a result, so that the decode process always has work.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Prefetcher(Generic[Context]):
                 self._is_paused = False
 
     def pump(self) -> None:
-        """Give the second process the next block, if the process is idle."""
+        """Give the decode process the next block, if the process is idle."""
         if self._process.is_idle():
             task = self._next_task()
             if task is not None:

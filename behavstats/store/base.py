@@ -39,9 +39,9 @@ class SourceOffset(NamedTuple):
     `name` is None once it has been erased. `device` and `inode` are None once no file holds the
     content any more. `size` is the length of the content in bytes, `taken` the time of the last
     update in ms since the epoch, and `modified` the modification time in ns of a compressed file
-    that was read to its end. `is_again` says that the file was ingested from its beginning although
-    this file, or another one in its folder, was known before. `anew` is the time of that in ms, or
-    None if a rotation explains it.
+    that was read to its end. `is_read_again` says that the file was ingested from its beginning
+    although this file, or another one in its folder, was known before. `read_again_at` is the time
+    of that in ms, or None if a rotation explains it.
     """
 
     id: int
@@ -53,8 +53,8 @@ class SourceOffset(NamedTuple):
     size: int
     modified: int | None
     taken: int
-    is_again: bool = False
-    anew: int | None = None
+    is_read_again: bool = False
+    read_again_at: int | None = None
 
     @property
     def lag(self) -> int:
@@ -66,7 +66,7 @@ class OffsetUpdate(NamedTuple):
     """The new offset of a watched file; stored in the transaction that stores its lines.
 
     `expected` is the offset before, or None if the file is new to the store. Only a new file has
-    its `is_again` and `anew` stored (see `SourceOffset`).
+    its `is_read_again` and `read_again_at` stored (see `SourceOffset`).
     """
 
     name: str
@@ -78,8 +78,8 @@ class OffsetUpdate(NamedTuple):
     size: int
     modified: int | None
     taken: int
-    is_again: bool = False
-    anew: int | None = None
+    is_read_again: bool = False
+    read_again_at: int | None = None
 
 
 class Receipt(NamedTuple):
@@ -202,7 +202,7 @@ class SourceOffsets(Protocol):
     def of(self, device: int, inode: int) -> SourceOffset | None:
         """Return the offset of a file, or None if nothing of it has been ingested."""
 
-    def by_beginnings(self, prefixes: Sequence[bytes]) -> list[SourceOffset]:
+    def by_prefixes(self, prefixes: Sequence[bytes]) -> list[SourceOffset]:
         """Return the offsets of files with one of these prefix digests, the largest first."""
 
     def asked_since(self, names: Sequence[str], now: int) -> list[int]:

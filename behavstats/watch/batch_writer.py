@@ -53,7 +53,7 @@ class BatchWriter:
         lines = checkpoint.lines - file.decoded.lines
         file.decoded = checkpoint
         self._round.due.add(file)
-        if file.is_again:
+        if file.is_read_again:
             part, left_out = self._filter.apply(part)
             if left_out:
                 self._round.left_out[file.name] += left_out

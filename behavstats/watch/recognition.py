@@ -121,9 +121,9 @@ class FileRecognizer:
         """
         tracked = TrackedFile(file.name, file.id)
         previous = replaced or current.names.latest(file.name)
-        tracked.is_again = previous is not None or current.names.has_folder_of(file.name)
+        tracked.is_read_again = previous is not None or current.names.has_folder_of(file.name)
         if previous is not None:
-            tracked.anew = self._restarted.expect_copy(file.id, file.name, previous)
+            tracked.read_again_at = self._restarted.expect_copy(file.id, file.name, previous)
         return tracked
 
     def _continue(self, current: Round, file: TailedFile, offset: SourceOffset) -> TrackedFile:
@@ -140,7 +140,7 @@ class FileRecognizer:
 
     def _originals(self, file: TailedFile) -> Iterator[SourceOffset]:
         """Yield the known files of which this one may be a copy."""
-        for offset in self._offsets.by_beginnings(file.prefix_fingerprints()):
+        for offset in self._offsets.by_prefixes(file.prefix_fingerprints()):
             if _is_likely_copy(file, offset.checkpoint, self._locations.name_of(offset)):
                 yield offset
 

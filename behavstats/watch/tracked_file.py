@@ -15,7 +15,8 @@ class TrackedFile:
 
     `stored` (an offset; None if the store does not know the file), `decoded` and `read` say how far
     its lines are stored, decoded and read. `rejected` counts its rejected lines, and `size` is that
-    of the content in bytes. `modified`, `is_again` and `anew` are as in `SourceOffset`.
+    of the content in bytes. `modified`, `is_read_again` and `read_again_at` are those of
+    `SourceOffset`.
     """
 
     name: str
@@ -26,8 +27,8 @@ class TrackedFile:
     rejected: int = 0
     size: int = 0
     modified: int | None = None
-    is_again: bool = False
-    anew: int | None = None
+    is_read_again: bool = False
+    read_again_at: int | None = None
 
     @classmethod
     def resume(cls, file: TailedFile, offset: SourceOffset) -> Self:
@@ -45,8 +46,8 @@ class TrackedFile:
             rejected=offset.rejected,
             size=offset.size,
             modified=offset.modified,
-            is_again=offset.is_again,
-            anew=offset.anew,
+            is_read_again=offset.is_read_again,
+            read_again_at=offset.read_again_at,
         )
 
     def offset_update(self, now: int) -> OffsetUpdate:
@@ -61,8 +62,8 @@ class TrackedFile:
             size=self.size,
             modified=modified,
             taken=now,
-            is_again=self.is_again,
-            anew=self.anew,
+            is_read_again=self.is_read_again,
+            read_again_at=self.read_again_at,
         )
 
 

@@ -65,7 +65,7 @@ def test_a_log_from_which_a_user_was_removed_brings_no_other_user_back(
     assert any("READ AGAIN" in record.getMessage() for record in warnings)
     left_out = f"{counted(size, 'line')} of erased users left out"
     assert any(left_out in record.getMessage() for record in warnings)
-    assert any(source.anew for source in store.offsets.all())
+    assert any(source.read_again_at for source in store.offsets.all())
 
 
 def test_lines_appended_after_a_restart_do_not_bring_an_erased_user_back(store, folder):
@@ -80,7 +80,9 @@ def test_lines_appended_after_a_restart_do_not_bring_an_erased_user_back(store, 
         file.write(of("bert", 2))
     assert drain(store, log).left_out == 1
     assert views(store, "bert") == 0
-    later = max(source.anew for source in store.offsets.all() if source.anew) + 60_000
+    later = (
+        max(source.read_again_at for source in store.offsets.all() if source.read_again_at) + 60_000
+    )
     with log.open("ab") as file:
         file.write(line(PageView("bert", later, "/")))
     drain(store, log)
@@ -180,7 +182,7 @@ def test_rotation_logs_no_warning(store, folder, caplog):
     drain(store, log)
     assert users(store) == {1, 2, 3, 4, 5}
     assert "READ AGAIN" not in caplog.text
-    assert {source.anew for source in store.offsets.all()} == {None}
+    assert {source.read_again_at for source in store.offsets.all()} == {None}
 
 
 def test_a_warning_is_logged_for_a_file_that_is_truncated_without_a_copy(

@@ -28,8 +28,8 @@ def sources_table(sources: Iterable[SourceOffset], *, is_wide: bool = True) -> R
     for source in sources:
         name = "(erased)" if source.name is None else printable(source.name)
         name += " (gone)" if source.device is None else ""
-        name += f" (READ AGAIN {_second(source.anew)})" if source.anew else ""
-        is_any_read_again = is_any_read_again or source.anew is not None
+        name += f" (READ AGAIN {_second(source.read_again_at)})" if source.read_again_at else ""
+        is_any_read_again = is_any_read_again or source.read_again_at is not None
         reached = source.checkpoint
         counts = (source.size, reached.offset, source.lag, reached.lines, source.rejected)
         shown = counts if is_wide else counts[2:]
@@ -49,7 +49,9 @@ def source_json(source: SourceOffset) -> dict[str, object]:
         "lines": source.checkpoint.lines,
         "rejected": source.rejected,
         "last_taken": format_instant(source.taken),
-        "taken_anew": None if source.anew is None else format_instant(source.anew),
+        "taken_anew": None
+        if source.read_again_at is None
+        else format_instant(source.read_again_at),
     }
 
 

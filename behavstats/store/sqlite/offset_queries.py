@@ -80,8 +80,8 @@ def advance(connection: sqlite3.Connection, updates: Sequence[OffsetUpdate]) -> 
             done = connection.execute(_UPDATE, (*values, update.expected))
         if done.rowcount != 1:
             raise OffsetConflict(update.name)
-        if update.expected is None and update.is_again:
-            again = (done.lastrowid, update.anew)
+        if update.expected is None and update.is_read_again:
+            again = (done.lastrowid, update.read_again_at)
             connection.execute("INSERT INTO begun_again (progress, anew) VALUES (?, ?)", again)
 
 
@@ -90,7 +90,7 @@ def find(connection: sqlite3.Connection, device: int, inode: int) -> SourceOffse
     return next(_read(connection, _OF_FILE, _signed(device, inode)), None)
 
 
-def find_by_beginnings(
+def find_by_prefixes(
     connection: sqlite3.Connection, prefixes: Sequence[bytes]
 ) -> list[SourceOffset]:
     """Return the offsets of files with one of these prefix digests, the largest first."""
@@ -178,13 +178,13 @@ def _read(
             suffix_length,
             *rest,
             again,
-            anew,
+            read_again_at,
         ) = row
         checkpoint = Checkpoint(offset, lines, prefix, suffix, suffix_length)
         if device is not None:
             device, inode = device % _ALL, inode % _ALL
         source = SourceOffset(key, name, device, inode, checkpoint, *rest)
-        yield source._replace(is_again=bool(again), anew=anew)
+        yield source._replace(is_read_again=bool(again), read_again_at=read_again_at)
 
 
 def _source(connection: sqlite3.Connection, name: str, file: tuple[int, int]) -> int | None:

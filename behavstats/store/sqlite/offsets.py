@@ -35,10 +35,10 @@ class SourceOffsets:
         with self._reading() as connection:
             return offset_queries.find(connection, device, inode)
 
-    def by_beginnings(self, prefixes: Sequence[bytes]) -> list[SourceOffset]:
+    def by_prefixes(self, prefixes: Sequence[bytes]) -> list[SourceOffset]:
         """Return the offsets of files with one of these prefix digests, the largest first."""
         with self._reading() as connection:
-            return offset_queries.find_by_beginnings(connection, prefixes)
+            return offset_queries.find_by_prefixes(connection, prefixes)
 
     def asked_since(self, names: Sequence[str], now: int) -> list[int]:
         """Return since when (ms) each name has been watched; a new name is stored with `now`."""

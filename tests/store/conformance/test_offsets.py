@@ -53,11 +53,11 @@ def test_an_offset_conflict_stores_nothing_of_the_batch(store, expected):
 def test_files_are_found_by_prefix_with_the_largest_offset_first(store):
     """So copies are recognised, even of a content that no file holds any more."""
     load(store, [], [], [update(), update("/b", 300, inode=8), update("/c", 200, inode=9)])
-    names = [source.name for source in store.offsets.by_beginnings([b"x", b"head"])]
+    names = [source.name for source in store.offsets.by_prefixes([b"x", b"head"])]
     assert names == ["/b", "/c", "/a"]
     store.offsets.move(store.offsets.of(1, 7), None)
     assert store.offsets.of(1, 7) is None
-    gone = store.offsets.by_beginnings([b"head"])[-1]
+    gone = store.offsets.by_prefixes([b"head"])[-1]
     assert (gone.name, gone.device, gone.lag) == ("/a", None, 0)
     store.offsets.move(gone, (5, 2**64 - 1))
     assert store.offsets.of(5, 2**64 - 1).id == gone.id

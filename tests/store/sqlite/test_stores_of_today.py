@@ -94,7 +94,9 @@ def test_its_source_offsets_are_the_same(kept):
     assert kept.offsets.all() == [
         offset(1, "/logs/a.jsonl", 100, 120, inode=7),
         offset(2, "/logs/b.jsonl.gz", 500, 500, key=8, device=None, inode=None),
-        offset(3, "/logs/c.jsonl", 50, 70, inode=large, is_again=True, anew=AS_OF + 9),
+        offset(
+            3, "/logs/c.jsonl", 50, 70, inode=large, is_read_again=True, read_again_at=AS_OF + 9
+        ),
     ]
     assert kept.offsets.asked_since(["/logs"], AS_OF + 99) == [AS_OF - 1]
 
