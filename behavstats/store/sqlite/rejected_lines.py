@@ -6,7 +6,6 @@ sender.
 """
 
 import sqlite3
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
@@ -72,11 +71,14 @@ SELECT id {_SELECTED} AND id > :after AND (:whole OR length = length(text)) ORDE
 _ALL = (1 << 63) - 1
 
 
-def insert_rejections(connection: sqlite3.Connection, rejections: Sequence[Rejection]) -> None:
+def insert_rejections(
+    connection: sqlite3.Connection, rejections: Sequence[Rejection], now: int
+) -> None:
     """Keep rejected lines, each once, within the open write transaction.
 
     A line that is kept already gets a new number after all others, so that an exported line can be
     distinguished from a line that was rejected again since. The time of its first arrival stays.
+    `now`, in ms, stands for the time of arrival if no line has one.
     """
     rows: dict[bytes, Rejection] = {}
     for rejection in rejections:
@@ -93,8 +95,8 @@ def insert_rejections(connection: sqlite3.Connection, rejections: Sequence[Rejec
     for row in rows.values():
         kept[row.sender][0] += 1
         kept[row.sender][1] += len(row.text)
-    now = newest(rejections) or time.time_ns() // 1_000_000
-    connection.executemany(_COUNT_KEPT, ((sender, now, *of) for sender, of in kept.items()))
+    arrived = newest(rejections) or now
+    connection.executemany(_COUNT_KEPT, ((sender, arrived, *of) for sender, of in kept.items()))
 
 
 def newest(rejections: Iterable[Rejection]) -> int:

@@ -44,7 +44,7 @@ class RejectedLines:
 
     def insert(self, connection: sqlite3.Connection, piece: Sequence[Rejection]) -> None:
         """Keep a piece of rejected lines within the open write transaction, evicting others."""
-        rejected_lines.insert_rejections(connection, piece)
+        rejected_lines.insert_rejections(connection, piece, self._store.clock())
         for _ in range(_EVICTING):
             evicted = eviction.evict(connection, self.bounds)
             if not evicted:
