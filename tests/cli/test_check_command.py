@@ -64,7 +64,7 @@ def test_repair_rebuilds_rollups_and_checks_again(cli, db):
     assert cli("check").returncode == 0
 
 
-def test_repair_cannot_mend_page_views(cli, db):
+def test_repair_cannot_fix_page_views(cli, db):
     """They are derived from nothing else. The exit code is 3, and standard error says so."""
     tamper(db, "INSERT INTO page_view VALUES (7, 0, 1)")
     done = cli("check", "--repair")
@@ -75,7 +75,7 @@ def test_repair_cannot_mend_page_views(cli, db):
         "the rollups were rebuilt; checking again",
         line,
     ]
-    assert one_line(done).startswith("1 difference found; a repair cannot mend")
+    assert one_line(done).startswith("1 difference found; a repair cannot fix these")
 
 
 def test_check_reports_a_damaged_file(cli, db):
