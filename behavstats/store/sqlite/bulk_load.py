@@ -30,17 +30,21 @@ class _Texts:
         self.keys: Integers = np.zeros(len(self._texts), np.int64)
         """The key of each text, 0 if the key is not known."""
         self.hashes: Integers | None = None
-        """The hash of each text that has no key; None once other writers may have added texts."""
+        """The hash of each text without a key; None once other writers may have added texts."""
         self._looked_up, self._cached = {}, []
 
     def look_up(self, reader: Connection) -> None:
         """Look up the keys on a connection that only reads, without the store's lock."""
         # Read once: another thread may write to the cache meanwhile.
         cached = self._cache.cached(self._texts)
-        pairs = [*zip(self._texts, cached, strict=True)]
-        found, new = self._cache.look_up(reader, [text for text, key in pairs if key is None])
-        self.keys[:] = [key or found.get(text, _NO_KEY) for text, key in pairs]
-        self.hashes = np.array([new.get(text, 0) for text in self._texts], np.int64)
+        unknown = [number for number, key in enumerate(cached) if key is None]
+        texts = [self._texts[number] for number in unknown]
+        found, hashes = self._cache.look_up(reader, texts)
+        self.keys[:] = [key or _NO_KEY for key in cached]
+        if found:
+            self.keys[unknown] = [found.get(text, _NO_KEY) for text in texts]
+        self.hashes = np.zeros(len(cached), np.int64)
+        self.hashes[unknown] = hashes
         self._looked_up, self._cached = found, cached
 
     def is_cached_as_before(self) -> bool:
@@ -60,14 +64,19 @@ class _Texts:
         """Return the keys of texts by their numbers; give new keys to texts without a key."""
         used = np.flatnonzero(np.bincount(numbers, minlength=len(self._texts)))
         missing = used[self.keys[used] == _NO_KEY]
-        if len(missing):
-            texts = [self._texts[number] for number in missing.tolist()]
-            if self.hashes is None:
-                self.keys[missing] = self._cache.keys(connection, texts)
-            else:
-                hashes = self.hashes[missing].tolist()
-                self.keys[missing] = self._cache.add(connection, texts, hashes)
+        if not len(missing):
+            return self.keys[numbers]
+        if self.hashes is None:
+            self.keys[missing] = self._cache.keys(connection, self._some(missing))
+        else:  # by hash, so that each page of the index is visited once
+            missing = missing[np.argsort(self.hashes[missing])]
+            hashes = self.hashes[missing].tolist()
+            first = self._cache.add(connection, self._some(missing), hashes)
+            self.keys[missing] = first + np.arange(len(missing))
         return self.keys[numbers]
+
+    def _some(self, numbers: Order) -> list[str]:
+        return [self._texts[number] for number in numbers.tolist()]
 
 
 class BulkLoad:

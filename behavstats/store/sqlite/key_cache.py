@@ -25,10 +25,10 @@ _LAST = "SELECT last_insert_rowid()"
 
 
 class LookUp(NamedTuple):
-    """The keys of the texts that are stored, and the hashes of the new texts."""
+    """The keys of those texts that have one, and the hash of each text."""
 
     keys: dict[str, int]
-    new: dict[str, int]
+    hashes: Sequence[int]
 
 
 class KeyCache:
@@ -65,9 +65,7 @@ class KeyCache:
         The connection may be one that only reads, without the store's lock.
         """
         hashes = _hashes(connection, texts)
-        keys = self._stored(connection, hashes)
-        new = {text: hashed for text, hashed in zip(texts, hashes, strict=True) if text not in keys}
-        return LookUp(keys, new)
+        return LookUp(self._stored(connection, hashes), hashes)
 
     def adopt(self, keys: Mapping[str, int]) -> None:
         """Cache keys that were looked up and are still valid, within the write transaction."""
@@ -82,26 +80,27 @@ class KeyCache:
         keys = self.cached(texts)
         if None in keys:
             missing = [text for text in dict.fromkeys(texts) if text not in self._keys]
-            found, new = self.look_up(connection, missing)
+            found, hashes = self.look_up(connection, missing)
             self.adopt(found)
+            new = [row for row in zip(hashes, missing, strict=True) if row[1] not in found]
             if new:
-                self.add(connection, [*new], [*new.values()])
+                # Many texts by hash, so that each page of the index is visited once; few by text.
+                new.sort(key=itemgetter(0 if len(new) > _FEW else 1))
+                self.add(connection, [text for _, text in new], [hashed for hashed, _ in new])
             keys = self.cached(texts)
         return keys  # type: ignore[return-value]  # each text has a key now
 
-    def add(self, connection: Connection, texts: Sequence[str], hashes: Sequence[int]) -> list[int]:
-        """Give new keys to distinct texts without a key, and return the keys.
+    def add(self, connection: Connection, texts: Sequence[str], hashes: Sequence[int]) -> int:
+        """Give consecutive new keys to distinct texts without a key; return the first key.
 
         To be called within a write transaction, with the hash of each text.
         """
-        rows = [*zip(hashes, texts, strict=True)]
-        # Sort many texts by hash, so that each page of the index is visited once; sort few by text.
-        rows.sort(key=itemgetter(0 if len(rows) > _FEW else 1))
-        insert_rows(connection, self._add, 2, [*chain.from_iterable(rows)])
+        rows = chain.from_iterable(zip(hashes, texts, strict=True))
+        insert_rows(connection, self._add, 2, [*rows])
         (last,) = connection.execute(_LAST).fetchone()
-        keys = dict(zip([text for _, text in rows], count(last - len(rows) + 1), strict=False))
-        self.adopt(keys)
-        return [keys[text] for text in texts]
+        first = int(last) - len(texts) + 1
+        self.adopt(dict(zip(texts, count(first), strict=False)))
+        return first
 
     def _stored(self, connection: Connection, hashes: Iterable[int]) -> dict[str, int]:
         """Return the keys of the stored texts that have these hashes."""
